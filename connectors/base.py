@@ -1,0 +1,185 @@
+"""What every source owes us: its tables, its facts, and the rows of one statement as Arrow."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from connectors.errors import Error, LimitExceeded
+from connectors.types import PgType
+
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
+
+
+class Collation(Enum):
+    """How a text column's source compares it. Byte equality is the finest equality there is."""
+
+    BYTES = "bytes"  # = and < are those of the canon (code-point order)
+    EQUAL = "equal"  # = is byte equality, < is not code-point order (a deterministic ICU or libc collation)
+    LOOSE = "loose"  # = is coarser than byte equality (case, accents, trailing blanks)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column as the source declares it; `native` is the source's own name of the type."""
+
+    name: str
+    type: PgType
+    nullable: bool = True
+    native: str = ""
+    collation: Collation = Collation.LOOSE
+    comment: str = ""
+    exact: bool = True  # every stored value is of `type` exactly; false: predicates on it stay here (SQLite's affinities)
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    columns: tuple[str, ...]
+    table: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table or view of a source. `schema` and `name` are the source's own; `row_count` an estimate or None."""
+
+    source: str
+    schema: str | None
+    name: str
+    columns: tuple[Column, ...]
+    keys: tuple[tuple[str, ...], ...] = ()  # unique and not null, the primary key first
+    indexes: tuple[tuple[str, ...], ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    row_count: int | None = None
+    comment: str = ""
+
+    def column(self, name: str) -> Column:
+        """The column of that name; KeyError where there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of a server: `engine` picks the capability table, `facts` are probed, not assumed."""
+
+    engine: str  # postgresql | mariadb | mysql | sqlite | duckdb
+    version: tuple[int, ...] = ()
+    facts: Mapping[str, Any] = NO_FACTS
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A value for a parameter: a Python value as psycopg would adapt it to `type` (str for text and for
+    numeric, int, float, bool, datetime.*, bytes, or a list of those for an array type); None is NULL."""
+
+    type: PgType
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SourceQuery:
+    """One statement for a source.
+
+    `parts` is the text cut at its parameters: a str is SQL, an int the index into `params`; so each driver
+    can put its own placeholder or a literal there. `columns` are the types that the answer must have:
+    the connector delivers exactly `columns[i].arrow`, named c0, c1, ...
+    `small` says that few rows are expected: take the driver with the least latency.
+    """
+
+    parts: tuple[str | int, ...]
+    params: tuple[Bound, ...]
+    columns: tuple[PgType, ...]
+    small: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The text with $1, $2 ... for people and for keys."""
+        return "".join(part if isinstance(part, str) else f"${part + 1}" for part in self.parts)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema that the answer has."""
+        return pa.schema([pa.field(f"c{i}", column.arrow) for i, column in enumerate(self.columns)])
+
+
+@dataclass(slots=True)
+class Cancel:
+    """Stops a running statement from another thread; hooks reach the server (pg_cancel, KILL QUERY ...)."""
+
+    reason: Error | None = None
+    _hooks: list[Callable[[], None]] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fire(self, reason: Error | None = None) -> None:
+        """Ask every registered statement to stop; idempotent, and never raises."""
+        with self._lock:
+            if self.reason is not None:
+                return
+            self.reason = reason or LimitExceeded("canceling statement due to user request", sqlstate="57014")
+            hooks = list(self._hooks)
+        for hook in hooks:
+            with contextlib.suppress(Exception):
+                hook()
+
+    def check(self) -> None:
+        """Raise the reason if the statement has been asked to stop."""
+        if self.reason is not None:
+            raise self.reason
+
+    @contextlib.contextmanager
+    def hook(self, stop: Callable[[], None]) -> Iterator[None]:
+        """While inside, `stop` is called (from another thread) when the statement is to end."""
+        with self._lock:
+            if self.reason is not None:
+                raise self.reason
+            self._hooks.append(stop)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hooks.remove(stop)
+
+
+class Connector(Protocol):
+    """A source. Synchronous and thread-safe: each call may come from another thread.
+
+    Built from the `connection` mapping of the source's file by `registry.connect`. Every error leaves as
+    SourceError (08001/08006 cannot reach, HV004 a value that its type cannot hold, HV000 the server's own
+    error, its text in `detail`) or LimitExceeded (57014).
+    """
+
+    name: str
+
+    def profile(self) -> Profile:
+        """Engine, version and probed facts; connects when first asked."""
+        ...
+
+    def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
+        """What can be read, introspected now; empty filters mean everything that is not the system's own."""
+        ...
+
+    def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        """Run one read-only statement and stream its rows; at least one batch, perhaps empty, is yielded.
+
+        `timeout` is in seconds, enforced at the server too. Closing the iterator early, or firing
+        `cancel`, stops the work at the server and leaves no connection behind in a doubtful state.
+        """
+        ...
+
+    def ping(self) -> None:
+        """Cheapest round trip; raises SourceError when the source cannot be reached."""
+        ...
+
+    def close(self) -> None:
+        """Give back every connection."""
+        ...

@@ -1,0 +1,57 @@
+"""An answer: its exact types, its rows as they come, and where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from connectors.types import PgType
+from planner.plan import Plan
+
+
+@dataclass(slots=True)
+class Part:
+    """What one fragment did: `cache` is hit | miss | shared; `read_at` seconds since the epoch when its rows were
+    read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; ms and rows of the fetch."""
+
+    fragment: int
+    source: str
+    sql: str
+    rows: int = 0
+    ms: float = 0.0
+    cache: str = "miss"
+    read_at: float = 0.0
+    as_of: str = ""
+    ttl: float = 0.0
+
+
+@dataclass(slots=True)
+class Result:
+    """Rows in Arrow batches whose types are `PgType.arrow` of `columns`, columns named as in `columns`.
+
+    Iterate `batches` to its end or call `aclose`; both free what the answer holds. `parts` is complete
+    once the last batch has come. `engine` is stream | canon | duckdb.
+    """
+
+    columns: tuple[tuple[str, PgType], ...]
+    batches: AsyncIterator[pa.RecordBatch]
+    plan: Plan
+    engine: str = "stream"
+    cached: bool = False
+    parts: list[Part] = field(default_factory=list)
+    merge_ms: float = 0.0
+
+    async def aclose(self) -> None:
+        """Stop the work that is still going on for this answer."""
+        close = getattr(self.batches, "aclose", None)
+        if close is not None:
+            await close()
+
+    async def table(self) -> pa.Table:
+        """All rows at once; for small answers."""
+        schema = pa.schema([pa.field(f"c{i}", kind.arrow) for i, (_, kind) in enumerate(self.columns)])
+        batches = [batch async for batch in self.batches]
+        table = pa.Table.from_batches([b.rename_columns(schema.names) for b in batches], schema)
+        return table.rename_columns([name for name, _ in self.columns])

@@ -1,0 +1,17 @@
+"""Who asks, and under which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """`user` is the principal; `settings` what changes an answer (TimeZone, DateStyle ...), `timeout` in seconds;
+    `search_path` the schemas in which bare names are looked up."""
+
+    user: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    search_path: tuple[str, ...] = ("public",)
+    timeout: float = 60.0

@@ -1,0 +1,95 @@
+"""What planning gives: fragments for the sources, and one residual statement over their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from connectors.base import Bound
+from connectors.types import PgType
+
+
+@dataclass(frozen=True, slots=True)
+class ParamRef:
+    """The client's parameter number `index` (from 0), as a fragment's parameter of `type`."""
+
+    index: int
+    type: PgType
+
+
+@dataclass(frozen=True, slots=True)
+class KeysRef:
+    """The distinct non-null values of column `column` of fragment `fragment`'s rows: a bind join's keys."""
+
+    fragment: int
+    column: int
+    type: PgType  # an array type
+
+
+Value = Bound | ParamRef | KeysRef
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a predicate (or operator) went to the source or stayed: EXACT | SUPERSET | NO and a reason."""
+
+    what: str
+    verdict: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """SQL for a source, cut at its parameters, and what stands for them."""
+
+    parts: tuple[str | int, ...]
+    params: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """One sub-query against one source.
+
+    `full` is the statement without the bind-join keys, for when there are too many of them; None where the
+    fragment has no keys. `columns` are (name, type); the rows come as c0, c1 ... in that order.
+    """
+
+    id: int
+    source: str
+    text: SourceText
+    columns: tuple[tuple[str, PgType], ...]
+    verdicts: tuple[Verdict, ...] = ()
+    full: SourceText | None = None
+    small: bool = False  # at most a few rows: a unique key is fixed, or a small limit is pushed
+    tables: tuple[str, ...] = ()
+
+    @property
+    def after(self) -> frozenset[int]:
+        """Fragments whose keys this one needs."""
+        return frozenset(value.fragment for value in self.text.params if isinstance(value, KeysRef))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to answer one statement.
+
+    `residual` is PostgreSQL's SQL over relations f0, f1 ... (fragment i with columns c0, c1 ...); the client's
+    parameters stand in it as $1, $2 .... It is None where fragment 0's rows, in their order, are the answer.
+    `duckdb` is the same residual in DuckDB's dialect where every expression of it is proven equal there, else
+    None with `why_canon`. `columns` are the names and types of the answer.
+    """
+
+    fragments: tuple[Fragment, ...]
+    columns: tuple[tuple[str, PgType], ...]
+    params: tuple[PgType, ...] = ()
+    residual: str | None = None
+    duckdb: str | None = None
+    why_canon: str = ""
+    views: tuple[tuple[str, str], ...] = ()
+    session: bool = False
+    catalog_version: str = ""
+    ordered: bool = False  # the answer's order is the statement's
+
+    @property
+    def streams(self) -> bool:
+        """Whether one fragment's rows are the answer as they come."""
+        return self.residual is None

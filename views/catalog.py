@@ -1,0 +1,110 @@
+"""What exists, as values: sources, their tables, the views over them. A catalog never changes; a reload makes another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from connectors.base import Profile, Table
+from connectors.types import PgType
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a source's owner allows. Times in seconds."""
+
+    concurrency: int = 4  # statements at once
+    timeout: float = 30.0  # one statement
+    rows: int = 1_000_000  # rows of one statement; more is an error
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source as its owner describes it, with what was probed of it.
+
+    `ttl`: seconds that an answer may be kept (the owner's least TTL is the floor that protects the source).
+    `as_of`: how its data's age is known: {"kind": "live"} | {"kind": "query", "sql": ...} | {"kind": "file"}.
+    `profile` is None while the source could not be reached; its tables are then unknown.
+    """
+
+    name: str
+    kind: str
+    profile: Profile | None
+    limits: Limits = Limits()
+    ttl: float = 0.0
+    as_of: Mapping[str, Any] = field(default_factory=dict)
+    fault: str = ""  # why it could not be introspected
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """A relation that SQL can name as `schema.name`: a source's table or a view.
+
+    `columns` are (name, type) in order, unknown types never appear here.
+    """
+
+    schema: str
+    name: str
+    columns: tuple[tuple[str, PgType], ...]
+    comment: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.schema, self.name
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable(Relation):
+    """A source's table under its SQL name (schema = the source's name)."""
+
+    table: Table | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A relation of a view's header: `to` (schema, name), joined on pairs (own column, other's column)."""
+
+    name: str
+    to: tuple[str, str]
+    join: tuple[tuple[str, str], ...]
+    many: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View(Relation):
+    """A virtual view. `query` is the SELECT as the analyst wrote it; `text` the canonical text that the canon
+    made of it; `file` where it stands; `ttl` seconds or None; `depends` the relations it reads directly."""
+
+    query: str = ""
+    text: str = ""
+    file: str = ""
+    line: int = 1  # line of the file at which `query` starts
+    key_columns: tuple[str, ...] = ()
+    ttl: float | None = None
+    timeout: float | None = None
+    max_rows: int | None = None
+    links: tuple[Link, ...] = ()
+    column_comments: Mapping[str, str] = field(default_factory=dict)
+    depends: tuple[tuple[str, str], ...] = ()
+    header: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything a statement can name. `version` differs between any two catalogs that differ."""
+
+    sources: Mapping[str, Source]
+    tables: Mapping[tuple[str, str], SourceTable]
+    views: Mapping[tuple[str, str], View]
+    version: str
+
+    def relation(self, schema: str, name: str) -> SourceTable | View:
+        """The relation of that name; KeyError where there is none."""
+        key = (schema, name)
+        return self.views[key] if key in self.views else self.tables[key]
+
+    @property
+    def relations(self) -> tuple[SourceTable | View, ...]:
+        """Tables first, then views in an order in which each stands behind what it reads."""
+        return (*self.tables.values(), *self.views.values())
