@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import MappingProxyType
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -15,7 +14,6 @@ import pyarrow as pa
 from connectors.errors import Error, LimitExceeded
 from connectors.types import PgType
 
-NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Collation(Enum):
@@ -74,7 +72,7 @@ class Profile:
 
     engine: str  # postgresql | mariadb | mysql | sqlite | duckdb
     version: tuple[int, ...] = ()
-    facts: Mapping[str, Any] = NO_FACTS
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

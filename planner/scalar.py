@@ -1,0 +1,299 @@
+"""Scalar expressions: immutable, typed, over column ids that are unique within a plan.
+
+What the planner understands is a `Call` with a name and typed arguments; whatever it does not understand is
+`Verbatim`, PostgreSQL's own text around its columns, which only the canon evaluates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from connectors.types import PgType
+
+if TYPE_CHECKING:
+    from planner.ir import Rel
+
+
+@dataclass(frozen=True, slots=True)
+class Col:
+    """Column `id` of whatever relation below produces it."""
+
+    id: int
+    type: PgType | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """A constant in PostgreSQL's text form; None is NULL."""
+
+    value: str | None
+    type: PgType
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """The client's parameter, counted from 0."""
+
+    index: int
+    type: PgType
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operator or function that capability tables know by `op` and the types of `args`."""
+
+    op: str
+    args: tuple[Scalar, ...]
+    type: PgType | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verbatim:
+    """Canonical text cut at its arguments: a str is SQL, an int the index into `args`.
+
+    `kind`: value | aggregate | window | srf. `volatile`: each evaluation may differ; `stable`: differs only
+    between statements or sessions (now(), to_char ...).
+    """
+
+    parts: tuple[str | int, ...]
+    args: tuple[Scalar, ...]
+    kind: str = "value"
+    volatile: bool = False
+    stable: bool = False
+    type: PgType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Agg:
+    """An aggregate that capability tables know. `order` is never needed for these; count(*) has no args."""
+
+    name: str
+    args: tuple[Scalar, ...]
+    type: PgType | None
+    distinct: bool = False
+    where: Scalar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sub:
+    """A sub-query as a value: kind exists | scalar | array | in (`args` IN rel) | any (args[0] `op` ANY rel) | all.
+
+    Columns of enclosing relations may occur anywhere in `rel`. `columns` are the ids of rel's output columns.
+    """
+
+    kind: str
+    rel: Rel
+    columns: tuple[int, ...]
+    args: tuple[Scalar, ...] = ()
+    op: str = "="
+    type: PgType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeyIn:
+    """`args[0]` is among the values that column `driver` has elsewhere in the plan: always redundant, so it may be
+    dropped anywhere; where it reaches a fragment it becomes a bind join."""
+
+    args: tuple[Scalar]
+    driver: int
+    type: PgType | None = PgType("bool")
+
+
+Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn
+
+BOOL = PgType("bool")
+TRUE = Lit("true", BOOL)
+
+
+def children(e: Scalar) -> tuple[Scalar, ...]:
+    """Direct scalar arguments, without those inside a sub-query's relation."""
+    match e:
+        case Call() | Verbatim() | Sub() | KeyIn():
+            return e.args
+        case Agg():
+            return e.args if e.where is None else (*e.args, e.where)
+        case _:
+            return ()
+
+
+def walk(e: Scalar) -> Iterator[Scalar]:
+    """The expression and all below it, without what stands inside sub-queries' relations."""
+    yield e
+    for child in children(e):
+        yield from walk(child)
+
+
+def rebuild(e: Scalar, args: tuple[Scalar, ...]) -> Scalar:
+    """The same node over other arguments, in the order of `children`."""
+    match e:
+        case Call():
+            return Call(e.op, args, e.type)
+        case Verbatim():
+            return Verbatim(e.parts, args, e.kind, e.volatile, e.stable, e.type)
+        case Sub():
+            return Sub(e.kind, e.rel, e.columns, args, e.op, e.type)
+        case KeyIn():
+            return KeyIn((args[0],), e.driver, e.type)
+        case Agg():
+            where = args[-1] if e.where is not None else None
+            return Agg(e.name, args if where is None else args[:-1], e.type, e.distinct, where)
+        case _:
+            return e
+
+
+def transform(e: Scalar, change: Callable[[Scalar], Scalar | None], rel: Callable[[Rel], Rel] | None = None) -> Scalar:
+    """Replace top-down: where `change` gives a node it stands; else the children are transformed.
+
+    `rel` is applied to the relations of sub-queries.
+    """
+    new = change(e)
+    if new is not None:
+        return new
+    old = children(e)
+    args = tuple(transform(child, change, rel) for child in old)
+    if isinstance(e, Sub) and rel is not None:
+        inner = rel(e.rel)
+        if inner is not e.rel:
+            return Sub(e.kind, inner, e.columns, args, e.op, e.type)
+    if all(a is b for a, b in zip(args, old, strict=True)):
+        return e
+    return rebuild(e, args)
+
+
+def columns(e: Scalar) -> frozenset[int]:
+    """Ids of the columns that the expression reads, those read inside its sub-queries from outside included."""
+    return frozenset().union(*(_own(node) for node in walk(e)))
+
+
+def _own(e: Scalar) -> frozenset[int]:
+    if isinstance(e, Col):
+        return frozenset((e.id,))
+    if isinstance(e, Sub):
+        from planner.ir import outer_columns  # the two modules are one recursive type
+
+        return outer_columns(e.rel)
+    return frozenset()
+
+
+def substitute(e: Scalar, items: Mapping[int, Scalar]) -> Scalar:
+    """Columns replaced by what stands for them, inside sub-queries too."""
+    from planner.ir import substitute_rel
+
+    return transform(
+        e,
+        lambda node: items.get(node.id, node) if isinstance(node, Col) else None,
+        lambda rel: substitute_rel(rel, items),
+    )
+
+
+def conjuncts(e: Scalar) -> tuple[Scalar, ...]:
+    """The predicates that AND joins, flattened; TRUE vanishes."""
+    if isinstance(e, Call) and e.op == "and":
+        return tuple(p for arg in e.args for p in conjuncts(arg))
+    return () if e == TRUE else (e,)
+
+
+def conjoin(predicates: tuple[Scalar, ...]) -> Scalar:
+    """One predicate from many; TRUE from none."""
+    if not predicates:
+        return TRUE
+    return predicates[0] if len(predicates) == 1 else Call("and", predicates, BOOL)
+
+
+def volatile(e: Scalar) -> bool:
+    """Whether two evaluations in one statement may differ, in sub-queries too."""
+    if isinstance(e, Sub):
+        from planner.ir import volatile_rel
+
+        if volatile_rel(e.rel):
+            return True
+    if isinstance(e, Verbatim) and e.volatile:
+        return True
+    return any(volatile(child) for child in children(e))
+
+
+def special(e: Scalar) -> str:
+    """'aggregate', 'window' or 'srf' where the expression holds such a call, else ''."""
+    for node in walk(e):
+        if isinstance(node, Agg):
+            return "aggregate"
+        if isinstance(node, Verbatim) and node.kind != "value":
+            return node.kind
+    return ""
+
+
+def has_sub(e: Scalar) -> bool:
+    """Whether a sub-query stands in the expression."""
+    return any(isinstance(node, Sub) for node in walk(e))
+
+
+# Operators that cannot raise for any values of their types, given arguments that do not raise.
+_SAFE = frozenset(
+    "= <> < <= > >= and or not in notin any like notlike ilike notilike case coalesce nullif greatest least".split()
+) | {"is null", "is not null", "is true", "is false", "is not true", "is not false", "is distinct", "is not distinct"}
+
+
+def can_raise(e: Scalar) -> bool:
+    """Whether evaluating it may fail for some row (division, casts, overflow, anything not understood)."""
+    match e:
+        case Call():
+            return (e.op not in _SAFE and not _safe_cast(e)) or any(can_raise(a) for a in e.args)
+        case Verbatim() | Sub():
+            return True
+        case _:
+            return False
+
+
+_WIDER = {
+    "int2": {"int4", "int8", "numeric", "float4", "float8"},
+    "int4": {"int8", "numeric", "float8"},
+    "int8": {"numeric", "float8"},
+    "varchar": {"text"},
+    "bpchar": {"text"},
+    "text": {"varchar"},
+    "date": {"timestamp"},
+    "float4": {"float8"},
+}
+
+
+def _safe_cast(e: Call) -> bool:
+    if e.op != "cast" or e.type is None:
+        return e.op in ("lower", "upper", "length", "||")
+    source = e.args[0].type
+    if source is None:
+        return False
+    return e.type.mod < 0 and (e.type.name == source.name or e.type.name in _WIDER.get(source.name, set()))
+
+
+# Calls that give NULL whenever one of their arguments is NULL.
+_STRICT = frozenset("= <> < <= > >= like notlike ilike notilike + - * / % || cast lower upper length neg abs not".split())
+
+
+def strict_on(e: Scalar, ids: frozenset[int]) -> bool:
+    """Whether the value is surely NULL when all columns `ids` are NULL."""
+    match e:
+        case Col():
+            return e.id in ids
+        case Call() if e.op in _STRICT:
+            return any(strict_on(a, ids) for a in e.args)
+        case Call() if e.op in ("in", "notin", "any"):
+            return strict_on(e.args[0], ids)
+        case _:
+            return False
+
+
+def rejects_null(e: Scalar, ids: frozenset[int]) -> bool:
+    """Whether the predicate cannot be true when all columns `ids` are NULL."""
+    match e:
+        case Call() if e.op == "and":
+            return any(rejects_null(a, ids) for a in e.args)
+        case Call() if e.op == "or":
+            return all(rejects_null(a, ids) for a in e.args)
+        case Call() if e.op in ("is not null", "is true", "is false"):
+            return strict_on(e.args[0], ids)
+        case Call() if e.op == "not" and isinstance(e.args[0], Call) and e.args[0].op == "is null":
+            return strict_on(e.args[0].args[0], ids)
+        case _:
+            return strict_on(e, ids)
