@@ -96,7 +96,10 @@ class PgType:
             return PgType(self.name[1:], self.mod).sql + "[]"
         text = BUILTIN[self.name][2] if self.name in BUILTIN else f'"{self.name}"'
         if self.mod < 0:
-            return text
+            # "character" and "bit" alone mean one of them; the quoted names mean any length
+            return f'"{self.name}"' if self.name in ("bpchar", "bit") else text
+        if self.name in ("bit", "varbit"):
+            return f"{text}({self.mod})"
         if self.name == "numeric":
             precision, scale = self.precision_scale
             return f"numeric({precision},{scale})"
