@@ -14,7 +14,8 @@ class Statement:
     A parameter stands in the text as `vdw.param(n, NULL::type)`, n from 1. `columns` are the names and exact
     types of the answer; `params` the types of the parameters. `relations` are the virtual relations it reads;
     `session` tells that it also reads relations of the session itself (temporary tables, catalogs), so that it
-    can only be merged in the session's own canon backend.
+    can only be merged in the session's own canon backend. `fleeting` tells that PostgreSQL may have read the
+    clock while it read the text ('today'::date is a constant by now): neither it nor a plan of it may be kept.
     """
 
     sql: str
@@ -23,3 +24,4 @@ class Statement:
     params: tuple[PgType, ...] = ()
     relations: tuple[tuple[str, str], ...] = ()
     session: bool = False
+    fleeting: bool = False

@@ -46,7 +46,6 @@ SELECT pg_get_function_sqlbody(function),
   p.prosqlbody::text LIKE '% :rowMarks (%'
 FROM pg_proc AS p WHERE p.oid = function
 $$;
-REVOKE ALL ON FUNCTION vdw.analysed(regclass), vdw.analysed_body(oid) FROM PUBLIC;
 CREATE TABLE vdw.shell (schema text, name text, digest text NOT NULL, PRIMARY KEY (schema, name));
 CREATE ROLE vdw_views;
 CREATE ROLE vdw_tables;

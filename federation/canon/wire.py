@@ -1,0 +1,236 @@
+"""One connection to the canon in asyncio: libpq's pipeline mode without a driver's overhead on top."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import psycopg
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, PGconn, PollingStatus
+from psycopg.pq.abc import PGresult
+
+from connectors.errors import Error, LimitExceeded, QueryError
+
+Command = Callable[[PGconn], None]
+Rows = list[tuple[str | None, ...]]
+CONNECT_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What Parse and Describe tell of a statement: parameter type oids; (name, type oid, typmod) per column."""
+
+    params: tuple[int, ...]
+    columns: tuple[tuple[str, int, int], ...]
+
+
+class Backend(Protocol):
+    """What analysis asks of a backend, be it ours or a client session's. Errors leave as QueryError."""
+
+    async def describe(self, sql: str, declared: Sequence[int] = ()) -> Description:
+        """Parse an unnamed statement with the declared parameter types (0: to be found) and describe it."""
+        ...
+
+    async def rows(self, *statements: str) -> list[Rows]:
+        """Run the statements in order, by the extended protocol; each one's rows in text form."""
+        ...
+
+
+class Wire:
+    """A connection in pipeline mode. One exchange at a time: whoever holds it, holds it alone."""
+
+    def __init__(self, pgconn: PGconn) -> None:
+        self.pgconn = pgconn
+        self.generation = 0  # of the canon, when it was made
+        self._loop = asyncio.get_running_loop()
+        self._ready: asyncio.Future[None] | None = None
+        pgconn.nonblocking = 1
+        pgconn.enter_pipeline_mode()
+        self._loop.add_reader(pgconn.socket, self._wake)
+
+    @classmethod
+    async def connect(cls, dsn: str) -> Wire:
+        """A new connection; Error (57P03) when the canon cannot be reached."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                return cls(await _connect(dsn))
+        except (psycopg.OperationalError, TimeoutError) as error:
+            raise Error(
+                "the embedded PostgreSQL cannot be reached", sqlstate="57P03", detail=str(error).strip()
+            ) from error
+
+    @property
+    def broken(self) -> bool:
+        return self.pgconn.status == ConnStatus.BAD
+
+    def close(self) -> None:
+        """Leave."""
+        with contextlib.suppress(psycopg.OperationalError):  # no socket any more
+            self._loop.remove_reader(self.pgconn.socket)
+        self.pgconn.finish()
+
+    async def run(self, *commands: Command) -> list[PGresult]:
+        """Send the commands with one Sync; their results in order. The first error is raised, the rest not run."""
+        return [result async for result in self.stream(*commands)]
+
+    async def stream(self, *commands: Command) -> AsyncIterator[PGresult]:
+        """The same, each result as it comes: those of `set_chunked_rows_mode` too. Iterate to the end, or close."""
+        try:
+            for command in commands:
+                command(self.pgconn)
+            self.pgconn.pipeline_sync()
+            await self._flush()
+            failed: PGresult | None = None
+            while (result := await self._next()).status != ExecStatus.PIPELINE_SYNC:
+                if result.status == ExecStatus.FATAL_ERROR:
+                    failed = failed or result
+                elif result.status != ExecStatus.PIPELINE_ABORTED:
+                    yield result
+        except psycopg.OperationalError as error:
+            raise lost(str(error)) from error
+        except BaseException:
+            self.close()  # in the middle of an answer: of no use to anybody
+            raise
+        if failed is not None:
+            raise failure(failed)
+
+    async def describe(self, sql: str, declared: Sequence[int] = ()) -> Description:
+        return await self.described(sql, declared)
+
+    async def described(self, sql: str, declared: Sequence[int], *before: Command) -> Description:
+        """Describe, having run `before` in the same round trip."""
+        text = encode(sql)
+        results = await self.run(
+            *before,
+            lambda pgconn: pgconn.send_prepare(b"", text, list(declared)),
+            lambda pgconn: pgconn.send_describe_prepared(b""),
+        )
+        return description(results[-1])
+
+    async def rows(self, *statements: str) -> list[Rows]:
+        results = await self.run(*(query(text) for text in statements))
+        return [text_rows(result) for result in results]
+
+    async def _flush(self) -> None:
+        while self.pgconn.flush() == 1:
+            writable = self._loop.create_future()
+            self._loop.add_writer(self.pgconn.socket, _done, writable)
+            try:
+                await asyncio.wait((writable, self._arm()), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                self._loop.remove_writer(self.pgconn.socket)
+            if self._ready is None or self._ready.done():
+                self.pgconn.consume_input()  # a server that talks back while we send: make room
+
+    async def _next(self) -> PGresult:
+        while True:
+            while self.pgconn.is_busy():
+                await self._arm()
+                self.pgconn.consume_input()
+            result = self.pgconn.get_result()
+            if result is not None:
+                return result
+            if self.broken:
+                raise psycopg.OperationalError(self.pgconn.get_error_message())
+
+    def _arm(self) -> asyncio.Future[None]:
+        if self._ready is None or self._ready.done():
+            self._ready = self._loop.create_future()
+        return self._ready
+
+    def _wake(self) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_result(None)
+        elif self._ready is None or self.broken:
+            self._idle()
+
+    def _idle(self) -> None:
+        """Something came unasked: a notice, or the server's end. Read it, or the loop would spin."""
+        try:
+            self.pgconn.consume_input()
+        except psycopg.OperationalError:
+            self.close()
+
+
+def query(sql: str) -> Command:
+    """A command for `Wire.run`: a statement without parameters, its rows in text."""
+    text = encode(sql)
+    return lambda pgconn: pgconn.send_query_params(text, None)
+
+
+def encode(sql: str) -> bytes:
+    """UTF-8 as the server takes it; a NUL would end the message early."""
+    if "\0" in sql:
+        raise QueryError("invalid byte sequence for encoding \"UTF8\": 0x00", sqlstate="22021")
+    try:
+        return sql.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError("the statement is not valid Unicode text", sqlstate="22021") from error
+
+
+def description(result: PGresult) -> Description:
+    """Of the result of a Describe."""
+    columns = tuple(
+        ((result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i)) for i in range(result.nfields)
+    )
+    return Description(tuple(result.param_type(i) for i in range(result.nparams)), columns)
+
+
+def text_rows(result: PGresult) -> Rows:
+    """The rows of a result in text form."""
+    return [
+        tuple(None if (v := result.get_value(r, c)) is None else v.decode() for c in range(result.nfields))
+        for r in range(result.ntuples)
+    ]
+
+
+def failure(result: PGresult) -> Error:
+    """PostgreSQL's own error: state, message, hint, detail and position."""
+
+    def told(what: DiagnosticField) -> str | None:
+        value = result.error_field(what)
+        return None if value is None else value.decode("utf-8", "replace")
+
+    state = told(DiagnosticField.SQLSTATE) or "XX000"
+    position = told(DiagnosticField.STATEMENT_POSITION)
+    family = LimitExceeded if state in ("57014", "53400", "53200", "54000") else QueryError
+    return family(
+        told(DiagnosticField.MESSAGE_PRIMARY) or "the canon failed",
+        sqlstate=state,
+        hint=told(DiagnosticField.MESSAGE_HINT),
+        detail=told(DiagnosticField.MESSAGE_DETAIL),
+        position=int(position) if position else None,
+    )
+
+
+def lost(detail: str) -> Error:
+    """The canon went away under a statement; it comes back, with a new generation."""
+    return Error("the embedded PostgreSQL was restarted", sqlstate="57P02", detail=detail.strip(), hint="Try again.")
+
+
+def _done(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _connect(dsn: str) -> PGconn:
+    pgconn = PGconn.connect_start(dsn.encode())
+    loop = asyncio.get_running_loop()
+    while True:
+        if pgconn.status == ConnStatus.BAD:
+            raise psycopg.OperationalError(pgconn.get_error_message())
+        state = pgconn.connect_poll()
+        if state == PollingStatus.OK:
+            return pgconn
+        if state == PollingStatus.FAILED:
+            raise psycopg.OperationalError(pgconn.get_error_message())
+        waiter = loop.create_future()
+        reading, socket = state == PollingStatus.READING, pgconn.socket
+        (loop.add_reader if reading else loop.add_writer)(socket, _done, waiter)
+        try:
+            await waiter
+        finally:
+            (loop.remove_reader if reading else loop.remove_writer)(socket)
