@@ -84,7 +84,12 @@ class Server:
         self.port = self.port or free_port()
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(), stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder, **unprivileged(self.kind)
+                self.command(),
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                cwd=self.folder,
+                **unprivileged(self.kind),
             )
         self._await()
 

@@ -1,0 +1,191 @@
+"""Drivers' values -> the Arrow array that a PostgreSQL type travels in; strict: what does not fit is an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.errors import SourceError
+from connectors.types import PgType
+
+US_PER_DAY = 86_400_000_000
+_BOOLS = {"0": False, "1": True, "f": False, "t": True, "false": False, "true": True}
+_TIME = re.compile(r"(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?")
+_UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+
+
+def unfit(column: str, kind: str, expected: PgType, remedy: str = "") -> SourceError:
+    """HV004: a value of `kind` (never the value itself: it is somebody's data) that the type cannot hold."""
+    return SourceError(
+        f"column {column} holds {kind}, which {expected.sql} cannot hold",
+        sqlstate="HV004",
+        hint=remedy or "exclude such rows with a filter, or correct them or the column's type at the source",
+    )
+
+
+def conform(values: pa.Array, expected: PgType, column: str) -> pa.Array:
+    """`values` of whatever Arrow type a driver gave, as `expected.arrow`; SourceError HV004 where that would lose.
+
+    Strings are parsed, integers and decimals widened; nothing is rounded, truncated or reinterpreted.
+    """
+    target = expected.arrow
+    if values.type == target:
+        return _checked_text(values, expected, column) if pa.types.is_string(target) else values
+    if pa.types.is_string(values.type):
+        return from_text(values, expected, column)
+    if pa.types.is_null(values.type) or _widens(values.type, target):
+        try:
+            return values.cast(target, safe=True)
+        except pa.ArrowInvalid:
+            raise unfit(column, "a number out of range", expected) from None
+    raise unfit(
+        column, f"values of the driver's type {values.type}", expected, "this is a fault of the connector: report it"
+    )
+
+
+def from_text(values: pa.Array, expected: PgType, column: str) -> pa.Array:
+    """Strings as a server prints them (ISO dates and times, UTC), as `expected.arrow`; HV004 where they do not fit."""
+    target = expected.arrow
+    if pa.types.is_string(target):
+        return _checked_text(values, expected, column)
+    convert = _FROM_TEXT.get(expected.name, _cast)
+    try:
+        return convert(values, target)
+    except (pa.ArrowInvalid, ValueError):
+        raise _blame(values, target, convert, expected, column) from None
+
+
+def from_bytes(values: Sequence[bytes | None], expected: PgType, column: str) -> pa.Array:
+    """Values as a driver's raw bytes: UTF-8 text of the server, or the bytes themselves for bytea."""
+    raw = pa.array(values, pa.binary())
+    if expected.name == "bytea":
+        return raw
+    try:
+        return from_text(raw.cast(pa.string()), expected, column)
+    except pa.ArrowInvalid:
+        raise unfit(column, "text that is not UTF-8", expected) from None
+
+
+def from_values(values: Sequence[Any], expected: PgType, column: str) -> pa.Array:
+    """Python values of the natural type (int, float, Decimal, str, bytes, date, ...), as `expected.arrow`."""
+    try:
+        return conform(pa.array(values), expected, column)
+    except SourceError:
+        raise
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        raise unfit(column, "values of different kinds", expected) from None
+
+
+def batch(arrays: Sequence[pa.Array], columns: Sequence[PgType]) -> pa.RecordBatch:
+    """Arrays as a record batch with the columns c0, c1, ..."""
+    fields = [pa.field(f"c{i}", column.arrow) for i, column in enumerate(columns)]
+    return pa.RecordBatch.from_arrays(list(arrays), schema=pa.schema(fields))
+
+
+def empty(columns: Sequence[PgType]) -> pa.RecordBatch:
+    """A record batch without rows."""
+    return batch([pa.array([], column.arrow) for column in columns], columns)
+
+
+def _widens(have: pa.DataType, want: pa.DataType) -> bool:
+    if pa.types.is_integer(have):
+        return bool(pa.types.is_integer(want) or pa.types.is_decimal(want))
+    if pa.types.is_decimal(have):
+        return bool(pa.types.is_decimal(want) or pa.types.is_string(want))
+    return bool(pa.types.is_large_string(have) and pa.types.is_string(want)) or (
+        pa.types.is_float32(have) and pa.types.is_float64(want)
+    )
+
+
+def _checked_text(values: pa.Array, expected: PgType, column: str) -> pa.Array:
+    if _has_nul(values):
+        raise unfit(column, "text with a NUL character", expected)
+    if expected.name == "bpchar" and expected.mod > 4:
+        return pc.utf8_rpad(values, width=expected.mod - 4)
+    if expected.name == "uuid" and not pc.all(pc.match_substring_regex(values, _UUID)).as_py() and len(values):
+        return _uuids(values, expected, column)
+    return values
+
+
+def _has_nul(values: pa.Array) -> bool:
+    data = values.buffers()[2]
+    # a slice's buffer holds its neighbours too: a hit there is looked at again by value
+    return bool(data is not None and b"\0" in data.to_pybytes() and pc.any(pc.match_substring(values, "\0")).as_py())
+
+
+def _uuids(values: pa.Array, expected: PgType, column: str) -> pa.Array:
+    lower = pc.utf8_lower(values)
+    if pc.all(pc.match_substring_regex(lower, _UUID)).as_py() is False:
+        raise unfit(column, "text that is not a UUID", expected)
+    return lower
+
+
+def _cast(values: pa.Array, target: pa.DataType) -> pa.Array:
+    return values.cast(target, safe=True)
+
+
+def _bools(values: pa.Array, target: pa.DataType) -> pa.Array:
+    try:
+        return pa.array([None if v is None else _BOOLS[v] for v in values.to_pylist()], target)
+    except KeyError as error:
+        raise ValueError("not a boolean") from error
+
+
+def _instants(values: pa.Array, target: pa.DataType) -> pa.Array:
+    return values.cast(pa.timestamp("us"), safe=True).view(target)
+
+
+def _times(values: pa.Array, target: pa.DataType) -> pa.Array:
+    dated = pc.binary_join_element_wise(pa.scalar("1970-01-01"), values, " ")
+    try:
+        return dated.cast(pa.timestamp("us"), safe=True).view(pa.int64()).view(target)
+    except pa.ArrowInvalid:
+        return pa.array([None if v is None else _time(v) for v in values.to_pylist()], pa.int64()).view(target)
+
+
+def _time(text: str) -> int:
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError("not a time of day")
+    hours, minutes, seconds = (int(group) for group in match.groups()[:3])
+    micros = ((hours * 60 + minutes) * 60 + seconds) * 1_000_000 + int((match[4] or "").ljust(6, "0"))
+    if micros > US_PER_DAY:
+        raise ValueError("not a time of day")
+    return micros
+
+
+Convert = Callable[[pa.Array, pa.DataType], pa.Array]
+_FROM_TEXT: dict[str, Convert] = {"bool": _bools, "timestamptz": _instants, "time": _times}
+
+
+def _blame(values: pa.Array, target: pa.DataType, convert: Convert, expected: PgType, column: str) -> SourceError:
+    for index in range(len(values)):
+        try:
+            convert(values.slice(index, 1), target)
+        except (pa.ArrowInvalid, ValueError):
+            return unfit(column, _kind(values[index].as_py(), expected), expected, _remedy(expected))
+    return unfit(column, "a value", expected)
+
+
+def _kind(text: str, expected: PgType) -> str:
+    if text.lower() == "nan":
+        return "NaN"
+    if text.lower().lstrip("-") in ("infinity", "inf"):
+        return "an infinity"
+    if expected.name in ("date", "timestamp", "timestamptz"):
+        return "a zero date" if text.startswith("0000-00-00") else "an invalid date"
+    if expected.name == "time":
+        return "a duration that is no time of day"
+    if re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
+        return "a number with too many digits"
+    return f"text of {len(text)} characters that is no value of the type"
+
+
+def _remedy(expected: PgType) -> str:
+    if expected.name == "numeric":
+        return "declare the column numeric, without precision, or exclude such rows with a filter"
+    return ""

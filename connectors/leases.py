@@ -1,0 +1,157 @@
+"""Connections of one source, of several drivers, together never more than the owner allows.
+
+Libraries' pools each count their own driver only (and psycopg_pool replaces what is closed at once), so a
+source read by two drivers would see twice its limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from connectors.base import Cancel
+from connectors.errors import LimitExceeded, SourceError
+
+_TICK = 0.05  # seconds between two looks at the cancel while waiting for a connection
+
+
+class Driver(Protocol):
+    """Opens, checks and closes one kind of connection."""
+
+    def open(self) -> Any:
+        """A new connection with the session prologue done; SourceError 08001 where there is none."""
+        ...
+
+    def alive(self, session: Any, idle: float) -> bool:
+        """Whether a connection that lay idle so many seconds can be used; must be cheap, must not raise."""
+        ...
+
+    def close(self, session: Any) -> None:
+        """Close it, whatever state it is in."""
+        ...
+
+
+@dataclass(slots=True)
+class Lease:
+    """A connection in use; `reused` says that it lay idle before, so it may have died unseen."""
+
+    driver: Driver
+    session: Any
+    reused: bool
+    since: float = 0.0
+    broken: bool = False
+
+
+class Leases:
+    """At most `size` open connections, idle ones included. Thread-safe."""
+
+    def __init__(self, source: str, size: int, max_idle: float = 300.0) -> None:
+        self._source = source
+        self._size = size
+        self._max_idle = max_idle
+        self._idle: list[Lease] = []
+        self._busy = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    @property
+    def open_count(self) -> int:
+        """Connections open now, busy or idle."""
+        with self._changed:
+            return self._busy + len(self._idle)
+
+    @contextlib.contextmanager
+    def lease(self, driver: Driver, deadline: float, cancel: Cancel) -> Iterator[Lease]:
+        """A connection of `driver`, waited for until `deadline` (time.monotonic()); closed if the body raises."""
+        lease = self._acquire(driver, deadline, cancel)
+        try:
+            yield lease
+        except BaseException:
+            lease.broken = True
+            raise
+        finally:
+            self._release(lease)
+
+    def clear(self) -> None:
+        """Close what is idle, e.g. because the server was seen to have gone."""
+        with self._changed:
+            idle, self._idle = self._idle, []
+        _close(idle)
+
+    def close(self) -> None:
+        """Close what is idle now and what is busy once it is given back."""
+        self._closed = True
+        self.clear()
+
+    def _acquire(self, driver: Driver, deadline: float, cancel: Cancel) -> Lease:
+        self._wait(deadline, cancel)
+        try:
+            return self._reuse(driver) or Lease(driver, driver.open(), reused=False)
+        except BaseException:
+            self._give_back(None)
+            raise
+
+    def _wait(self, deadline: float, cancel: Cancel) -> None:
+        with self._changed:
+            while self._busy >= self._size and not self._closed:
+                cancel.check()
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    raise LimitExceeded(
+                        f'no connection to source "{self._source}" came free in time',
+                        sqlstate="57014",
+                        hint=f"all {self._size} are in use; raise limits.concurrency of the source or the timeout",
+                    )
+                self._changed.wait(min(left, _TICK))
+            if self._closed:
+                raise SourceError(f'source "{self._source}" has been closed', sqlstate="08003")
+            self._busy += 1
+
+    def _reuse(self, driver: Driver) -> Lease | None:
+        """The idle connection used last, if it lives; where there is none, room for a new one is made."""
+        while True:
+            with self._changed:
+                lease, surplus = self._take(driver)
+            _close(surplus)
+            if lease is None:
+                return None
+            if driver.alive(lease.session, time.monotonic() - lease.since):
+                return Lease(driver, lease.session, reused=True)
+            _close([lease])
+
+    def _take(self, driver: Driver) -> tuple[Lease | None, list[Lease]]:
+        old = time.monotonic() - self._max_idle
+        surplus = [lease for lease in self._idle if lease.since < old]
+        self._idle = [lease for lease in self._idle if lease.since >= old]
+        for index in reversed(range(len(self._idle))):
+            if self._idle[index].driver is driver:
+                return self._idle.pop(index), surplus
+        excess = max(0, len(self._idle) - (self._size - self._busy))
+        surplus += self._idle[:excess]
+        del self._idle[:excess]
+        return None, surplus
+
+    def _release(self, lease: Lease) -> None:
+        if lease.broken or self._closed:
+            _close([lease])
+            self._give_back(None)
+        else:
+            lease.since = time.monotonic()
+            self._give_back(lease)
+
+    def _give_back(self, lease: Lease | None) -> None:
+        with self._changed:
+            self._busy -= 1
+            if lease is not None:
+                self._idle.append(lease)
+            self._changed.notify()
+
+
+def _close(leases: list[Lease]) -> None:
+    for lease in leases:
+        with contextlib.suppress(Exception):
+            lease.driver.close(lease.session)

@@ -1,0 +1,181 @@
+"""PostgreSQL as a source: psycopg for points, ADBC for bulk, both read-only and within one bound of connections."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import adbc_driver_manager
+import psycopg
+import pyarrow as pa
+from pydantic import Field, SecretStr
+
+from connectors import arrow, postgresql_catalog
+from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.errors import LimitExceeded
+from connectors.leases import Lease, Leases
+from connectors.postgresql_drivers import Access, BulkDriver, Lost, PointDriver, translate
+from connectors.postgresql_rows import from_batch, from_result
+from connectors.postgresql_sql import inlined, prepared
+from connectors.registry import ConnectionOptions
+from connectors.stopping import server_timeout, stopping, timed_out
+
+ASK_TIMEOUT = 60.0  # seconds for a catalog query
+
+
+class PostgresqlOptions(ConnectionOptions):
+    """`connection:` of a source of kind postgresql. What is not said libpq takes from its environment."""
+
+    host: str | None = Field(None, description="host name or address, or the folder of a Unix socket")
+    port: int = Field(5432, ge=1, le=65535)
+    database: str | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    sslmode: str | None = Field(None, pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")
+    sslrootcert: str | None = Field(None, description="file of the certificate authorities, or `system`")
+    application_name: str = "vdw"
+    connect_timeout: int = Field(10, ge=2, description="seconds")
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Keywords of libpq; None is not said."""
+        return {
+            "host": self.host,
+            "port": self.port,
+            "dbname": self.database,
+            "user": self.user,
+            "password": self.password.get_secret_value() if self.password else None,
+            "sslmode": self.sslmode,
+            "sslrootcert": self.sslrootcert,
+            "application_name": self.application_name,
+            "connect_timeout": self.connect_timeout,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+        }
+
+
+class PostgresqlConnector:
+    """One database of a PostgreSQL server; see `connectors.base.Connector`."""
+
+    Options = PostgresqlOptions
+
+    def __init__(self, name: str, options: PostgresqlOptions) -> None:
+        self.name = name
+        self._access = Access(name, options.parameters)
+        self._points = PointDriver(self._access)
+        self._bulk = BulkDriver(self._access)
+        self._leases = Leases(name, options.pool_size)
+        self._profile: Profile | None = None
+
+    def profile(self) -> Profile:
+        """Version, database collation and the like, asked once."""
+        if self._profile is None:
+            self._profile = postgresql_catalog.profile(self._ask)
+        return self._profile
+
+    def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
+        """Everything readable outside the system's schemas and extensions; five queries, however many tables."""
+        return postgresql_catalog.tables(self.name, self._ask, self.profile().facts, schemas, tables)
+
+    def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        """See Connector.execute. A connection found dead before the first row is replaced, once."""
+        run = self._point if query.small else self._stream
+        deadline = time.monotonic() + timeout
+        try:
+            yield from run(query, deadline, timeout, cancel)
+        except Lost as lost:
+            if not lost.retry:
+                raise
+            self._leases.clear()
+            yield from run(query, deadline, timeout, cancel)
+
+    def ping(self) -> None:
+        """An empty statement."""
+        self._ask("SELECT 1", ())
+
+    def close(self) -> None:
+        """Close idle connections now and busy ones once they are given back."""
+        self._leases.close()
+
+    def _point(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        text, values = prepared(query)
+        late = timed_out(self.name, timeout)
+        with self._leases.lease(self._points, deadline, cancel) as lease, self._errors(lease, cancel, late):
+            connection: psycopg.Connection[Any] = lease.session.connection
+            self._points.limit(lease.session, server_timeout(deadline - time.monotonic()))
+            with stopping(cancel, partial(connection.cancel_safe, timeout=2)) as stopper:
+                cursor = connection.execute(text, values, prepare=True, binary=True)
+            lease.broken = stopper.reason is not None
+            batch = from_result(cursor.pgresult, query.columns)
+        yield batch
+
+    def _stream(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        text = inlined(query)
+        late = timed_out(self.name, timeout)
+        with self._leases.lease(self._bulk, deadline, cancel) as lease, self._errors(lease, cancel, late):
+            left = deadline - time.monotonic()
+            self._bulk.limit(lease.session, server_timeout(left))
+            cursor = lease.session.connection.cursor()
+            with stopping(cancel, cursor.adbc_cancel, left, late) as stopper, _closing(cursor):
+                empty = True
+                for batch in _batches(cursor, text):
+                    empty = lease.reused = False  # rows are out: too late to begin again
+                    yield from_batch(batch, query.columns)
+            lease.broken = stopper.reason is not None
+        if empty:
+            yield arrow.empty(query.columns)
+
+    @contextlib.contextmanager
+    def _errors(self, lease: Lease, cancel: Cancel, late: LimitExceeded) -> Iterator[None]:
+        try:
+            yield
+        except (psycopg.Error, adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
+            if cancel.reason is not None:
+                raise cancel.reason from None
+            ours = translate(self._access, error, late)
+            if isinstance(ours, Lost):
+                ours.retry = lease.reused
+            raise ours from None
+
+    def _ask(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Rows of a catalog query, once more where a pooled connection had died."""
+        try:
+            return self._ask_once(text, values)
+        except Lost as lost:
+            if not lost.retry:
+                raise
+            self._leases.clear()
+            return self._ask_once(text, values)
+
+    def _ask_once(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        late = timed_out(self.name, ASK_TIMEOUT)
+        deadline = time.monotonic() + ASK_TIMEOUT
+        cancel = Cancel()
+        with self._leases.lease(self._points, deadline, cancel) as lease, self._errors(lease, cancel, late):
+            self._points.limit(lease.session, server_timeout(ASK_TIMEOUT))
+            connection: psycopg.Connection[Any] = lease.session.connection
+            return connection.execute(text, values).fetchall()
+
+
+def _batches(cursor: Any, text: str) -> Iterator[pa.RecordBatch]:
+    cursor.execute(text)
+    # the public fetch_record_batch() gives a reader whose errors have lost their SQLSTATE
+    yield from cursor._results.reader
+
+
+@contextlib.contextmanager
+def _closing(cursor: Any) -> Iterator[None]:
+    """Close the cursor; cancel first where rows are left, or closing would read them all."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):
+            cursor.adbc_cancel()
+        raise
+    finally:
+        with contextlib.suppress(Exception):
+            cursor.close()

@@ -1,0 +1,186 @@
+"""Connections to PostgreSQL of both drivers, with the session prologue, and the meaning of their errors."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+from dataclasses import dataclass, field
+from typing import Any
+
+import adbc_driver_manager
+import adbc_driver_postgresql.dbapi as adbc
+import psycopg
+from psycopg.conninfo import make_conninfo
+
+from connectors.errors import Error, LimitExceeded, SourceError
+
+PROLOGUE = {
+    "TimeZone": "UTC",
+    "DateStyle": "ISO, YMD",
+    "IntervalStyle": "postgres",
+    "extra_float_digits": "3",
+    "standard_conforming_strings": "on",
+    "bytea_output": "hex",
+    "search_path": "",
+    "default_transaction_read_only": "on",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+# one statement, so that it does for both drivers and passes through PgBouncer, which refuses startup options
+_SET_ALL = "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in PROLOGUE.items())
+_DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
+_LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
+
+
+class Lost(SourceError):
+    """The connection died. `retry`: it had lain in the pool and nothing was delivered yet, so another may do."""
+
+    sqlstate = "08006"
+    retry = False
+
+
+@dataclass(slots=True)
+class Session:
+    """A connection of either driver and the statement timeout that its server was last told (milliseconds)."""
+
+    connection: Any
+    timeout: int = 0
+
+
+@dataclass(slots=True)
+class Access:
+    """Where and as whom to connect; the password never leaves it."""
+
+    source: str
+    parameters: dict[str, Any] = field(repr=False)
+
+    @property
+    def conninfo(self) -> str:
+        """libpq's connection string; it holds the password."""
+        return make_conninfo(
+            "", **{key: value for key, value in self.parameters.items() if value is not None}, client_encoding="UTF8"
+        )
+
+    def scrub(self, text: str) -> str:
+        """The text without the password."""
+        password = self.parameters.get("password")
+        return text.replace(password, "***").strip() if password else text.strip()
+
+    def unreachable(self, error: BaseException) -> SourceError:
+        """08001, with the driver's reason in `detail`."""
+        where = f"{self.parameters.get('host') or 'localhost'}:{self.parameters.get('port')}"
+        return SourceError(
+            f'cannot connect to source "{self.source}" (PostgreSQL at {where})',
+            sqlstate="08001",
+            detail=self.scrub(str(error)),
+            hint="check host, port, database, user and password of its file in sources/, and that the server runs",
+        )
+
+
+class PointDriver:
+    """psycopg 3: the least latency."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def open(self) -> Session:
+        try:
+            connection = psycopg.connect(self._access.conninfo, autocommit=True, cursor_factory=psycopg.RawCursor)
+            connection.execute(_SET_ALL)
+        except psycopg.Error as error:
+            raise self._access.unreachable(error) from None
+        return Session(connection)
+
+    def alive(self, session: Session, idle: float) -> bool:
+        """An idle connection has nothing to read, unless the server has said goodbye."""
+        try:
+            if session.connection.closed or _readable(session.connection.fileno()):
+                return False
+            if idle > _DOUBTFUL_AFTER:
+                session.connection.execute("")
+        except (psycopg.Error, OSError):
+            return False
+        return True
+
+    def close(self, session: Session) -> None:
+        session.connection.close()
+
+    def limit(self, session: Session, milliseconds: int) -> None:
+        """Tell the server the statement timeout, if it is another."""
+        if session.timeout != milliseconds:
+            session.connection.execute(f"SET statement_timeout = {milliseconds}", prepare=False)
+            session.timeout = milliseconds
+
+
+class BulkDriver:
+    """ADBC: streams Arrow by COPY, without the interpreter's lock."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def open(self) -> Session:
+        try:
+            connection = adbc.connect(self._access.conninfo, autocommit=True)
+            _run(connection, _SET_ALL)
+        except adbc_driver_manager.Error as error:
+            raise self._access.unreachable(error) from None
+        return Session(connection)
+
+    def alive(self, session: Session, idle: float) -> bool:
+        """Its socket cannot be looked at; what dies unseen is found, and tried again, at the next statement."""
+        if idle > _DOUBTFUL_AFTER:
+            try:
+                _run(session.connection, "SELECT 1")
+            except adbc_driver_manager.Error:
+                return False
+        return True
+
+    def close(self, session: Session) -> None:
+        session.connection.close()
+
+    def limit(self, session: Session, milliseconds: int) -> None:
+        """Tell the server the statement timeout, if it is another."""
+        if session.timeout != milliseconds:
+            _run(session.connection, f"SELECT set_config('statement_timeout', '{milliseconds}', false)")
+            session.timeout = milliseconds
+
+
+def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
+    """A driver's error as ours. `late` is what a server-side timeout becomes."""
+    state, message, detail = _diagnosis(error)
+    if state == "57014":
+        return late
+    if state is None or state.startswith("08") or state in _LOST_STATES:
+        return Lost(
+            f'the connection to source "{access.source}" was lost',
+            detail=access.scrub(message),
+            hint="the server was stopped or restarted, or the network failed: try again",
+        )
+    return SourceError(
+        f'source "{access.source}" refused the statement: {access.scrub(message)}',
+        # a data exception is what PostgreSQL itself would have answered: the client is told its own code
+        sqlstate=state if state.startswith("22") else "HV000",
+        detail="; ".join(filter(None, (f"SQLSTATE {state}", access.scrub(detail)))),
+    )
+
+
+def _diagnosis(error: Exception) -> tuple[str | None, str, str]:
+    if isinstance(error, psycopg.Error):
+        return error.sqlstate, error.diag.message_primary or str(error), error.diag.message_detail or ""
+    state = getattr(error, "sqlstate", None)
+    facts = dict(getattr(error, "details", None) or ())
+    primary = facts.get("PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
+    detail = facts.get("PG_DIAG_MESSAGE_DETAIL", b"").decode(errors="replace")
+    return state or None, primary or str(error), detail
+
+
+def _readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLERR | select.POLLHUP)
+    return bool(poll.poll(0))
+
+
+def _run(connection: Any, text: str) -> None:
+    with contextlib.closing(connection.cursor()) as cursor:
+        cursor.execute(text)
+        cursor.fetchall()

@@ -1,0 +1,110 @@
+"""Statements for PostgreSQL: parameters as prepared ones or as literals, and casts of what drivers cannot carry."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import sql
+
+from connectors.base import Bound, SourceQuery
+from connectors.types import BUILTIN, PgType
+
+# what both psycopg's binary format and ADBC carry exactly (infinities are seen to in postgresql_rows);
+# bpchar must not be cast: bpchar -> text strips the blanks
+CARRIED = frozenset(
+    ("bool", "int2", "int4", "int8", "float4", "float8", "bytea", "bpchar", "date", "time", "timestamp", "timestamptz")
+)
+_IN = re.compile(r"\b(NOT\s+)?IN\s*\(\s*$", re.IGNORECASE)
+
+
+def prepared(query: SourceQuery) -> tuple[str, list[str | None]]:
+    """The statement with $1, $2 ... and the values' text; each is cast, so the server knows its type."""
+    order: dict[int, int] = {}
+    pieces: list[str] = []
+    for index, part in enumerate(query.parts):
+        if isinstance(part, str):
+            pieces.append(_in_to_any(query, index, part))
+        else:
+            number = order.setdefault(part, len(order) + 1)
+            pieces.append(f"${number}::{_cast_name(query.params[part].type)}")
+    values = [text_of(query.params[index].value) for index in order]
+    return wrap("".join(pieces), query.columns), values
+
+
+def inlined(query: SourceQuery) -> str:
+    """The statement with its parameters as literals: COPY, which ADBC streams by, takes no others."""
+    pieces = [
+        _in_to_any(query, index, part) if isinstance(part, str) else literal(query.params[part])
+        for index, part in enumerate(query.parts)
+    ]
+    return wrap("".join(pieces), query.columns)
+
+
+def literal(bound: Bound) -> str:
+    """A value as a literal of its type."""
+    return f"{sql.Literal(text_of(bound.value)).as_string(None)}::{_cast_name(bound.type)}"
+
+
+def wrap(text: str, columns: Sequence[PgType]) -> str:
+    """The statement, its columns cast to text (or int8) where drivers would garble them."""
+    casts = [_carrier(column) for column in columns]
+    if not any(casts):
+        return text
+    names = ", ".join(f"c{i}" for i in range(len(casts)))
+    outputs = ", ".join(f"c{i}{cast} AS c{i}" for i, cast in enumerate(casts))
+    return f"SELECT {outputs} FROM ({text}) AS q({names})"
+
+
+def text_of(value: Any) -> str | None:
+    """A Python value as PostgreSQL's input text of it; lists become arrays."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list | tuple):
+        return "{" + ",".join(_element(text_of(item)) for item in value) + "}"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return _float(value)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return "\\x" + bytes(value).hex()
+    if isinstance(value, datetime.timedelta):
+        return f"{value.days} days {value.seconds} seconds {value.microseconds} microseconds"
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else str(value)
+
+
+def _float(value: float) -> str:
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    return "NaN" if math.isnan(value) else repr(value)
+
+
+def _element(text: str | None) -> str:
+    if text is None:
+        return "NULL"
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _in_to_any(query: SourceQuery, index: int, part: str) -> str:
+    """`x IN (` before an array parameter becomes `x = ANY (`."""
+    following = query.parts[index + 1] if index + 1 < len(query.parts) else ""
+    if not isinstance(following, int) or not query.params[following].type.name.startswith("_"):
+        return part
+    return _IN.sub(lambda match: "<> ALL (" if match[1] else "= ANY (", part)
+
+
+def _cast_name(kind: PgType) -> str:
+    """The type's own catalog name: `character` or `bit` alone would mean one of them."""
+    if kind.name == "unknown":
+        return "text"
+    known = kind.name.removeprefix("_") in BUILTIN
+    return f'pg_catalog."{kind.name}"' if known else kind.bare.sql
+
+
+def _carrier(column: PgType) -> str:
+    if column.name in CARRIED:
+        return ""
+    return "::int8" if column.name == "oid" else "::text"
