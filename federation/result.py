@@ -13,7 +13,8 @@ from planner.plan import Plan
 
 @dataclass(slots=True)
 class Part:
-    """What one fragment did: `cache` is hit | miss | shared; `read_at` seconds since the epoch when its rows were
+    """What one fragment did: `cache` is hit | miss | shared | none (no statement was needed), `statements` how many
+    were sent to the source for us; `read_at` seconds since the epoch when its rows were
     read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; ms and rows of the fetch."""
 
     fragment: int
@@ -25,6 +26,7 @@ class Part:
     read_at: float = 0.0
     as_of: str = ""
     ttl: float = 0.0
+    statements: int = 1
 
 
 @dataclass(slots=True)

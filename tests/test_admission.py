@@ -87,7 +87,6 @@ class GateMachine(RuleBasedStateMachine):
         self.gate = Gate("crm", Limits(concurrency=2))
         self.inside: list[asyncio.Task[Permit]] = []
         self.queue: deque[asyncio.Task[Permit]] = deque()
-        self.together: list[asyncio.Task[Permit]] = []
 
     def teardown(self) -> None:
         for task in self.queue:

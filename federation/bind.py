@@ -1,0 +1,150 @@
+"""Values for a fragment's parameters: the client's, and the keys that other fragments found."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.base import Bound, SourceQuery
+from connectors.errors import Error, QueryError
+from connectors.types import PgType
+from planner.plan import Fragment, KeysRef, SourceText, Value
+
+MOST_KEYS = 10_000  # beyond, the fragment is read without keys: the source scans rather than looks up anyway
+KEYS_A_STATEMENT = 1_000
+MOST_STATEMENTS = 10
+
+_INTEGERS = {"int2": 15, "int4": 31, "int8": 63, "oid": 32}
+_TEXTS = frozenset({"text", "varchar", "bpchar", "unknown"})
+# Two different keys of these types are different for every source, so a row answers to one of them only. Not so text
+# ('a' and 'A' where case does not matter), numerics as text (1.0 and 1.00), floats (0 and -0): cut into several
+# statements, a row would come once for each.
+_DISTINCT = frozenset({"int2", "int4", "int8", "oid", "date", "timestamp", "timestamptz", "uuid"})
+
+
+def queries(fragment: Fragment, params: Sequence[Bound], tables: Mapping[int, pa.Table]) -> tuple[SourceQuery, ...]:
+    """The statements that answer `fragment`: none if it has no keys to ask for, several if it has many.
+
+    `params` are the client's, `tables` the rows of the fragments in `fragment.after`. The rows of several
+    statements together are the fragment's rows.
+    """
+    lists = {ref: _keys(tables[ref.fragment], ref) for ref in fragment.text.params if isinstance(ref, KeysRef)}
+    if any(keys is not None and not keys for keys in lists.values()):
+        return ()
+    cuts = {ref: None if keys is None else _cut(ref, keys) for ref, keys in lists.items()}
+    count = math.prod(1 if cut is None else len(cut) for cut in cuts.values())
+    if fragment.full is not None and (None in cuts.values() or count > MOST_STATEMENTS):
+        return (_query(fragment, fragment.full, params, {}),)
+    if None in cuts.values():
+        raise Error(f"fragment {fragment.id} for source {fragment.source} cannot be asked without its keys")
+    refs = tuple(cuts)
+    chosen = itertools.product(*(cut or [] for cut in cuts.values()))
+    return tuple(_query(fragment, fragment.text, params, dict(zip(refs, keys, strict=True))) for keys in chosen)
+
+
+def text(source: SourceText) -> str:
+    """The statement with $1, $2 ... for people."""
+    return SourceQuery(source.parts, (), ()).sql
+
+
+def cast(bound: Bound, kind: PgType) -> Bound:
+    """A client's parameter as `kind`, where that keeps its value; QueryError 22003 for an integer out of range.
+
+    >>> cast(Bound(PgType("int4"), 7), PgType("numeric")).value
+    '7'
+    """
+    if bound.type == kind or bound.value is None:
+        return replace(bound, type=kind)
+    if kind.name.startswith("_") and isinstance(bound.value, list):
+        element = PgType(kind.name[1:], kind.mod)
+        given = PgType(bound.type.name.removeprefix("_"), bound.type.mod)
+        return Bound(kind, [cast(Bound(given, value), element).value for value in bound.value])
+    return Bound(kind, _converted(bound, kind))
+
+
+def frozen(params: Sequence[Bound]) -> tuple[tuple[str, int, str], ...]:
+    """The parameters as part of a cache key: equal only if type and value are the same to the last bit."""
+    # repr tells 1 from 1.0 and True, 0.0 from -0.0, and time zones from each other; == does not.
+    return tuple((bound.type.name, bound.type.mod, repr(bound.value)) for bound in params)
+
+
+def _query(
+    fragment: Fragment, text: SourceText, params: Sequence[Bound], keys: Mapping[KeysRef, list[Any]]
+) -> SourceQuery:
+    return SourceQuery(
+        parts=text.parts,
+        params=tuple(_bound(value, params, keys) for value in text.params),
+        columns=tuple(kind for _, kind in fragment.columns),
+        small=fragment.small,
+    )
+
+
+def _bound(value: Value, params: Sequence[Bound], keys: Mapping[KeysRef, list[Any]]) -> Bound:
+    if isinstance(value, Bound):
+        return value
+    if isinstance(value, KeysRef):
+        return Bound(value.type, keys[value])
+    if value.index >= len(params):
+        raise QueryError(
+            f"there is no value for parameter ${value.index + 1}", sqlstate="08P01", hint=f"{len(params)} were given."
+        )
+    return cast(params[value.index], value.type)
+
+
+def _keys(table: pa.Table, ref: KeysRef) -> list[Any] | None:
+    """The distinct keys, sorted, so that the same set makes the same statement; None: too many, or not bindable."""
+    column = pc.unique(table.column(ref.column)).drop_null()
+    if len(column) > MOST_KEYS:
+        return None
+    element = ref.type.name[1:]
+    try:
+        keys: list[Any] = column.take(pc.sort_indices(column)).to_pylist()
+    except (OverflowError, ValueError):  # 'infinity' and years past 9999 have no Python value
+        return None
+    if element == "numeric":
+        return [format(key, "f") if not isinstance(key, str) else key for key in keys]
+    return keys
+
+
+def _cut(ref: KeysRef, keys: list[Any]) -> list[list[Any]]:
+    if ref.type.name[1:] not in _DISTINCT:
+        return [keys]
+    return [keys[start : start + KEYS_A_STATEMENT] for start in range(0, len(keys), KEYS_A_STATEMENT)]
+
+
+def _converted(bound: Bound, kind: PgType) -> Any:
+    value, given, wanted = bound.value, bound.type.name, kind.name
+    if wanted in _INTEGERS and given in _INTEGERS:
+        return _integer(value, kind)
+    if kind.mod >= 0:
+        raise _unplanned(bound, kind)  # a length or a scale may round or cut: the canon's to do
+    if wanted == given:
+        return value
+    if wanted in _TEXTS and given in _TEXTS:
+        return value.rstrip(" ") if given == "bpchar" else value
+    if wanted == "numeric" and given in _INTEGERS:
+        return str(value)
+    if wanted == "float8" and (given in _INTEGERS or given == "float4"):
+        return float(value)
+    if wanted == "timestamp" and given == "date" and isinstance(value, datetime.date):
+        return datetime.datetime(value.year, value.month, value.day)
+    raise _unplanned(bound, kind)
+
+
+def _integer(value: int, kind: PgType) -> int:
+    bits = _INTEGERS[kind.name]
+    least = 0 if kind.name == "oid" else -(1 << bits)
+    if not least <= value < 1 << bits:
+        raise QueryError(f"{kind.sql} out of range", sqlstate="22003")
+    return value
+
+
+def _unplanned(bound: Bound, kind: PgType) -> Error:
+    return Error(f"the plan wants a parameter of type {bound.type.sql} as {kind.sql}, a cast that belongs in the canon")

@@ -1,0 +1,243 @@
+"""Batches from a thread to the loop: a small answer in one hop, a large one with a bounded read-ahead."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.base import Cancel
+from connectors.errors import Error
+from federation.deadline import Deadline
+
+AHEAD = 2  # batches that a producer may be ahead of its consumer
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The first batches of an answer; all of them where it is `complete`."""
+
+    batches: list[pa.RecordBatch]
+    complete: bool
+
+
+class Channel:
+    """One producer, running in one thread from its first batch to its last, and one consumer on the loop.
+
+    The producer's first batches, up to `head` bytes (None: all), come at once as a `Head`. If that was not all, the
+    rest is iterated: the producer waits while it is `AHEAD` batches ahead. `ended` is called on the loop, with
+    whether it failed, when the thread has done everything, closing included.
+    """
+
+    def __init__(
+        self,
+        produce: Callable[[], Generator[pa.RecordBatch, None, None]],
+        cancel: Cancel,
+        *,
+        head: int | None,
+        ended: Callable[[bool], None],
+    ) -> None:
+        self._produce = produce
+        self._cancel = cancel
+        self._limit = head
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._head: asyncio.Future[Head] = self._loop.create_future()
+        self._items: deque[pa.RecordBatch] = deque()
+        self._slots = threading.Semaphore(AHEAD)
+        self._wake: asyncio.Future[None] | None = None
+        self._closed = False
+        self._error: BaseException | None = None
+        self.over = False
+
+    def start(self, threads: Executor) -> None:
+        """Begin to produce, in one of `threads`."""
+        threads.submit(self._work)
+
+    async def head(self) -> Head:
+        """The first batches; raises what the producer raised before it had them. Cancelled, it closes the channel."""
+        try:
+            return await self._head
+        except asyncio.CancelledError:
+            self.close()
+            raise
+
+    def __aiter__(self) -> Channel:
+        return self
+
+    async def __anext__(self) -> pa.RecordBatch:
+        while not self._items:
+            if self._error is not None:
+                raise self._error
+            if self.over or self._closed:
+                raise StopAsyncIteration
+            self._wake = self._loop.create_future()
+            await self._wake
+        self._slots.release()
+        return self._items.popleft()
+
+    def fail(self, error: Error) -> None:
+        """End it now: the consumer gets `error`, the producer is stopped."""
+        if not self.over and not self._closed:
+            self._error = error
+            self.close(error)
+
+    def close(self, reason: Error | None = None) -> None:
+        """Stop the producer, if it still runs; idempotent. What was produced and not taken is dropped."""
+        if self.over or self._closed:
+            return
+        self._closed = True
+        self._items.clear()
+        self._slots.release()
+        self._notify()
+        # Cancelling may talk to the server (a side connection, a lock): not on the loop, nor in the busy threads.
+        threading.Thread(target=self._cancel.fire, args=(reason,), name="vdw-cancel", daemon=True).start()
+
+    def _work(self) -> None:
+        head: Head | None = None
+        error: BaseException | None = None
+        try:
+            self._cancel.check()
+            with contextlib.closing(self._produce()) as batches:
+                head = self._pump(batches)
+        except BaseException as caught:  # it belongs to the consumer, whatever it is
+            error = caught
+        self._post(self._finish, head, error)
+
+    def _pump(self, batches: Iterator[pa.RecordBatch]) -> Head | None:
+        held: list[pa.RecordBatch] = []
+        size = 0
+        for batch in batches:
+            held.append(batch)
+            size += batch.nbytes
+            if self._limit is not None and size > self._limit:
+                break
+        else:
+            return Head(held, complete=True)
+        self._post(self._resolve, Head(held, complete=False))
+        del held, batch
+        self._pass_on(batches)
+        return None
+
+    def _pass_on(self, batches: Iterator[pa.RecordBatch]) -> None:
+        for batch in batches:
+            self._slots.acquire()
+            if self._closed:
+                return
+            self._post(self._arrive, batch)
+
+    def _post(self, call: Callable[..., None], *arguments: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self._loop.call_soon_threadsafe(call, *arguments)
+
+    def _resolve(self, head: Head) -> None:
+        if not self._head.done():
+            self._head.set_result(head)
+
+    def _arrive(self, batch: pa.RecordBatch) -> None:
+        if not self._closed:
+            self._items.append(batch)
+            self._notify()
+
+    def _finish(self, head: Head | None, error: BaseException | None) -> None:
+        self.over = True
+        self._error = self._error or error
+        self._ended(error is not None)
+        if not self._head.done():
+            if error is not None:
+                self._head.set_exception(error)
+            elif head is not None:
+                self._head.set_result(head)
+        self._notify()
+
+    def _notify(self) -> None:
+        if self._wake is not None and not self._wake.done():
+            self._wake.set_result(None)
+
+
+class Stream:
+    """The batches of one answer for one consumer: first those at hand, then those of `rest`.
+
+    `rest` is stopped by `aclose`, by the deadline, and by the client's `cancel`; so nothing is left behind even by a
+    consumer that forgets it. `done` is called once, with the rows that came, when the last batch has.
+    """
+
+    def __init__(
+        self,
+        batches: list[pa.RecordBatch],
+        rest: Channel | None = None,
+        *,
+        deadline: Deadline | None = None,
+        cancel: Cancel | None = None,
+        names: list[str] | None = None,
+        done: Callable[[int], None] | None = None,
+    ) -> None:
+        self._batches = iter(batches)
+        self._rest = rest
+        self._names = names
+        self._done = done
+        self._rows = 0
+        self._guards = contextlib.ExitStack()
+        if rest is not None:
+            try:
+                self._guard(rest, deadline, cancel)
+            except Error as fired_already:
+                rest.fail(fired_already)
+
+    def __aiter__(self) -> Stream:
+        return self
+
+    async def __anext__(self) -> pa.RecordBatch:
+        batch = next(self._batches, None)
+        if batch is None:
+            batch = await self._later()
+        self._rows += batch.num_rows
+        return batch if self._names is None else batch.rename_columns(self._names)
+
+    async def aclose(self) -> None:
+        """Take no more; the work at the source is stopped. Does not wait for it."""
+        self._batches = iter(())
+        self._guards.close()
+        if self._rest is not None:
+            self._rest.close()
+            self._rest = None
+
+    async def _later(self) -> pa.RecordBatch:
+        try:
+            if self._rest is None:
+                raise StopAsyncIteration
+            return await self._rest.__anext__()
+        except StopAsyncIteration:
+            self._guards.close()
+            if self._done is not None:
+                self._done(self._rows)
+                self._done = None
+            raise
+        except BaseException:
+            await self.aclose()
+            raise
+
+    def _guard(self, rest: Channel, deadline: Deadline | None, cancel: Cancel | None) -> None:
+        loop = asyncio.get_running_loop()
+        if deadline is not None:
+            error = deadline.error("not all rows had been read and taken by then")
+            self._guards.callback(loop.call_at(deadline.at, rest.fail, error).cancel)
+        if cancel is not None:
+
+            def fired() -> None:
+                with contextlib.suppress(RuntimeError):
+                    loop.call_soon_threadsafe(_fail_with, rest, cancel)
+
+            self._guards.enter_context(cancel.hook(fired))
+
+
+def _fail_with(rest: Channel, cancel: Cancel) -> None:
+    if cancel.reason is not None:
+        rest.fail(cancel.reason)

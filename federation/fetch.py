@@ -1,0 +1,326 @@
+"""Fragments in, rows out: through the cache and the gate, in threads. The only crossing from async to threads."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import time
+from collections.abc import Coroutine, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+
+from cache.results import Found, How, ResultCache
+from connectors.base import Bound, Cancel, Connector, SourceQuery
+from connectors.errors import SourceError
+from federation import bind
+from federation.admission import Gate, Load, Permit
+from federation.channel import Channel, Stream
+from federation.deadline import Deadline, within
+from federation.result import Part
+from planner.plan import Fragment
+from views.catalog import Catalog, Limits
+
+HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
+_WORST: tuple[How, ...] = ("miss", "shared", "hit")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept."""
+
+    fragment: Fragment
+    ttl: float
+    version: str
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of its rows."""
+        return pa.schema([pa.field(f"c{i}", kind.arrow) for i, (_, kind) in enumerate(self.fragment.columns)])
+
+
+@dataclass(slots=True)
+class Rows:
+    """What one run read: everything, or (`complete` is false) the first batches and a channel for the rest.
+
+    `read_at` is the time of day, `born` the cache's clock, both when the statement was sent.
+    """
+
+    batches: list[pa.RecordBatch]
+    complete: bool
+    read_at: float
+    born: float
+    ms: float
+    rest: Channel | None = None
+
+    @property
+    def count(self) -> int:
+        return sum(batch.num_rows for batch in self.batches)
+
+    @property
+    def size(self) -> int:
+        """Bytes that keeping them costs; an incomplete answer is never kept."""
+        return sum(batch.nbytes for batch in self.batches) + 1024 if self.complete else sys.maxsize
+
+    def claim(self) -> Channel | None:
+        """The rest, for the first who asks."""
+        rest, self.rest = self.rest, None
+        return rest
+
+    def drop(self) -> None:
+        """Stop the rest, where nobody claimed it."""
+        rest = self.claim()
+        if rest is not None:
+            rest.close()
+
+
+@dataclass(slots=True)
+class Fetched:
+    """The rows of a plan's fragments. `born` and `expires`: the cache's clock at the oldest read, and when the first
+    of them is too old to be shown."""
+
+    tables: dict[int, pa.Table]
+    parts: list[Part]
+    born: float = math.inf
+    expires: float = math.inf
+
+    @property
+    def rows(self) -> int:
+        return sum(table.num_rows for table in self.tables.values())
+
+
+@dataclass(slots=True)
+class Asked:
+    """For whom rows are fetched, with which parameters, and until when."""
+
+    user: str
+    params: Sequence[Bound]
+    deadline: Deadline
+    cancel: Cancel
+
+
+@dataclass(slots=True, eq=False)
+class Fetcher:
+    """Every statement that any source gets goes through here. To be used from one event loop."""
+
+    cache: ResultCache
+    _connectors: dict[str, Connector] = field(default_factory=dict)
+    _gates: dict[str, Gate] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor | None = None
+    _running: dict[Channel, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
+    _as_of: dict[str, str] = field(default_factory=dict)
+
+    def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> list[Connector]:
+        """Take over sources and limits; returns the connectors that no new statement will use."""
+        retired = [old for old in self._connectors.values() if old not in connectors.values()]
+        self._connectors = dict(connectors)
+        self._as_of = {name: str(source.as_of.get("kind", "")) for name, source in catalog.sources.items()}
+        for name, source in catalog.sources.items():
+            self._gate(name).resize(source.limits)
+        places = sum(source.limits.concurrency for source in catalog.sources.values())
+        before = self._threads
+        self._threads = ThreadPoolExecutor(max(places, 1), thread_name_prefix="vdw-fetch")
+        if before is not None:
+            before.shutdown(wait=False)  # what runs in it runs to its end
+        return retired
+
+    async def retire(self, connectors: Sequence[Connector]) -> None:
+        """Close connectors once the statements that still run on them have ended."""
+        while waits := [end for connector, end in self._running.values() if connector in connectors]:
+            await asyncio.wait(waits)
+        for connector in connectors:
+            await asyncio.to_thread(connector.close)
+
+    async def close(self) -> None:
+        """Stop every statement, wait for the threads, close every connector."""
+        await self.cache.close()
+        for channel in tuple(self._running):
+            channel.close()
+        await self.retire(tuple(self._connectors.values()))
+        if self._threads is not None:
+            self._threads.shutdown()
+
+    @property
+    def loads(self) -> dict[str, Load]:
+        """What each source has been asked."""
+        return {name: gate.load for name, gate in self._gates.items()}
+
+    async def gather(self, steps: Sequence[Step], asked: Asked) -> Fetched:
+        """All rows of all fragments; independent ones at once, the others when they have their keys.
+
+        One that fails stops the rest; so do the deadline and the client's cancel.
+        """
+        fetched = Fetched({}, [])
+        todo = {step.fragment.id: step for step in steps}
+
+        def doing() -> str:
+            return "; ".join(
+                f"source {step.fragment.source} had not answered ({self._gate(step.fragment.source).state})"
+                for step in todo.values()
+            )
+
+        async def one(step: Step) -> None:
+            for other in step.fragment.after:
+                await asyncio.shield(tasks[other])
+            await self._fetch(step, asked, fetched)
+            del todo[step.fragment.id]
+
+        tasks: dict[int, asyncio.Task[None]] = {}
+        async with within(asked.deadline, asked.cancel, doing):
+            if len(steps) == 1:
+                await one(steps[0])
+            else:
+                await _all_or_none({step.fragment.id: one(step) for step in steps}, tasks)
+        fetched.parts.sort(key=lambda part: part.fragment)
+        return fetched
+
+    async def stream(self, step: Step, asked: Asked, before: Fetched, names: list[str]) -> tuple[Stream, Part]:
+        """One fragment's rows as they come, columns renamed to `names`; `before` has the rows that it needs keys of."""
+        asks = bind.queries(step.fragment, asked.params, before.tables)
+        if len(asks) != 1:
+            await self._collect(step, asks, asked, before)
+            return Stream(before.tables[step.fragment.id].to_batches(), names=names), before.parts[-1]
+
+        def doing() -> str:
+            source = step.fragment.source
+            return f"source {source} had not answered ({self._gate(source).state})"
+
+        async with within(asked.deadline, asked.cancel, doing):
+            rows, how = await self._open(step, asks[0], asked)
+            rest = rows.claim()
+        part = self._part(step, asks[0].sql, [Found(rows, how)])
+
+        def done(count: int) -> None:
+            part.rows = count
+            part.ms = (time.time() - rows.read_at) * 1000 if rest is not None else part.ms
+
+        deadline, cancel = asked.deadline, asked.cancel
+        return Stream(rows.batches, rest, deadline=deadline, cancel=cancel, names=names, done=done), part
+
+    async def _fetch(self, step: Step, asked: Asked, fetched: Fetched) -> None:
+        await self._collect(step, bind.queries(step.fragment, asked.params, fetched.tables), asked, fetched)
+
+    async def _collect(self, step: Step, asks: Sequence[SourceQuery], asked: Asked, fetched: Fetched) -> None:
+        """Run the statements of one fragment and put their rows and their part into `fetched`."""
+        if len(asks) == 1:
+            found = [await self._whole(step, asks[0], asked)]
+        else:
+            runs: dict[int, asyncio.Task[Found[Rows]]] = {}
+            await _all_or_none({i: self._whole(step, query, asked) for i, query in enumerate(asks)}, runs)
+            found = [run.result() for run in runs.values()]
+        batches = [batch for each in found for batch in each.value.batches]
+        fetched.tables[step.fragment.id] = pa.Table.from_batches(batches, step.schema)
+        part = self._part(step, asks[0].sql if asks else bind.text(step.fragment.text), found)
+        fetched.parts.append(part)
+        born = min((each.value.born for each in found), default=math.inf)
+        fetched.born = min(fetched.born, born)
+        fetched.expires = min(fetched.expires, born + step.ttl)
+
+    async def _whole(self, step: Step, query: SourceQuery, asked: Asked) -> Found[Rows]:
+        """All rows of one statement: kept, or being read for another, or read now."""
+        key = self._key(step, query, asked)
+        found = await self._get(key, step, query, None)
+        if not found.value.complete:  # a stream that is under way and too large to be shared
+            found = await self._get((*key, "whole"), step, query, None)
+        return found
+
+    async def _open(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Rows, How]:
+        """All rows, or the first and an unclaimed rest."""
+        found = await self._get(self._key(step, query, asked), step, query, HEAD)
+        if found.value.complete or found.value.rest is not None:
+            return found.value, found.how
+        return await self._read(step, query, HEAD, asked.deadline), "miss"  # another client streams the rest
+
+    async def _get(self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None) -> Found[Rows]:
+        run = partial(self._read, step, query, head)
+        return await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
+
+    def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
+        return (step.fragment.source, query.sql, bind.frozen(query.params), query.columns, step.version, asked.user)
+
+    async def _read(self, step: Step, query: SourceQuery, head: int | None, deadline: Deadline | None = None) -> Rows:
+        """Ask the source, when its gate lets us.
+
+        Without a `deadline` the statement belongs to everybody who waits for it, each with a deadline of their own:
+        the source may take its owner's time, and the statement is cancelled when the last of them has left.
+        """
+        gate = self._gate(step.fragment.source)
+        permit = await gate.enter(math.inf if deadline is None else deadline.at)
+        try:
+            seconds = gate.limits.timeout if deadline is None else min(gate.limits.timeout, deadline.left())
+            channel = self._start(step, query, permit, head, seconds)
+        except BaseException:
+            permit.leave(failed=True)
+            raise
+        born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
+        got = await channel.head()
+        ms = (time.perf_counter() - began) * 1000
+        return Rows(got.batches, got.complete, read_at, born, ms, None if got.complete else channel)
+
+    def _start(self, step: Step, query: SourceQuery, permit: Permit, head: int | None, seconds: float) -> Channel:
+        connector = self._connectors.get(step.fragment.source)
+        if connector is None or self._threads is None:
+            raise SourceError(
+                f"source {step.fragment.source} is not there any more",
+                sqlstate="HV00N",
+                hint="The project was reloaded without it: prepare the statement again.",
+            )
+        cancel = Cancel()
+        end = asyncio.get_running_loop().create_future()
+
+        def produce() -> Generator[pa.RecordBatch, None, None]:
+            return permit.counted(connector.execute(query, timeout=seconds, cancel=cancel))
+
+        def ended(failed: bool) -> None:
+            permit.leave(failed)
+            del self._running[channel]
+            end.set_result(None)
+
+        channel = Channel(produce, cancel, head=head, ended=ended)
+        channel.start(self._threads)
+        self._running[channel] = connector, end
+        return channel
+
+    def _gate(self, source: str) -> Gate:
+        if source not in self._gates:
+            self._gates[source] = Gate(source, Limits())
+        return self._gates[source]
+
+    def _part(self, step: Step, sql: str, found: Sequence[Found[Rows]]) -> Part:
+        read_at = min((each.value.read_at for each in found), default=time.time())
+        live = self._as_of.get(step.fragment.source) == "live"
+        return Part(
+            fragment=step.fragment.id,
+            source=step.fragment.source,
+            sql=sql,
+            rows=sum(each.value.count for each in found),
+            ms=max((each.value.ms for each in found if each.how != "hit"), default=0.0),
+            cache=min((each.how for each in found), key=_WORST.index) if found else "none",
+            read_at=read_at,
+            as_of=datetime.fromtimestamp(read_at, UTC).isoformat() if live else "",
+            ttl=step.ttl,
+            statements=sum(each.how == "miss" for each in found),
+        )
+
+
+def _size(rows: Rows) -> int:
+    return rows.size
+
+
+def _born(rows: Rows) -> float:
+    return rows.born
+
+
+async def _all_or_none(works: Mapping[int, Coroutine[Any, Any, Any]], tasks: dict[int, asyncio.Task[Any]]) -> None:
+    """Run them at once, as `tasks`; the first error cancels the others and is raised as itself."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for number, work in works.items():
+                tasks[number] = group.create_task(work)
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
