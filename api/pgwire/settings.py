@@ -1,0 +1,121 @@
+"""What is known of a session's settings: those that the canon reports, and those that have to be asked for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from federation.session import Session
+
+# Settings that change an answer but are not reported; asked for again when a text may have changed them.
+ASKED = ("extra_float_digits", "bytea_output", "statement_timeout")
+_TOUCHED = re.compile(r"extra_float_digits|bytea_output|statement_timeout|set_config|\breset\b|\bdiscard\b|&", re.I)
+QUESTION = "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}')" for name in ASKED)
+DEFAULTS = {"extra_float_digits": "1", "bytea_output": "hex", "statement_timeout": "0"}
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(?:,|$)')
+
+
+class Settings:
+    """Follows one session's settings; `session()` gives them as the engine takes them."""
+
+    def __init__(self, timeout: float) -> None:
+        self.values: dict[str, str] = dict(DEFAULTS)
+        self.doubtful = False  # what is not reported may have changed
+        self.user = ""
+        self._timeout = timeout
+        self._session: Session | None = None
+
+    def started(self, user: str, options: Mapping[str, str]) -> None:
+        """The session stands; what the client asked for at its start may be more than is reported."""
+        self.user = user
+        self.doubtful = any(name in options for name in ("options", *ASKED))
+        self._session = None
+
+    def reported(self, name: str, value: str) -> None:
+        """A ParameterStatus has come."""
+        self.values[name] = value
+        self._session = None
+
+    def watch(self, text: str) -> None:
+        """The client sends `text`."""
+        if not self.doubtful and _TOUCHED.search(text):
+            self.doubtful = True
+
+    def answered(self, cells: list[bytes | None], lasting: bool) -> None:
+        """The answer to QUESTION; what is read inside a transaction may be undone with it."""
+        for name, cell in zip(ASKED, cells, strict=True):
+            self.values[name] = (cell or b"").decode()
+        self.doubtful = not lasting
+        self._session = None
+
+    @property
+    def standard_strings(self) -> bool:
+        return self.values.get("standard_conforming_strings", "on") == "on"
+
+    @property
+    def encoding(self) -> str:
+        """Python's name of the client's encoding."""
+        name = self.values.get("client_encoding", "UTF8")
+        return _ENCODINGS.get(name.upper(), name)
+
+    @property
+    def search_path(self) -> tuple[str, ...]:
+        return schemas(self.values.get("search_path", '"$user", public'), self.user)
+
+    def session(self) -> Session:
+        """The session as the engine takes it."""
+        if self._session is None:
+            limit = duration(self.values["statement_timeout"])
+            timeout = min(self._timeout, limit) if limit else self._timeout
+            self._session = Session(self.user, dict(self.values), self.search_path, timeout)
+        return self._session
+
+
+_ENCODINGS = {
+    "UTF8": "utf-8",
+    "SQL_ASCII": "utf-8",
+    "LATIN1": "iso8859-1",
+    "LATIN2": "iso8859-2",
+    "LATIN3": "iso8859-3",
+    "LATIN4": "iso8859-4",
+    "LATIN5": "iso8859-9",
+    "LATIN6": "iso8859-10",
+    "LATIN7": "iso8859-13",
+    "LATIN8": "iso8859-14",
+    "LATIN9": "iso8859-15",
+    "LATIN10": "iso8859-16",
+    "ISO_8859_5": "iso8859-5",
+    "ISO_8859_6": "iso8859-6",
+    "ISO_8859_7": "iso8859-7",
+    "ISO_8859_8": "iso8859-8",
+    "KOI8R": "koi8-r",
+    "KOI8U": "koi8-u",
+    "EUC_JP": "euc_jp",
+    "EUC_KR": "euc_kr",
+    "EUC_CN": "gb2312",
+    "SJIS": "shift_jis",
+    "UHC": "cp949",
+    **{f"WIN{page}": f"cp{page}" for page in (866, 874, *range(1250, 1259))},
+}
+
+
+def schemas(path: str, user: str) -> tuple[str, ...]:
+    """The schemas of a search_path as `SHOW search_path` prints it, `$user` replaced."""
+    found, at = [], 0
+    while at < len(path):
+        match = _PART.match(path, at)
+        if match is None or match.end() == at:
+            break
+        quoted, bare = match.groups()
+        name = quoted.replace('""', '"') if quoted is not None else bare.strip().lower()
+        if name:
+            found.append(user if name == "$user" else name)
+        at = match.end()
+    return tuple(found)
+
+
+def duration(text: str) -> float:
+    """Seconds of a setting such as 30s, 500ms or 2min; a bare number is milliseconds."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(us|ms|s|min|h|d)?\s*", text)
+    return float(match[1]) * _UNITS[match[2] or "ms"] if match else 0.0
