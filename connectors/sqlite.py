@@ -1,0 +1,225 @@
+"""SQLite files, read only, by the standard library's sqlite3.
+
+Not by ADBC: its SQLite driver takes a column's type from the first rows, makes doubles of decimals, and has no way to
+ask what a single value is; sqlite3 gives each value as it is stored (and a point lookup in 4 us against 63 us).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import os
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote as escape
+
+import pyarrow as pa
+from pydantic import Field
+
+from connectors import arrow, sqlite_schema
+from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.errors import SourceError
+from connectors.leases import Leases
+from connectors.registry import ConnectionOptions
+from connectors.sqlite_types import Misfit, decode, encode
+from connectors.stopping import stopping, timed_out
+from connectors.types import PgType
+
+BATCH_ROWS = 8192
+_TICK = 20_000  # steps of SQLite's virtual machine between two looks at the clock; some 0.2 ms
+_BUSY_SECONDS = 5.0  # wait for a writer's lock
+_PATIENCE = 60.0  # seconds for our own questions
+_PROLOGUE = ("query_only = 1", "case_sensitive_like = 1", "schema_version")
+_LOST = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY")
+_REMEDY = (
+    "correct the value, or name the column's real type under connection: types: in the source's file "
+    "(text, say) and convert it in a view"
+)
+
+
+class SqliteOptions(ConnectionOptions):
+    """The `connection:` of a SQLite source."""
+
+    path: str = Field(description="the database file; a relative path starts at the project folder")
+    types: dict[str, str] = Field(
+        default_factory=dict,
+        description="declared types by table.column that replace the file's own, for columns whose declaration lies",
+    )
+    base_folder: str = Field(default=".", description="the project folder; set by vdw itself")
+
+
+class SqliteConnector:
+    """One SQLite file."""
+
+    Options = SqliteOptions
+
+    def __init__(self, name: str, options: SqliteOptions) -> None:
+        self.name = name
+        self._types = options.types
+        self._file = _File(Path(options.base_folder).joinpath(options.path).resolve())
+        self._leases = Leases(name, options.pool_size)
+
+    def profile(self) -> Profile:
+        """Version and facts, asked of the library and the file."""
+        with self._session(_PATIENCE, Cancel()) as connection:
+            encoding = connection.execute("PRAGMA encoding").fetchone()[0]
+            sensitive = connection.execute("SELECT 'a' LIKE 'A'").fetchone()[0] == 0
+            arrays = connection.execute("SELECT value FROM json_each('[1]')").fetchone()[0] == 1
+        facts = {"encoding": encoding, "case_sensitive_like": sensitive, "json_each": arrays}
+        return Profile("sqlite", sqlite3.sqlite_version_info, facts)
+
+    def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
+        """Tables and views of the file; its one schema is called main."""
+        if schemas and "main" not in schemas:
+            return ()
+        wanted = tuple(name.removeprefix("main.") for name in tables)
+        with self._session(_PATIENCE, Cancel()) as connection:
+            return tuple(sqlite_schema.read(connection, self.name, wanted, self._types))
+
+    def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        """Stream one SELECT; its deadline is looked at inside SQLite too."""
+        values = [encode(query.params[part], self.name) for part in query.parts if isinstance(part, int)]
+        text = "".join(part if isinstance(part, str) else "?" for part in query.parts)
+        with self._session(timeout, cancel) as connection, contextlib.closing(connection.cursor()) as cursor:
+            cursor.execute(text, values)
+            rows = cursor.fetchmany(BATCH_ROWS)
+            yield _batch(query, rows)
+            while len(rows) == BATCH_ROWS:
+                cancel.check()
+                rows = cursor.fetchmany(BATCH_ROWS)
+                if rows:
+                    yield _batch(query, rows)
+
+    def ping(self) -> None:
+        """Read the file's header."""
+        with self._session(_BUSY_SECONDS, Cancel()) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._leases.close()
+
+    def modified(self) -> dt.datetime:
+        """When the file, or its write-ahead log, last changed."""
+        with self._errors(Cancel(), 0.0, 0.0):
+            self._file.identity()
+            return self._file.modified()
+
+    @contextlib.contextmanager
+    def _session(self, seconds: float, cancel: Cancel) -> Iterator[sqlite3.Connection]:
+        """A connection for one statement; SQLite looks at the clock itself, which costs no thread."""
+        deadline = time.monotonic() + seconds
+        with (
+            self._errors(cancel, deadline, seconds),
+            self._leases.lease(self._file, deadline, cancel) as lease,
+            stopping(cancel, lease.session.connection.interrupt) as stopper,
+        ):
+            connection = lease.session.connection
+            connection.set_progress_handler(lambda: stopper.reason is not None or time.monotonic() >= deadline, _TICK)
+            try:
+                yield connection
+            except GeneratorExit:  # the reader had enough: the statement is ended, the connection is sound
+                pass
+            finally:
+                connection.set_progress_handler(None, 0)
+
+    @contextlib.contextmanager
+    def _errors(self, cancel: Cancel, deadline: float, seconds: float) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+                cancel.check()
+                if time.monotonic() >= deadline:
+                    raise timed_out(self.name, seconds) from error
+            raise _fault(error, f'source "{self.name}"') from error
+        except SourceError as error:
+            error.place = error.place or f'source "{self.name}"'
+            raise
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A connection, and which file (device, inode) it is to."""
+
+    connection: sqlite3.Connection
+    identity: tuple[int, int]
+
+
+class _File:
+    """Opens connections to one file, and knows those whose file has been replaced (connectors.leases.Driver)."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def open(self) -> _Opened:
+        identity = self.identity()
+        uri = f"file:{escape(str(self._path))}?mode=ro"
+        connection = sqlite3.connect(
+            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            for pragma in _PROLOGUE:
+                connection.execute(f"PRAGMA {pragma}").fetchall()
+        except BaseException:
+            connection.close()
+            raise
+        return _Opened(connection, identity)
+
+    def alive(self, session: _Opened, idle: float) -> bool:  # noqa: ARG002 -- the protocol's signature
+        """Whether the path still names the file that was opened (a new export replaces it by rename)."""
+        try:
+            return self.identity() == session.identity
+        except SourceError:
+            return False
+
+    def close(self, session: _Opened) -> None:
+        session.connection.close()
+
+    def identity(self) -> tuple[int, int]:
+        try:
+            status = os.stat(self._path)  # noqa: PTH116 -- at each use: half the time of Path.stat
+        except OSError as error:
+            raise SourceError(
+                f"the database file {self._path.name} cannot be read: {error.strerror}",
+                sqlstate="08001",
+                hint="check connection: path: in the source's file; a relative path starts at the project folder",
+            ) from error
+        return status.st_dev, status.st_ino
+
+    def modified(self) -> dt.datetime:
+        log = self._path.with_name(self._path.name + "-wal")
+        latest = max(path.stat().st_mtime for path in (self._path, log) if path.exists())
+        return dt.datetime.fromtimestamp(latest, dt.UTC)
+
+
+def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.columns)
+    if len(columns) != len(query.columns):
+        raise SourceError(f"{len(columns)} columns came where {len(query.columns)} were asked")
+    pairs = enumerate(zip(columns, query.columns, strict=True))
+    return pa.RecordBatch.from_arrays([_column(i, *pair) for i, pair in pairs], schema=query.schema)
+
+
+def _column(number: int, values: Sequence[Any], kind: PgType) -> pa.Array:
+    where = f"{number + 1} of the answer"
+    try:
+        return arrow.conform(decode(values, kind), kind, where)
+    except Misfit as misfit:
+        raise arrow.unfit(where, misfit.found, kind, _REMEDY) from misfit
+
+
+def _fault(error: sqlite3.Error, place: str) -> SourceError:
+    name, text = getattr(error, "sqlite_errorname", ""), str(error)
+    if "decode to UTF-8" in text:
+        return SourceError("a text of the answer is not UTF-8", sqlstate="HV004", place=place, hint=_REMEDY)
+    return SourceError(
+        f"SQLite says: {text}",
+        sqlstate="08006" if name.startswith(_LOST) else "HV000",
+        place=place,
+        detail=name or type(error).__name__,
+    )

@@ -1,0 +1,222 @@
+"""What a SQLite file holds, by its own PRAGMAs; and which columns hold only what they declare.
+
+`Column.exact` allows predicates to be pushed, so it is claimed only where it is proven: by a STRICT table, by a rowid,
+or by one scan over the values (tables of at most a million rows, a few seconds). A value that breaks the type and is
+written after that scan is refused when it is fetched; where only a pushed predicate sees it, SQLite compares it by its
+own rules (every text is greater than every number), so that row, and no other, may be missing or present wrongly.
+Times are exact in one spelling only, that in which parameters are bound (`sqlite_types.encode`), for SQLite compares
+texts. Decimals (stored as reals), CHAR(n) (stored unpadded) and JSON never are.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from connectors.base import Collation, Column, ForeignKey, Table
+from connectors.sqlite_types import declared, has_text_affinity
+from connectors.types import PgType
+
+SCAN_ROWS = 1_000_000  # larger tables are not scanned; nothing is then claimed of their values
+SCAN_SECONDS = 5.0  # for one table
+_TICK = 20_000  # SQLite's virtual machine steps between two looks at the clock
+_RANGES = {"int2": 2**15, "int4": 2**31}
+_STRICT = {"INT": "int8", "INTEGER": "int8", "REAL": "float8", "TEXT": "text", "BLOB": "bytea"}
+_STORAGE = {"int8": "integer", "int4": "integer", "int2": "integer", "bool": "integer", "float8": "real"}
+_LENGTHS = " AND (length({rest}) = 0 OR length({rest}) BETWEEN 2 AND 7 AND {rest} GLOB '.*[1-9]')"
+_log = logging.getLogger(__name__)
+
+
+def quote(name: str) -> str:
+    """An identifier for SQLite."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def read(connection: sqlite3.Connection, source: str, wanted: tuple[str, ...], types: dict[str, str]) -> list[Table]:
+    """The tables and views of the file; `types` overrides declared types, by "table.column"."""
+    relations = connection.execute(
+        "SELECT name, type, wr, strict FROM pragma_table_list "
+        "WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' "
+        "ORDER BY name"
+    ).fetchall()
+    return list(_readable(connection, source, (row for row in relations if not wanted or row[0] in wanted), types))
+
+
+def _readable(
+    connection: sqlite3.Connection, source: str, relations: Iterable[tuple[str, str, int, int]], types: dict[str, str]
+) -> Iterator[Table]:
+    for name, kind, rowless, strict in relations:
+        try:
+            yield _Reader(connection, source, name, types).table(kind, bool(rowless), bool(strict))
+        except sqlite3.OperationalError as error:  # a view over a table that is gone must not hide the others
+            _log.warning("%s: %s.%s cannot be read: %s", source, source, name, error)
+
+
+class _Reader:
+    """One table's facts."""
+
+    def __init__(self, connection: sqlite3.Connection, source: str, name: str, types: dict[str, str]) -> None:
+        self._connection, self._source, self._name, self._types = connection, source, name, types
+
+    def table(self, kind: str, rowless: bool, strict: bool) -> Table:
+        info = [row for row in self._ask("table_xinfo") if row[6] != 1]
+        primary = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
+        rowid = _rowid(info, primary, rowless, kind)
+        native = {row[1]: self._types.get(f"{self._name}.{row[1]}", row[2]) for row in info}
+        rows = self._count() if kind == "table" else None
+        sure = self._proven(native, rowid, strict, rows)
+        columns = tuple(
+            Column(
+                name=row[1],
+                type=declared(native[row[1]]),
+                nullable=not (row[3] or row[1] == rowid or (rowless and row[5])),
+                native=row[2],
+                collation=self._collation(row[1], native[row[1]]),
+                exact=row[1] in sure,
+            )
+            for row in info
+        )
+        indexes = list(self._indexes())
+        firm = {column.name for column in columns if column.exact and not column.nullable}
+        unique = [primary] if primary else []
+        unique += [names for names, single in indexes if single and names != primary]
+        return Table(
+            source=self._source,
+            schema="main",
+            name=self._name,
+            columns=columns,
+            keys=tuple(names for names in unique if firm.issuperset(names)),
+            indexes=tuple(dict.fromkeys(([primary] if primary else []) + [names for names, _ in indexes])),
+            foreign_keys=tuple(self._foreign_keys()),
+            row_count=rows,
+        )
+
+    def _ask(self, pragma: str, of: str | None = None) -> list[Any]:
+        return self._connection.execute(f"PRAGMA main.{pragma}({quote(of or self._name)})").fetchall()
+
+    def _indexes(self) -> Iterator[tuple[tuple[str, ...], bool]]:
+        """Columns and uniqueness of each index that covers all rows and no expression."""
+        for _, name, unique, _, partial in self._ask("index_list"):
+            names = tuple(row[2] for row in self._ask("index_info", name))
+            if names and None not in names and not partial:
+                yield names, bool(unique)
+
+    def _foreign_keys(self) -> Iterator[ForeignKey]:
+        rows = self._ask("foreign_key_list")
+        for number in sorted({row[0] for row in rows}):
+            pairs = sorted((row for row in rows if row[0] == number), key=lambda row: int(row[1]))
+            target = pairs[0][2]
+            references = tuple(row[4] for row in pairs) if pairs[0][4] is not None else self._primary(target)
+            yield ForeignKey(tuple(row[3] for row in pairs), target, references)
+
+    def _primary(self, table: str) -> tuple[str, ...]:
+        return tuple(row[1] for row in sorted(self._ask("table_xinfo", table), key=lambda row: int(row[5])) if row[5])
+
+    def _count(self) -> int:
+        """Rows, counted up to SCAN_ROWS; beyond that by ANALYZE's word or the greatest rowid."""
+        table = quote(self._name)
+        limited = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {SCAN_ROWS + 1})"  # noqa: S608 -- quoted
+        counted = int(self._connection.execute(limited).fetchone()[0])
+        return counted if counted <= SCAN_ROWS else max(counted, self._estimate())
+
+    def _estimate(self) -> int:
+        for query in (
+            "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = ? LIMIT 1",
+            f"SELECT max(_rowid_) FROM {quote(self._name)} WHERE ?1 IS NOT NULL",  # noqa: S608 -- quoted
+        ):
+            try:
+                row = self._connection.execute(query, (self._name,)).fetchone()
+            except sqlite3.OperationalError:
+                continue
+            if row and row[0]:
+                return int(row[0])
+        return 0
+
+    def _proven(self, native: dict[str, str], rowid: str | None, strict: bool, rows: int | None) -> set[str]:
+        sure = {rowid} if rowid and declared(native[rowid]).name == "int8" else set()
+        if strict:
+            sure |= {name for name, text in native.items() if declared(text).name == _STRICT.get(text.upper())}
+        checks = {name: _breaks(name, text) for name, text in native.items() if name not in sure}
+        open_checks = {name: check for name, check in checks.items() if check}
+        if open_checks and (rows is None or rows <= SCAN_ROWS):
+            sure |= self._scan(open_checks)
+        return sure
+
+    def _scan(self, checks: dict[str, str]) -> set[str]:
+        sums = ", ".join(f"coalesce(max({check}), 0)" for check in checks.values())
+        end = time.monotonic() + SCAN_SECONDS
+        self._connection.set_progress_handler(lambda: time.monotonic() >= end, _TICK)
+        try:
+            found = self._connection.execute(f"SELECT {sums} FROM {quote(self._name)}").fetchone()  # noqa: S608 -- quoted
+        except sqlite3.OperationalError:  # too slow, or a view that fails: nothing is claimed
+            return set()
+        finally:
+            self._connection.set_progress_handler(None, 0)
+        return {name for name, broken in zip(checks, found, strict=True) if not broken}
+
+    def _collation(self, column: str, native: str) -> Collation:
+        """What SQLite's own compiler uses to compare this column; a view may name several, then all must agree."""
+        if declared(native).name not in ("text", "varchar", "bpchar") or not has_text_affinity(native):
+            return Collation.BYTES
+        compare = f"EXPLAIN SELECT {quote(column)} = 'x' FROM {quote(self._name)}"  # noqa: S608 -- quoted
+        used = {row[5] for row in self._connection.execute(compare) if row[1] in ("Eq", "Ne") and row[5]}
+        if used == {"BINARY-8"}:
+            return Collation.BYTES
+        return Collation.EQUAL if used in ({"BINARY-16LE"}, {"BINARY-16BE"}) else Collation.LOOSE
+
+
+def _rowid(info: list[Any], primary: tuple[str, ...], rowless: bool, kind: str) -> str | None:
+    """The column that is the table's rowid: it then holds integers only and no NULL."""
+    if kind != "table" or rowless or len(primary) != 1:
+        return None
+    return next((row[1] for row in info if row[1] == primary[0] and row[2].upper() == "INTEGER"), None)
+
+
+def _breaks(name: str, native: str) -> str:
+    """SQL that is 1 for a value that the type does not hold exactly as parameters of it are bound; "" where never."""
+    column, kind = quote(name), declared(native)
+    if kind.name in _STORAGE:
+        return _wrong_storage(column, _STORAGE[kind.name]) + _wrong_number(column, kind)
+    if kind.name in ("text", "varchar") and has_text_affinity(native):
+        long = f" OR length({column}) > {kind.mod - 4}" if kind.mod >= 0 else ""
+        return _wrong_storage(column, "text") + long
+    if kind.name == "bytea":
+        return _wrong_storage(column, "blob")
+    right = _spelling(column, kind.name)
+    return f"{_wrong_storage(column, 'text')} OR {column} IS NOT NULL AND NOT ({right})" if right else ""
+
+
+def _wrong_storage(column: str, storage: str) -> str:
+    return f"typeof({column}) NOT IN ('{storage}', 'null')"
+
+
+def _wrong_number(column: str, kind: PgType) -> str:
+    if kind.name == "bool":
+        return f" OR {column} NOT IN (0, 1)"
+    limit = _RANGES.get(kind.name)
+    return f" OR {column} NOT BETWEEN {-limit} AND {limit - 1}" if limit else ""
+
+
+def _spelling(column: str, kind: str) -> str:
+    """SQL that is true for the one text that stands for an instant, a day or a UUID; '' for other types."""
+    if kind == "date":
+        return f"date({column}) IS {column} AND {column} > '0001'"
+    if kind == "uuid":
+        return f"length({column}) = 36 AND {column} NOT GLOB '*[^0-9a-f-]*'"
+    if kind == "time":
+        return _clockwise(column, "%H:%M:%S", 8)
+    if kind == "timestamp":
+        return f"{column} > '0001' AND {_clockwise(column, '%Y-%m-%d %H:%M:%S', 19)}"
+    if kind == "timestamptz":
+        local = f"substr({column}, 1, length({column}) - 6)"
+        return f"{column} > '0001' AND {column} GLOB '*+00:00' AND {_clockwise(local, '%Y-%m-%d %H:%M:%S', 19)}"
+    return ""
+
+
+def _clockwise(text: str, form: str, width: int) -> str:
+    head, rest = f"substr({text}, 1, {width})", f"substr({text}, {width + 1})"
+    fraction = _LENGTHS.format(rest=rest)
+    return f"strftime('{form}', {head}) IS {head} AND substr({rest}, 2) NOT GLOB '*[^0-9]*'{fraction}"

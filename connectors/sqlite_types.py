@@ -1,0 +1,315 @@
+"""SQLite's values as PostgreSQL's: what a declared type means, and the strict way in and out of it.
+
+SQLite has no column types, only affinities, so the declared name decides and every value is checked:
+
+==========================================  ==============  ==========================================
+declared (case and blanks do not matter)    PostgreSQL      values that fit
+==========================================  ==============  ==========================================
+INT INTEGER BIGINT INT8, any other *INT*    int8            integers
+INT4 MEDIUMINT / INT2 SMALLINT TINYINT      int4 / int2     integers in range
+DECIMAL(p,s) NUMERIC(p,s)                   numeric(p,s)    integers, decimal text, reals (see below)
+DECIMAL NUMERIC                             numeric         the same
+REAL FLOAT DOUBLE, any other *REA* ...      float8          reals, integers up to 2**53
+TEXT CLOB STRING, other *CHAR* *TEXT*       text            text; integers and reals as their text
+VARCHAR(n) / CHAR(n)                        varchar / char  text of at most n characters
+BOOLEAN BOOL                                bool            0 and 1
+DATE                                        date            text YYYY-MM-DD
+DATETIME TIMESTAMP                          timestamp       text YYYY-MM-DD[ HH:MM[:SS[.ffffff]]], T for the blank
+TIMESTAMPTZ, ... WITH TIME ZONE             timestamptz     the same with Z or an offset; without one it is UTC
+TIME                                        time            text HH:MM[:SS[.ffffff]]
+UUID / JSON JSONB                           uuid / json     text
+BLOB BYTEA BINARY VARBINARY                 bytea           blobs
+none, and anything else                     text            text; integers and reals as their text
+==========================================  ==============  ==========================================
+
+A real in a decimal column is the decimal that it is the nearest double to, if there is only one of that scale
+(12.34 in DECIMAL(10,2)); where there are several (1e17 in DECIMAL(20,2)), or it has more digits, it is an error.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import re
+import uuid
+from collections.abc import Callable, Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.base import Bound
+from connectors.errors import SourceError
+from connectors.types import PgType, bpchar, numeric, varchar
+
+_NAMES: dict[str, str] = {
+    **dict.fromkeys(("INT4", "MEDIUMINT"), "int4"),
+    **dict.fromkeys(("INT2", "SMALLINT", "TINYINT"), "int2"),
+    **dict.fromkeys(("DECIMAL", "NUMERIC", "DEC"), "numeric"),
+    **dict.fromkeys(("BOOLEAN", "BOOL"), "bool"),
+    **dict.fromkeys(("DATETIME", "TIMESTAMP", "TIMESTAMP WITHOUT TIME ZONE"), "timestamp"),
+    **dict.fromkeys(("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE", "DATETIME WITH TIME ZONE"), "timestamptz"),
+    **dict.fromkeys(("VARCHAR", "NVARCHAR", "CHARACTER VARYING", "VARYING CHARACTER", "VARCHAR2"), "varchar"),
+    **dict.fromkeys(("CHAR", "CHARACTER", "NCHAR", "NATIVE CHARACTER", "BPCHAR"), "bpchar"),
+    **dict.fromkeys(("BYTEA", "BINARY", "VARBINARY"), "bytea"),
+    **dict.fromkeys(("JSON", "JSONB"), "json"),
+    **dict.fromkeys(("UUID", "GUID"), "uuid"),
+    "DATE": "date",
+    "TIME": "time",
+}
+# SQLite's own rule for names it does not know (datatype3.html, 3.1), in its order.
+_AFFINITIES = (
+    ("INT", "int8"),
+    ("CHAR", "text"),
+    ("CLOB", "text"),
+    ("TEXT", "text"),
+    ("BLOB", "bytea"),
+    ("REAL", "float8"),
+    ("FLOA", "float8"),
+    ("DOUB", "float8"),
+)
+_ARGUMENTS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
+_ZONED = re.compile(r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_CLOCK = re.compile(r"(\d\d):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6}))?)?")
+_DAY = 24 * 3600 * 10**6  # microseconds; PostgreSQL has 24:00:00
+_EXACT_FLOAT = 2**53  # every smaller integer is a double of its own
+
+
+def declared(native: str) -> PgType:
+    """The PostgreSQL type of a declared SQLite type.
+
+    >>> declared("DECIMAL(10, 2)").sql, declared("varchar(5)").sql, declared("").sql
+    ('numeric(10,2)', 'character varying(5)', 'text')
+    """
+    arguments = _ARGUMENTS.search(native)
+    words = " ".join(_ARGUMENTS.sub(" ", native).upper().split())
+    name = _NAMES.get(words) or next((kind for part, kind in _AFFINITIES if part in words), "text")
+    first = int(arguments[1]) if arguments else 0
+    if name == "numeric" and first:
+        return numeric(first, int(arguments[2] or 0) if arguments else 0)
+    if name in ("varchar", "bpchar"):
+        return (varchar if name == "varchar" else bpchar)(first) if first else PgType("text")
+    return PgType(name)
+
+
+def has_text_affinity(native: str) -> bool:
+    """Whether SQLite turns numbers that are stored into such a column into text."""
+    words = native.upper()
+    return "INT" not in words and any(part in words for part in ("CHAR", "CLOB", "TEXT"))
+
+
+class Misfit(ValueError):
+    """A value that its type cannot hold: `found` is its kind."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(found)
+        self.found = found
+
+
+def decode(values: Sequence[Any], kind: PgType) -> pa.Array:
+    """A column of SQLite's values as `kind.arrow`; Misfit where one does not fit."""
+    found = set(map(type, values))
+    found.discard(type(None))
+    decoder, allowed = _DECODERS.get(kind.name, _AS_STRING)
+    for python in found:
+        if python not in allowed:
+            raise Misfit(f"a value of storage class {_STORAGE.get(python, python.__name__)}")
+    try:
+        return decoder(values, kind, found)
+    except (pa.ArrowException, OverflowError, InvalidOperation) as error:
+        raise Misfit(f"a value of storage class {_of(found)} and of wrong form or size") from error
+
+
+def _of(found: set[type]) -> str:
+    return ", ".join(sorted(_STORAGE[python] for python in found))
+
+
+def _each(convert: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    return [None if value is None else convert(value) for value in values]
+
+
+def _plain(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
+    return pa.array(values, kind.arrow)
+
+
+def _boolean(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:
+    if not {0, 1, None}.issuperset(values):
+        raise Misfit("an integer other than 0 and 1")
+    return pa.array(values, pa.int8()).cast(pa.bool_())
+
+
+def _string(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
+    if found - {str}:
+        values = _each(str, values)
+    array = pa.array(values, pa.string())
+    limited = kind.name in ("varchar", "bpchar") and kind.mod >= 0
+    return _bounded(array, kind.name, kind.mod - 4) if limited else array
+
+
+def _bounded(array: pa.Array, name: str, length: int) -> pa.Array:
+    if name == "bpchar":
+        array = pc.utf8_rtrim(array, " ")
+    if pc.any(pc.greater(pc.utf8_length(array), length)).as_py():
+        raise Misfit(f"text of more than {length} characters")
+    return pc.utf8_rpad(array, length, " ") if name == "bpchar" else array
+
+
+def _decimal(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
+    if kind.mod < 0 or kind.arrow == pa.string():
+        return pa.array(_each(_digits, values), pa.string())
+    scale = kind.precision_scale[1]
+    if found <= {int}:
+        return pa.array(values, pa.int64()).cast(pa.decimal128(19, 0)).cast(kind.arrow)
+    return pa.array(_each(lambda value: _scaled(value, scale), values), kind.arrow)
+
+
+def _scaled(value: int | float | str, scale: int) -> Decimal:
+    if isinstance(value, int):
+        return Decimal(value)
+    if isinstance(value, str):
+        return _parsed(value)
+    if not math.isfinite(value) or math.ulp(value) >= 10.0**-scale:
+        raise Misfit(f"a real that does not tell its decimal to {scale} digits after the point")
+    return Decimal(repr(value))
+
+
+def _digits(value: int | float | str) -> str:
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, str):
+        return value.strip() if value.strip() in ("NaN", "Infinity", "-Infinity") else format(_parsed(value), "f")
+    if math.isinf(value):
+        return "Infinity" if value > 0 else "-Infinity"
+    if abs(value) >= _EXACT_FLOAT:
+        raise Misfit("a real that does not tell its decimal")
+    return format(Decimal(repr(value).removesuffix(".0")), "f")
+
+
+def _parsed(text: str) -> Decimal:
+    if not _NUMBER.fullmatch(text):
+        raise Misfit("text that is no number")
+    return Decimal(text.strip())
+
+
+def _temporal(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
+    array = pa.array(values, pa.string())
+    if kind.name == "date" and pc.any(pc.less(array, "0001")).as_py():
+        raise Misfit("text of the year 0, which PostgreSQL does not have")
+    return array.cast(kind.arrow)
+
+
+def _clock(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
+    return pa.array(_each(_microseconds, values), pa.int64()).cast(kind.arrow)
+
+
+def _microseconds(text: str) -> int:
+    match = _CLOCK.fullmatch(text)
+    hours, minutes, seconds, fraction = match.groups(default="0") if match else ("99", "0", "0", "0")
+    whole = int(hours) * 3600 + int(minutes) * 60 + int(seconds)
+    if int(hours) > 24 or whole * 10**6 + int(fraction) > _DAY:
+        raise Misfit("text that is no time of day")
+    return whole * 10**6 + int(fraction.ljust(6, "0"))
+
+
+def _instant(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
+    zoned = [value if value is not None and _ZONED.search(value) else None for value in values]
+    if None not in zoned:
+        return pa.array(zoned, pa.string()).cast(kind.arrow)
+    naive = [value if mark is None else None for value, mark in zip(values, zoned, strict=True)]
+    utc = pc.assume_timezone(pa.array(naive, pa.string()).cast(pa.timestamp("us")), "UTC")
+    return pc.coalesce(pa.array(zoned, pa.string()).cast(kind.arrow), utc)
+
+
+def _identifier(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:
+    try:
+        return pa.array(_each(lambda value: str(uuid.UUID(value)), values), pa.string())
+    except ValueError as error:
+        raise Misfit("text that is no UUID") from error
+
+
+def _document(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:
+    texts = _each(str, values)
+    try:
+        for text in texts:
+            if text is not None:
+                orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise Misfit("text that is no JSON") from error
+    return pa.array(texts, pa.string())
+
+
+_STORAGE: dict[type, str] = {int: "integer", float: "real", str: "text", bytes: "blob"}
+_Decoder = Callable[[Sequence[Any], PgType, set[type]], pa.Array]
+_AS_STRING: tuple[_Decoder, set[type]] = (_string, {str, int, float})
+# pyarrow alone would make 1 of 1.5: so each type also lists the Python types it takes.
+_DECODERS: dict[str, tuple[_Decoder, set[type]]] = {
+    **dict.fromkeys(("int2", "int4", "int8", "oid"), (_plain, {int})),
+    **dict.fromkeys(("float4", "float8"), (_plain, {float, int})),
+    **dict.fromkeys(("date", "timestamp"), (_temporal, {str})),
+    "time": (_clock, {str}),
+    "bool": (_boolean, {int}),
+    "numeric": (_decimal, {int, float, str}),
+    "bytea": (_plain, {bytes}),
+    "timestamptz": (_instant, {str}),
+    "uuid": (_identifier, {str}),
+    "json": (_document, {str, int, float}),
+}
+
+
+def encode(bound: Bound, place: str) -> Any:
+    """A parameter as SQLite compares it: ISO texts for times, JSON text for an array (read by json_each)."""
+    if bound.value is None:
+        return None
+    if bound.type.name.startswith("_"):
+        element = PgType(bound.type.name[1:])
+        return json.dumps([encode(Bound(element, value), place) for value in bound.value])
+    if bound.type.name == "numeric":
+        return _number(Decimal(bound.value), place)
+    if isinstance(bound.value, float) and math.isnan(bound.value):
+        raise _unbindable("NaN", place)
+    return _plain_parameter(bound.value)
+
+
+def _plain_parameter(value: Any) -> Any:
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, dt.datetime):
+        return _timestamp(value)
+    if isinstance(value, dt.date):
+        return value.isoformat()
+    if isinstance(value, dt.time):
+        return value.isoformat().rstrip("0") if value.microsecond else value.isoformat()
+    if isinstance(value, uuid.UUID):
+        return str(value)
+    return value
+
+
+def _timestamp(value: dt.datetime) -> str:
+    """One text for each instant, ordered as the instants are: no trailing zeros, and UTC as +00:00."""
+    suffix = ""
+    if value.tzinfo is not None:
+        value, suffix = value.astimezone(dt.UTC).replace(tzinfo=None), "+00:00"
+    text = value.isoformat(sep=" ")
+    return (text.rstrip("0") if value.microsecond else text) + suffix
+
+
+def _number(value: Decimal, place: str) -> int | float:
+    """An integer, or the nearest double: below 2**52 no integer lies between the two."""
+    if value.is_nan():
+        raise _unbindable("NaN", place)
+    if value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63:
+        return int(value)
+    double = float(value)
+    if value.is_finite() and abs(value) >= 2**52 and Decimal(double) != value:
+        raise _unbindable("a numeric that no double holds", place)
+    return double
+
+
+def _unbindable(what: str, place: str) -> SourceError:
+    return SourceError(
+        f"{what} cannot be compared by SQLite", sqlstate="HV004", place=place, hint="Compare with another value."
+    )
