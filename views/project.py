@@ -1,0 +1,149 @@
+"""A project folder as read: its files, its views, and what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from connectors.errors import ConfigError
+from connectors.types import PgType
+from views.catalog import View
+from views.files import ProjectFile, SourceFile, ViewHeader
+from views.values import resolve
+
+PATHS = frozenset(
+    {"path", "paths", "folder", "tables"}
+)  # keys of a connection that name files, relative to the project
+KeyPath = tuple[str | int, ...]
+Places = Mapping[KeyPath, tuple[int, int]]  # path of a key -> its line and column, both from 1
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """Something to tell about a file: `file` is relative to the project folder, `line` and `column` count from 1
+    (column 0: the line as a whole)."""
+
+    severity: Literal["error", "warning"]
+    file: str
+    line: int
+    message: str
+    remedy: str = ""
+    column: int = 0
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.column else f"{self.file}:{self.line}"
+        return f"{place}: {self.severity}: {self.message}" + (f" ({self.remedy})" if self.remedy else "")
+
+
+def place_of(places: Places, path: KeyPath) -> tuple[int, int]:
+    """Line and column of the key at `path`, or of the nearest key above it that stands in the file."""
+    while path and path not in places:
+        path = path[:-1]
+    return places.get(path, (1, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class ViewDraft:
+    """A view as written, before the canon has analysed it.
+
+    `query` is its one SELECT, without the `;`; `line` that of `file` at which it starts. `column_comments` are the
+    inline comments of the select list, overridden by `columns.<name>.description`; `reads` the relations that its
+    text names; `columns` its output columns where the text alone tells them, else None.
+    """
+
+    schema: str
+    name: str
+    header: ViewHeader
+    query: str
+    file: str
+    line: int
+    column_comments: Mapping[str, str] = field(default_factory=dict)
+    reads: frozenset[tuple[str, str]] = frozenset()
+    columns: tuple[str, ...] | None = None
+    places: Places = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.schema, self.name
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+    def diagnostic(
+        self, severity: Literal["error", "warning"], path: KeyPath, message: str, remedy: str = ""
+    ) -> Diagnostic:
+        """A diagnostic at the header's key `path`."""
+        line, column = place_of(self.places, path)
+        return Diagnostic(severity, self.file, line, message, remedy, column)
+
+    def at(self, position: int | None) -> int:
+        """The file's line of a 1-based character position in `query`, as PostgreSQL reports it."""
+        return self.line + self.query[: max(0, (position or 1) - 1)].count("\n")
+
+    def view(self, columns: tuple[tuple[str, PgType], ...], text: str, depends: tuple[tuple[str, str], ...]) -> View:
+        """The catalog's view of it, given what the canon found: columns with types, canonical text, what it reads."""
+        header = self.header
+        return View(
+            schema=self.schema,
+            name=self.name,
+            columns=columns,
+            comment=header.description,
+            query=self.query,
+            text=text,
+            file=self.file,
+            line=self.line,
+            key_columns=header.key or (),
+            ttl=header.freshness.ttl,
+            timeout=header.guard.timeout,
+            max_rows=header.guard.max_rows,
+            links=header.links(),
+            column_comments=dict(self.column_comments),
+            depends=depends,
+            header=header.written(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project folder. `sources` and `views` hold only what has no error; views stand behind what they read.
+
+    `places` has per file (relative path) the place of each key, so that a later error can point at it.
+    """
+
+    folder: Path
+    file: ProjectFile
+    sources: Mapping[str, SourceFile] = field(default_factory=dict)
+    views: tuple[ViewDraft, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    places: Mapping[str, Places] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong that would keep a part from serving."""
+        return not any(diagnostic.severity == "error" for diagnostic in self.diagnostics)
+
+    def options(self, source: str, environment: Mapping[str, str]) -> dict[str, Any]:
+        """The `connection` of a source for its connector: secrets resolved, relative paths made absolute.
+
+        ConfigError, placed at the key, names the variable or file that is missing, never a value.
+        """
+        file = f"sources/{source}.yml"
+        resolved: dict[str, Any] = {}
+        for key, value in self.sources[source].connection.items():
+            try:
+                resolved[key] = resolve(value, self.folder, environment)
+            except ConfigError as error:
+                line, _ = place_of(self.places.get(file, {}), ("connection", key))
+                raise ConfigError(error.message, place=f"{file}:{line}", hint=error.hint) from None
+        return {key: _absolute(value, self.folder) if key in PATHS else value for key, value in resolved.items()}
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _absolute(item, folder) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_absolute(item, folder) for item in value]
+    return str(folder / value) if isinstance(value, str) and value != ":memory:" else value
