@@ -20,6 +20,7 @@ from pydantic import Field, model_validator
 
 from connectors import duckdb_schema, duckdb_types
 from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.deadlines import Deadlines
 from connectors.errors import SourceError
 from connectors.leases import Leases
 from connectors.registry import ConnectionOptions
@@ -69,7 +70,7 @@ class ParquetOptions(_Options):
     @model_validator(mode="after")
     def _something(self) -> ParquetOptions:
         if self.folder is None and not self.files:
-            raise ValueError("either folder or files is needed")
+            raise ValueError("neither folder nor files is given")
         return self
 
 
@@ -104,6 +105,7 @@ class _Embedded:
         self._place = f'source "{name}"'
         self._leases = Leases(name, options.pool_size)
         self._cursors = _Cursors(self)
+        self._deadlines = Deadlines()
         self._lock = threading.Lock()
         self._instance: _Instance | None = None
 
@@ -139,6 +141,8 @@ class _Embedded:
 
     def close(self) -> None:
         """Close the instance; a statement that still runs keeps its cursor."""
+        self._leases.close()
+        self._deadlines.close()
         with self._lock:
             if self._instance is not None:
                 self._instance.close()
@@ -178,7 +182,11 @@ class _Embedded:
         late = timed_out(self.name, seconds)
         with self._leases.lease(self._cursors, deadline, cancel) as lease:
             lease.broken = True
-            with stopping(cancel, lease.session.interrupt, seconds, late) as stopper, self._errors(stopper):
+            with (
+                stopping(cancel, lease.session.interrupt) as stopper,
+                self._deadlines.within(deadline, lambda: stopper.ask(late)),
+                self._errors(stopper),
+            ):
                 yield lease.session
 
     def current(self) -> _Instance:
