@@ -12,7 +12,7 @@ from connectors.errors import Error, LimitExceeded
 
 _STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _AGAIN = 0.1  # seconds between two attempts: a cancel that arrives before the statement begins hits nothing
-_GIVE_UP = 10.0
+_GRACE = 3.0  # seconds in which the server should have heard it
 
 
 def server_timeout(seconds: float) -> int:
@@ -39,9 +39,10 @@ def timed_out(source: str, seconds: float) -> LimitExceeded:
 class Stopper:
     """Whether, and why, a running statement was asked to stop."""
 
-    def __init__(self, stop: Callable[[], None]) -> None:
+    def __init__(self, stop: Callable[[], None], sever: Callable[[], None] | None = None) -> None:
         self.reason: Error | None = None
         self._stop = stop
+        self._sever = sever
         self._asked = threading.Event()
         self._done = threading.Event()
         self._lock = threading.Lock()
@@ -67,7 +68,7 @@ class Stopper:
         with self._lock:
             thread = self._thread
         if thread is not None and self.reason is not None:
-            thread.join(_GIVE_UP)
+            thread.join(_GRACE * 2)
 
     def _start(self, seconds: float, late: Error | None) -> None:
         self._thread = threading.Thread(target=self._run, args=(seconds, late), name="stopper", daemon=True)
@@ -78,23 +79,30 @@ class Stopper:
             self.reason = late
         if self.reason is None:
             return
-        end = time.monotonic() + _GIVE_UP
+        end = time.monotonic() + _GRACE
         while not self._done.is_set() and time.monotonic() < end:
             with contextlib.suppress(Exception):
                 self._stop()
             self._done.wait(_AGAIN)
+        if not self._done.is_set() and self._sever is not None:
+            with contextlib.suppress(Exception):
+                self._sever()
 
 
 @contextlib.contextmanager
 def stopping(
-    cancel: Cancel, stop: Callable[[], None], seconds: float = 0.0, late: Error | None = None
+    cancel: Cancel,
+    stop: Callable[[], None],
+    seconds: float = 0.0,
+    late: Error | None = None,
+    sever: Callable[[], None] | None = None,
 ) -> Iterator[Stopper]:
     """While inside, `stop` is called (elsewhere, again and again) once `cancel` fires or `seconds` are over.
 
-    Raises the reason if `cancel` has fired already. When the stopper has a reason at the end, the connection
-    may still meet a late cancel: discard it.
+    `sever` cuts the connection where that is in vain for some seconds. Raises the reason if `cancel` has fired
+    already. When the stopper has a reason at the end, the connection may still meet a late cancel: discard it.
     """
-    stopper = Stopper(stop)
+    stopper = Stopper(stop, sever)
     with cancel.hook(lambda: stopper.ask(cancel.reason)):
         if late is not None:
             stopper.watch(seconds, late)

@@ -1,0 +1,200 @@
+"""MariaDB and MySQL as sources: mysqlclient's raw bytes, buffered for points and streamed for bulk, cast in Arrow."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import Field, SecretStr
+
+from connectors import arrow, mariadb_catalog
+from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.errors import LimitExceeded
+from connectors.leases import Lease, Leases
+from connectors.mariadb_drivers import Access, Lost, MysqlDriver, Session, driver, readable, run, sever, translate, version
+from connectors.mariadb_rows import to_batch
+from connectors.mariadb_sql import inlined
+from connectors.registry import ConnectionOptions
+from connectors.stopping import Stopper, server_timeout, stopping, timed_out
+
+BATCH_ROWS = 65_536
+ASK_TIMEOUT = 60.0  # seconds for a catalog query
+_GRACE = 2.0  # seconds that a server has to react to a KILL
+
+
+class MariadbOptions(ConnectionOptions):
+    """`connection:` of a source of kind mariadb or mysql."""
+
+    host: str = "localhost"
+    port: int = Field(3306, ge=1, le=65535)
+    socket: str | None = Field(None, description="path of a Unix socket, instead of host and port")
+    database: str | None = Field(None, description="the database whose tables are shown")
+    databases: tuple[str, ...] = Field((), description="more databases whose tables are shown; none: all that may be read")
+    user: str | None = None
+    password: SecretStr | None = None
+    ssl_ca: str | None = Field(None, description="file of the certificate authorities; turns TLS on")
+    ssl_verify: bool = Field(True, description="whether the certificate must name the host; counts where ssl_ca is given")
+    zero_dates: Literal["error", "null"] = Field("error", description="what 0000-00-00 is read as")
+    connect_timeout: int = Field(10, ge=1, description="seconds")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Arguments of mysqlclient's connect; None is not said."""
+        return {
+            "host": None if self.socket else self.host,
+            "port": None if self.socket else self.port,
+            "unix_socket": self.socket,
+            "database": self.database,
+            "user": self.user,
+            "password": self.password.get_secret_value() if self.password else None,
+            "connect_timeout": self.connect_timeout,
+            "ssl": {"ca": self.ssl_ca} if self.ssl_ca else None,
+            "ssl_mode": ("VERIFY_IDENTITY" if self.ssl_verify else "VERIFY_CA") if self.ssl_ca else None,
+        }
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The databases to introspect; none means all."""
+        return tuple(dict.fromkeys((*filter(None, (self.database,)), *self.databases)))
+
+
+class MariadbConnector:
+    """One MariaDB or MySQL server; see `connectors.base.Connector`."""
+
+    Options = MariadbOptions
+
+    def __init__(self, name: str, options: MariadbOptions) -> None:
+        driver()
+        self.name = name
+        self._options = options
+        self._access = Access(name, options.arguments)
+        self._driver = MysqlDriver(self._access)
+        self._leases = Leases(name, options.pool_size)
+        self._profile: Profile | None = None
+
+    def profile(self) -> Profile:
+        """Engine (which of the two answers), version, the server's own modes; asked once."""
+        if self._profile is None:
+            with self._leased(ASK_TIMEOUT, Cancel()) as lease:
+                session: Session = lease.session
+                self._profile = mariadb_catalog.profile(partial(_ask, session), session.engine, version(session))
+        return self._profile
+
+    def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
+        """Tables and views of the databases shown; a fixed number of queries, however many tables."""
+        shown = schemas or self._options.shown
+        with self._leased(ASK_TIMEOUT, Cancel()) as lease:
+            ask = partial(_ask, lease.session)
+            return mariadb_catalog.tables(self.name, ask, shown, tables, self._options.zero_dates == "null")
+
+    def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        """See Connector.execute. A connection found dead before the first row is replaced, once."""
+        run_it = self._point if query.small else self._stream
+        deadline = time.monotonic() + timeout
+        try:
+            yield from run_it(query, deadline, timeout, cancel)
+        except Lost as lost:
+            if not lost.retry:
+                raise
+            self._leases.clear()
+            yield from run_it(query, deadline, timeout, cancel)
+
+    def ping(self) -> None:
+        """A round trip."""
+        with self._leased(ASK_TIMEOUT, Cancel()) as lease:
+            lease.session.connection.ping()
+
+    def close(self) -> None:
+        """Close idle connections now and busy ones once they are given back."""
+        self._leases.close()
+
+    def _point(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        with self._prepared(query, deadline, timeout, cancel) as (lease, text, late):
+            connection = lease.session.connection
+            with stopping(cancel, partial(self._driver.kill, lease.session)) as stopper:
+                connection.send_query(text.encode())
+                _await(connection, stopper, deadline, late)
+                connection.read_query_result()
+                result = connection.store_result()
+            lease.broken = stopper.reason is not None
+            batch = self._batch(result, 0, query)
+        yield batch
+
+    def _stream(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        with self._prepared(query, deadline, timeout, cancel) as (lease, text, late):
+            session: Session = lease.session
+            kill, left = partial(self._driver.kill, session), deadline - time.monotonic()
+            with stopping(cancel, kill, left, late, partial(sever, session)) as stopper, self._closing(session):
+                session.connection.query(text.encode())
+                result = session.connection.use_result()
+                batch = self._batch(result, BATCH_ROWS, query)
+                while batch.num_rows:
+                    lease.reused = False  # rows are out: too late to begin again
+                    yield batch
+                    batch = self._batch(result, BATCH_ROWS, query)
+            lease.broken = stopper.reason is not None
+        yield arrow.empty(query.columns)
+
+    def _batch(self, result: Any, rows: int, query: SourceQuery) -> pa.RecordBatch:
+        fields = [field[1] for field in result.describe()]
+        return to_batch(result.fetch_row(rows), fields, query.columns, self._options.zero_dates == "null")
+
+    @contextlib.contextmanager
+    def _prepared(
+        self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel
+    ) -> Iterator[tuple[Lease, str, LimitExceeded]]:
+        text = inlined(query)
+        late = timed_out(self.name, timeout)
+        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, late):
+            self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
+            yield lease, text, late
+
+    @contextlib.contextmanager
+    def _leased(self, timeout: float, cancel: Cancel) -> Iterator[Lease]:
+        late = timed_out(self.name, timeout)
+        deadline = time.monotonic() + timeout
+        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, late):
+            self._driver.limit(lease.session, server_timeout(timeout))
+            yield lease
+
+    @contextlib.contextmanager
+    def _errors(self, lease: Lease, cancel: Cancel, late: LimitExceeded) -> Iterator[None]:
+        try:
+            yield
+        except driver().MySQLError as error:
+            if cancel.reason is not None:
+                raise cancel.reason from None
+            ours = translate(self._access, error, late)
+            if isinstance(ours, Lost):
+                ours.retry = lease.reused
+            raise ours from None
+
+    @contextlib.contextmanager
+    def _closing(self, session: Session) -> Iterator[None]:
+        """Where rows are left, end the statement at the server: closing would read them all."""
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._driver.kill(session)
+            with contextlib.suppress(Exception):
+                sever(session)
+            raise
+
+
+def _await(connection: Any, stopper: Stopper, deadline: float, late: LimitExceeded) -> None:
+    """Wait for the first bytes of the answer; at the deadline stop the statement, and then wait no longer."""
+    if readable(connection.fileno(), deadline - time.monotonic()):
+        return
+    stopper.ask(late)
+    if not readable(connection.fileno(), _GRACE):
+        raise late
+
+
+def _ask(session: Session, text: str) -> list[tuple[str | None, ...]]:
+    rows: Sequence[tuple[bytes | None, ...]] = run(session.connection, text)
+    return [tuple(None if value is None else value.decode() for value in row) for row in rows]

@@ -1,0 +1,182 @@
+"""Connections to MariaDB and MySQL with the session prologue, and the meaning of their errors."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+SQL_MODE = (
+    "ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO"
+)
+_PROLOGUE = (
+    f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', group_concat_max_len = 1073741824",
+    "SET SESSION TRANSACTION READ ONLY",
+)
+_DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
+_LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
+_STOPPED = frozenset((1317, 1969, 3024))  # KILL QUERY, max_statement_time, max_execution_time
+
+
+class Lost(SourceError):
+    """The connection died. `retry`: it had lain idle and nothing was delivered yet, so another may do."""
+
+    sqlstate = "08006"
+    retry = False
+
+
+@dataclass(slots=True)
+class Session:
+    """A connection and the statement timeout that its server was last told (milliseconds)."""
+
+    connection: Any
+    engine: str
+    timeout: int = 0
+
+
+@dataclass(slots=True)
+class Access:
+    """Where and as whom to connect; the password never leaves it."""
+
+    source: str
+    arguments: dict[str, Any] = field(repr=False)
+
+    def connect(self) -> Any:
+        """A bare connection, values as raw bytes."""
+        module = driver()
+        return module.connect(conv={}, **{key: value for key, value in self.arguments.items() if value is not None})
+
+    def scrub(self, text: str) -> str:
+        """The text without the password."""
+        password = self.arguments.get("password")
+        return text.replace(password, "***").strip() if password else text.strip()
+
+    def unreachable(self, error: Exception) -> SourceError:
+        """08001, with the server's reason in `detail`."""
+        where = self.arguments.get("unix_socket") or f"{self.arguments.get('host')}:{self.arguments.get('port')}"
+        return SourceError(
+            f'cannot connect to source "{self.source}" (MariaDB or MySQL at {where})',
+            sqlstate="08001",
+            detail=self.scrub(_message(error)),
+            hint="check host, port, database, user and password of its file in sources/, and that the server runs",
+        )
+
+
+def driver() -> ModuleType:
+    """mysqlclient's lower layer, imported when first needed: it is an optional dependency."""
+    try:
+        from MySQLdb import _mysql
+    except ImportError as error:
+        raise ConfigError(
+            "sources of kind mariadb and mysql need the driver mysqlclient, which is not installed",
+            place="connectors",
+            hint="install vdw with the extra `mariadb`, or the Python package mysqlclient",
+        ) from error
+    return _mysql  # type: ignore[no-any-return]
+
+
+class MysqlDriver:
+    """mysqlclient without its conversions: they would lose digits and dates."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def open(self) -> Session:
+        errors = driver().MySQLError
+        try:
+            connection = self._access.connect()
+            connection.autocommit(True)
+            connection.set_character_set("utf8mb4")
+            for statement in _PROLOGUE:
+                run(connection, statement)
+        except errors as error:
+            raise self._access.unreachable(error) from None
+        return Session(connection, "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql")
+
+    def alive(self, session: Session, idle: float) -> bool:
+        """An idle connection has nothing to read, unless the server has said goodbye."""
+        if readable(session.connection.fileno(), 0):
+            return False
+        if idle > _DOUBTFUL_AFTER:
+            try:
+                session.connection.ping()
+            except driver().MySQLError:
+                return False
+        return True
+
+    def close(self, session: Session) -> None:
+        session.connection.close()
+
+    def limit(self, session: Session, milliseconds: int) -> None:
+        """Tell the server the statement timeout, if it is another."""
+        if session.timeout == milliseconds:
+            return
+        if session.engine == "mariadb":
+            run(session.connection, f"SET SESSION max_statement_time = {milliseconds / 1000:f}")
+        else:
+            run(session.connection, f"SET SESSION max_execution_time = {milliseconds}")
+        session.timeout = milliseconds
+
+    def kill(self, session: Session) -> None:
+        """End the statement that runs on the session, from a connection of its own."""
+        with contextlib.closing(self._access.connect()) as side:
+            run(side, f"KILL QUERY {session.connection.thread_id()}")
+
+
+def sever(session: Session) -> None:
+    """Cut the connection's socket, for a server that does not even hear KILL: our reader returns with an error."""
+    with socket.socket(fileno=_duplicate(session.connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+def version(session: Session) -> tuple[int, ...]:
+    """The server's version as numbers."""
+    text = session.connection.get_server_info().removeprefix("5.5.5-")
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def run(connection: Any, text: str) -> list[tuple[bytes | None, ...]]:
+    """All rows of a statement, raw."""
+    connection.query(text)
+    result = connection.store_result()
+    return list(result.fetch_row(0)) if result is not None else []
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """Whether the socket has something to read within so many seconds."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN | select.POLLERR | select.POLLHUP)
+    return bool(poll.poll(int(max(seconds, 0) * 1000)))
+
+
+def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
+    """A driver's error as ours. `late` is what a statement that the server stopped becomes."""
+    code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    if code in _STOPPED:
+        return late
+    message = access.scrub(_message(error))
+    if code in _LOST or code == 0:
+        return Lost(
+            f'the connection to source "{access.source}" was lost',
+            detail=message,
+            hint="the server was stopped or restarted, or the network failed: try again",
+        )
+    return SourceError(f'source "{access.source}" refused the statement: {message}', detail=f"error {code}")
+
+
+def _message(error: Exception) -> str:
+    return str(error.args[1]) if len(error.args) > 1 else str(error)
+
+
+def _duplicate(descriptor: int) -> int:
+    import os
+
+    return os.dup(descriptor)
