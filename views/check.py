@@ -18,21 +18,28 @@ _HOUR, _DAY = 3600.0, 86400.0
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What names lead to: `columns` of each view and table that is known in full; `open_schemas` may hold more."""
+    """What names lead to: `columns` of each relation that is known in full; `broken` files' names and paths."""
 
     views: Mapping[Name, ViewDraft]
     sources: Collection[str]
     columns: Mapping[Name, Sequence[str]] = field(default_factory=dict)
+    broken: Mapping[Name, str] = field(default_factory=dict)  # a source is (name, "*")
     complete: bool = False  # after introspection: what `columns` lacks does not exist
 
 
-def check(project: Project) -> tuple[tuple[ViewDraft, ...], tuple[Diagnostic, ...]]:
-    """The views that can serve, each behind what it reads, and everything that the files alone tell is wrong."""
+def check(
+    project: Project, broken: Mapping[Name, str] | None = None
+) -> tuple[tuple[ViewDraft, ...], tuple[Diagnostic, ...]]:
+    """The views that can serve, each behind what it reads, and everything that the files alone tell is wrong.
+
+    `broken` has the file of each view, and of each source as (name, "*"), that could not be read.
+    """
     drafts, diagnostics = _unique(project.views)
     known = Known(
         views={draft.key: draft for draft in drafts},
         sources=set(project.sources),
         columns={draft.key: draft.columns for draft in drafts if draft.columns is not None},
+        broken=broken or {},
     )
     diagnostics += [found for draft in drafts for found in view_diagnostics(draft, known)]
     diagnostics += [found for draft in drafts for found in _times(draft, project)]
@@ -40,7 +47,9 @@ def check(project: Project) -> tuple[tuple[ViewDraft, ...], tuple[Diagnostic, ..
     views, cycles = order(drafts)
     diagnostics += cycles
     bad = {found.file for found in diagnostics if found.severity == "error"}
-    return without([view for view in views if view.file not in bad], diagnostics, project.views), tuple(diagnostics)
+    lost = {**known.broken, **{draft.key: draft.file for draft in project.views}}
+    good = without([view for view in views if view.file not in bad], diagnostics, lost)
+    return good, tuple(diagnostics)
 
 
 def check_columns(
@@ -76,21 +85,24 @@ def _cycle(cycle: Sequence[Name], by_name: Mapping[Name, ViewDraft]) -> Diagnost
 
 
 def without(
-    views: Sequence[ViewDraft], diagnostics: list[Diagnostic], drafts: Sequence[ViewDraft]
+    views: Sequence[ViewDraft], diagnostics: list[Diagnostic], files: Mapping[Name, str]
 ) -> tuple[ViewDraft, ...]:
-    """`views` (in order) less those that read one of `drafts` which is not among them; an error for each such."""
+    """`views` (in order) less those that read what is not served; an error for each such is added.
+
+    `files` has the file of every view and source (name, "*") of the project, served or not.
+    """
     good = {view.key for view in views}
-    lost = {draft.key: draft for draft in drafts if draft.key not in good}
+    lost = {name: file for name, file in files.items() if name not in good}
     kept = []
     for view in views:
-        broken = sorted(view.reads & lost.keys())
+        broken = sorted(name for name in view.reads if name in lost or (name[0], "*") in lost)
         if not broken:
             kept.append(view)
             continue
-        lost[view.key] = view
-        cause = lost[broken[0]]
-        message = f"{view.full_name} reads {cause.full_name}, which is not served"
-        diagnostics.append(Diagnostic("error", view.file, view.line, message, f"first correct {cause.file}"))
+        lost[view.key] = view.file
+        file = lost.get(broken[0]) or lost[broken[0][0], "*"]
+        message = f"{view.full_name} reads {'.'.join(broken[0])}, which is not served"
+        diagnostics.append(Diagnostic("error", view.file, view.line, message, f"first correct {file}"))
     return tuple(kept)
 
 
@@ -164,7 +176,7 @@ def _relations(draft: ViewDraft, known: Known) -> Iterator[Diagnostic]:
 
 def _exists(name: Name, known: Known) -> bool:
     """False only where it is certain: before introspection a source may hold any table."""
-    if name in known.columns or name in known.views:
+    if name in known.columns or name in known.views or name in known.broken or (name[0], "*") in known.broken:
         return True
     return not known.complete and name[0] in known.sources
 
@@ -176,7 +188,7 @@ def _nearest(target: str, known: Known) -> str:
 
 def _reads(draft: ViewDraft, known: Known) -> Iterator[Diagnostic]:
     """What it reads that can be neither a view nor a source's table."""
-    schemas = {schema for schema, _ in known.views} | set(known.sources)
+    schemas = {schema for schema, _ in (*known.views, *known.broken)} | set(known.sources)
     for name in sorted(draft.reads):
         if draft.columns is None and name[0] not in schemas:
             continue  # an unparsed text's dotted names may be aliases
@@ -255,7 +267,7 @@ def _tighter(
 
 
 def _user_diagnostics(project: Project, known: Known) -> Iterator[Diagnostic]:
-    schemas = {schema for schema, _ in known.views} | set(known.sources)
+    schemas = {schema for schema, _ in (*known.views, *known.broken)} | set(known.sources)
     for user, facts in project.file.users.items():
         path: KeyPath = ("users", user, "reads")
         if not facts.reads:

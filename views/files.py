@@ -41,6 +41,7 @@ def _identifier(value: str) -> str:
 FullName = Annotated[str, AfterValidator(_full_name)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Columns = Annotated[Names, Field(min_length=1)]
+Path = tuple[str | int, ...]
 Positive = Annotated[int, Field(gt=0)]
 
 
@@ -231,32 +232,22 @@ class SourceFile(Section):
 
     @model_validator(mode="after")
     def _no_literal_secret(self) -> SourceFile:
-        for path in literal_secrets(self.connection):
-            raise fault(
-                f"`connection.{path}` holds a secret in plain text",
-                "write {env: NAME} or {file: path} instead of the value",
-            )
+        for path in literal_secrets(self.connection, ("connection",)):
+            name = ".".join(map(str, path))
+            raise fault(f"`{name}` holds a secret in plain text", "write {env: NAME} or {file: path} instead", path)
         return self
 
 
-def literal_secrets(connection: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Paths of a connection's keys under which a secret stands in plain text."""
-    for key, value in connection.items():
-        path = f"{prefix}{key}"
-        yield from _literal(path, value, secret_like(str(key)))
-
-
-def _literal(path: str, value: object, secret: bool) -> Iterator[str]:
+def literal_secrets(value: object, path: Path, secret: bool = False) -> Iterator[Path]:
+    """Paths under which a secret stands in plain text: below a key that is named like one, or inside a URL or DSN."""
     if is_reference(value) or value is None:
         return
     if isinstance(value, Mapping):
-        if secret:
-            yield path
-        else:
-            yield from literal_secrets(value, path + ".")
+        for key, item in value.items():
+            yield from literal_secrets(item, (*path, str(key)), secret or secret_like(str(key)))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _literal(f"{path}.{index}", item, secret)
+            yield from literal_secrets(item, (*path, index), secret)
     elif secret or (isinstance(value, str) and embeds_password(value)):
         yield path
 

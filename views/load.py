@@ -11,8 +11,9 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from views import check, marks, text
+from views.connections import connection_diagnostics
 from views.files import ProjectFile, SourceFile, ViewHeader
-from views.project import Diagnostic, KeyPath, Places, Project, ViewDraft
+from views.project import Diagnostic, Places, Project, ViewDraft
 from views.validate import validate
 from views.values import NAME
 
@@ -33,6 +34,7 @@ class _Reading:
     folder: Path
     diagnostics: list[Diagnostic] = field(default_factory=list)
     places: dict[str, Places] = field(default_factory=dict)
+    broken: dict[tuple[str, str], str] = field(default_factory=dict)  # see check.check
 
     def error(self, file: str, line: int, message: str, remedy: str = "", column: int = 0) -> None:
         message = message.encode("utf-8", "backslashreplace").decode()
@@ -84,7 +86,7 @@ def load(folder: Path) -> Project:
     sources = _sources(reading)
     drafts = _views(reading)
     project = Project(folder, file, sources, drafts, (), reading.places)
-    views, found = check.check(project)
+    views, found = check.check(project, reading.broken)
     return replace(project, views=views, diagnostics=_sorted([*reading.diagnostics, *found]))
 
 
@@ -113,8 +115,12 @@ def _sources(reading: _Reading) -> dict[str, SourceFile]:
         elif path.suffix == ".yml" and _usable(reading, file, path.stem, "source", schema=True):
             content = reading.text(path)
             found = reading.document(SourceFile, content, file) if content is not None else None
-            if found is not None:
+            wrong = connection_diagnostics(found, file, reading.places[file]) if found is not None else ()
+            reading.diagnostics += wrong
+            if found is not None and not wrong:
                 sources[path.stem] = found
+            else:
+                reading.broken[path.stem, "*"] = file
     return sources
 
 
@@ -142,7 +148,10 @@ def _views(reading: _Reading) -> tuple[ViewDraft, ...]:
             reading.error(file, 1, "a view stands in views/<schema>/<name>.view.sql", "move the file")
         else:
             draft = _view(reading, path, file)
-            drafts += [draft] if draft else []
+            if draft is not None:
+                drafts.append(draft)
+            else:
+                reading.broken[path.parent.name, path.name.removesuffix(".view.sql")] = file
     return tuple(drafts)
 
 
@@ -224,11 +233,3 @@ def _body(reading: _Reading, parts: _Parts, file: str) -> text.Body | None:
         line = parts.body_line + parts.body[: refused.offset].count("\n")
         reading.error(file, line, refused.message, refused.remedy)
         return None
-
-
-def key_line(project: Project, file: str, path: KeyPath) -> int:
-    """The line of a key in a file of the project, or of the nearest key above it."""
-    places = project.places.get(file, {})
-    while path and path not in places:
-        path = path[:-1]
-    return places.get(path, (1, 0))[0]

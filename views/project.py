@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from connectors.errors import ConfigError
+from connectors.registry import options_model
 from connectors.types import PgType
 from views.catalog import View
 from views.files import ProjectFile, SourceFile, ViewHeader
 from views.values import resolve
 
-PATHS = frozenset(
-    {"path", "paths", "folder", "tables"}
-)  # keys of a connection that name files, relative to the project
 KeyPath = tuple[str | int, ...]
 Places = Mapping[KeyPath, tuple[int, int]]  # path of a key -> its line and column, both from 1
 
@@ -126,7 +124,8 @@ class Project:
         return not any(diagnostic.severity == "error" for diagnostic in self.diagnostics)
 
     def options(self, source: str, environment: Mapping[str, str]) -> dict[str, Any]:
-        """The `connection` of a source for its connector: secrets resolved, relative paths made absolute.
+        """The `connection` of a source for its connector: secrets resolved, and `base_folder`
+        (from which the connector finds relative paths) where the kind has files.
 
         ConfigError, placed at the key, names the variable or file that is missing, never a value.
         """
@@ -138,12 +137,7 @@ class Project:
             except ConfigError as error:
                 line, _ = place_of(self.places.get(file, {}), ("connection", key))
                 raise ConfigError(error.message, place=f"{file}:{line}", hint=error.hint) from None
-        return {key: _absolute(value, self.folder) if key in PATHS else value for key, value in resolved.items()}
-
-
-def _absolute(value: Any, folder: Path) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _absolute(item, folder) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_absolute(item, folder) for item in value]
-    return str(folder / value) if isinstance(value, str) and value != ":memory:" else value
+        model = options_model(self.sources[source].kind)
+        if model is not None and "base_folder" in model.model_fields:
+            resolved["base_folder"] = str(self.folder.resolve())
+        return resolved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -36,13 +36,25 @@ _MEANT = {
 }
 
 
-def validate(model: type[Model], value: Any, file: str, places: Places) -> tuple[Model | None, tuple[Diagnostic, ...]]:
-    """The model of a document, or None and an error for each key at fault."""
+def validate(
+    model: type[Model],
+    value: Any,
+    file: str,
+    places: Places,
+    prefix: KeyPath = (),
+    ignored: Collection[KeyPath] = (),
+) -> tuple[Model | None, tuple[Diagnostic, ...]]:
+    """The model of a document, or None and an error for each key at fault.
+
+    `places` are those of the keys in `value`; `prefix` is the path of `value` in its file, for messages; errors
+    in values at a path of `ignored` do not count.
+    """
     try:
         return model.model_validate(value if value is not None else {}), ()
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False, include_context=True)
-        return None, tuple(_diagnostic(model, detail, file, places) for detail in details)
+        told = (detail for detail in details if not any(_path(detail)[: len(path)] == path for path in ignored))
+        return None, tuple(_diagnostic(model, detail, file, places, prefix) for detail in told)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -54,16 +66,19 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return (f"did you mean `{close[0]}`? " if close else "") + (f"known: {listed}" if listed else "none is known here")
 
 
-def _diagnostic(model: type[BaseModel], detail: ErrorDetails, file: str, places: Places) -> Diagnostic:
-    path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
-    line, column = place_of(places, path)
-    message, remedy = _words(model, detail, path)
+def _path(detail: ErrorDetails) -> KeyPath:
+    return tuple(part for part in detail["loc"] if part != "[key]")
+
+
+def _diagnostic(model: type[BaseModel], detail: ErrorDetails, file: str, places: Places, prefix: KeyPath) -> Diagnostic:
+    path = _path(detail)
+    line, column = place_of(places, (*path, *detail.get("ctx", {}).get("path", ())))
+    message, remedy = _words(model, detail, path, ".".join(str(part) for part in (*prefix, *path)))
     return Diagnostic("error", file, line, message, remedy, column)
 
 
-def _words(model: type[BaseModel], detail: ErrorDetails, path: KeyPath) -> tuple[str, str]:
+def _words(model: type[BaseModel], detail: ErrorDetails, path: KeyPath, name: str) -> tuple[str, str]:
     kind, context = detail["type"], detail.get("ctx", {})
-    name = ".".join(str(part) for part in path)
     if kind == "vdw":
         message = str(context["message"])
         return (message if "`" in message or not name else f"`{name}`: {message}"), str(context["remedy"])

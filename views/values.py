@@ -26,9 +26,12 @@ _NOT_SECRET = re.compile(r"_(url|uri|file|path|type|endpoint|lifetime|timeout)$"
 _EMBEDDED = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#@\s]*:[^/?#@\s]+@|(?:^|[\s;?&])(?:password|passwd|pwd)\s*=", re.I)
 
 
-def fault(message: str, remedy: str = "") -> PydanticCustomError:
-    """An error of a value, in our own words: `message` says what is wrong, `remedy` what to write instead."""
-    return PydanticCustomError("vdw", "{message}", {"message": message, "remedy": remedy})
+def fault(message: str, remedy: str = "", path: tuple[str | int, ...] = ()) -> PydanticCustomError:
+    """An error of a value, in our own words: `message` says what is wrong, `remedy` what to write instead.
+
+    `path` leads from the value at fault to the very key, where the two differ.
+    """
+    return PydanticCustomError("vdw", "{message}", {"message": message, "remedy": remedy, "path": path})
 
 
 def duration(value: object) -> float:
@@ -74,6 +77,8 @@ class Section(BaseModel):
 
 class SecretRef(Section):
     """Where a secret stands; the secret itself never does in a project's files."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     env: str | None = Field(default=None, description="Name of the environment variable that holds the secret.")
     file: str | None = Field(
