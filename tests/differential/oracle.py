@@ -1,0 +1,98 @@
+"""The oracle: one PostgreSQL, set up as the canon is, that holds all tables and answers the original text."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import pq
+
+from tests.differential.cases import Case
+from tests.differential.data import Table
+from tests.differential.texts import python_text
+
+VIEWS = Path(__file__).parent / "views.sql"
+_VIEW = re.compile(r"^-- name: (v\.\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
+
+
+def deep_views() -> list[tuple[str, str]]:
+    """(full name, SELECT) of the views that stand on the `t` schema, each behind what it reads."""
+    return [(name, body.strip().rstrip(";")) for name, body in _VIEW.findall(VIEWS.read_text())]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Columns as (name, type oid, typmod) and rows of PostgreSQL's texts; or the SQLSTATE of the error."""
+
+    columns: tuple[tuple[str, int, int], ...] = ()
+    rows: tuple[tuple[str | None, ...], ...] = ()
+    error: str = ""
+    message: str = ""
+
+
+def copy_rows(connection: psycopg.Connection[Any], target: str, table: Table, rows: Iterable[tuple[Any, ...]]) -> None:
+    """Bulk load by COPY; values go as their texts, so every PostgreSQL type takes them."""
+    kinds = [column.type for column in table.columns]
+    with connection.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([python_text(value, kind) for value, kind in zip(row, kinds, strict=True)])
+
+
+class Oracle:
+    """Holds the data in schema `t` of the database at `dsn` (which is emptied first) and answers cases."""
+
+    def __init__(self, dsn: str, tables: Iterable[Table], shuffle: int | None = None) -> None:
+        self.connection = psycopg.connect(dsn, autocommit=True)
+        self._run("SET client_min_messages = warning")
+        self._run("DROP SCHEMA IF EXISTS v CASCADE; DROP SCHEMA IF EXISTS t CASCADE; CREATE SCHEMA t; CREATE SCHEMA v")
+        for setting in ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'postgres'"):
+            self._run(f"SET {setting}")
+        for table in tables:
+            self._load(table, shuffle)
+        for name, body in deep_views():
+            self._run(f"CREATE VIEW {name} AS {body}")
+        self._run("ANALYZE")
+
+    def _run(self, sql: str) -> None:
+        self.connection.execute(sql.encode())
+
+    def _load(self, table: Table, shuffle: int | None) -> None:
+        columns = ", ".join(f'"{column.name}" {column.type.sql}' for column in table.columns)
+        self._run(f"CREATE TABLE t.{table.name} ({columns})")
+        rows = list(table.rows)
+        if shuffle is not None:
+            random.Random(shuffle).shuffle(rows)
+        copy_rows(self.connection, f"t.{table.name}", table, rows)
+
+    def ask(self, case: Case) -> Answer:
+        """What PostgreSQL says to the case, in text format."""
+        values = [None if value is None else _param(value).encode() for _, value in case.params]
+        result = self.connection.pgconn.exec_params(case.sql.encode(), values)
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            state = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
+            return Answer(error=state.decode(), message=result.error_message.decode())
+        width = range(result.nfields)
+        columns = tuple(((result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i)) for i in width)
+        values_of = ([result.get_value(row, i) for i in width] for row in range(result.ntuples))
+        rows = tuple(tuple(None if value is None else value.decode() for value in row) for row in values_of)
+        return Answer(columns, rows)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+
+def _param(value: Any) -> str:
+    if isinstance(value, list):
+        quoted = (
+            "NULL" if item is None else '"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value
+        )
+        return "{" + ",".join(quoted) + "}"
+    if isinstance(value, bool):
+        return "t" if value else "f"
+    return str(value)
