@@ -1,4 +1,9 @@
-"""A statement as PostgreSQL itself understands it: canonical text, exact types, what it reads, its own errors."""
+"""A statement as PostgreSQL itself understands it: canonical text, exact types, what it reads, its own errors.
+
+The statement becomes the body of a function that is never called and never committed: PostgreSQL checks it, keeps
+the parse tree, prints it back. That costs half of what a view does, leaves fewer catalog rows to vacuum, and takes
+columns that no view can have. A client's own backend has no right to make functions; there it is a view.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +15,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from cachetools import LRUCache
+from psycopg.pq.abc import PGresult
 
 from connectors.errors import Error, QueryError
 from connectors.types import BUILTIN, PgType
-from federation.canon.lex import Token, params, statements, words
+from federation.canon.marked import Marked, fleeting, single
 from federation.canon.server import Canon
-from federation.canon.wire import Backend, Command, Description, Wire, encode
+from federation.canon.wire import Backend, Command, Description, Rows, Wire, description, encode, query, text_rows
 from planner.statement import Statement
 
 NO_SETTINGS: Mapping[str, str] = MappingProxyType({})
@@ -30,10 +36,18 @@ READING = {
     "array_nulls": "on",
     "xmloption": "content",
 }
-OPENING = frozenset({"select", "values", "table", "with", "("})
-# A view cannot have such a column, a statement can: record and void, no collation found, more than 1600.
-NOT_A_VIEW = frozenset({"42P16", "42P22", "54011"})
+STANDARD = 1 + list(READING).index("standard_conforming_strings")  # its place in a state
 NAME = "vdw_statement"
+# In a parse tree names are escaped, so that none of these can be a name.
+_RELID = re.compile(r" :relid (\d+)")
+_WRITES = re.compile(r" :commandType [2-9]")
+_OF_SESSION = re.compile(
+    r"\b(?:pg_backend_pid|set_config|currval|lastval|nextval|setval|pg_my_temp_schema|pg_advisory_\w+"
+    r"|pg_try_advisory_\w+|pg_notify|pg_current_xact_id\w*|txid_current\w*|pg_listening_channels|inet_\w+_(?:addr|port))\("
+)
+_BY_OID = {oid: PgType(name) for name, (oid, _, _) in BUILTIN.items()} | {
+    array: PgType("_" + name) for name, (_, array, _) in BUILTIN.items() if array
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +57,16 @@ class Form:
     head: str
     tail: str
     ask: str
+    wrapped: bool = False
+
+    def made(self, text: str, columns: int) -> str:
+        """The statement that makes it."""
+        return self.head.format(aliases=_aliases(columns)) + text + self.tail
 
     def bare(self, printed: str) -> str:
         """The statement alone of what was printed."""
         text = printed.strip()
-        if self is BODY:
+        if self.wrapped:
             text = text.removeprefix("BEGIN ATOMIC").removesuffix("END").strip()
         return text.removesuffix(";")
 
@@ -55,22 +74,14 @@ class Form:
 VIEW = Form(
     head=f"CREATE TEMP VIEW {NAME}{{aliases}} AS ",
     tail="",
-    ask=f"SELECT * FROM vdw.analysed('pg_temp.{NAME}'::regclass)",
+    ask=f"SELECT * FROM vdw.printed_view('pg_temp.{NAME}'::regclass)",
 )
 BODY = Form(
     head=f"CREATE FUNCTION pg_temp.{NAME}() RETURNS void LANGUAGE sql BEGIN ATOMIC ",
     tail="\n; END",
-    ask=f"SELECT * FROM vdw.analysed_body('pg_temp.{NAME}'::regproc)",
+    ask=f"SELECT * FROM vdw.printed_body(to_regproc('pg_temp.{NAME}'))",
+    wrapped=True,
 )
-_OF_SESSION = re.compile(
-    r"\b(pg_backend_pid|set_config|currval|lastval|nextval|setval|pg_my_temp_schema|pg_advisory_\w+"
-    r"|pg_try_advisory_\w+|pg_notify|pg_current_xact_id\w*|txid_current\w*|pg_listening_channels|inet_\w+_(?:addr|port))\("
-)
-# Words that PostgreSQL turns into a constant while it reads a statement.
-_CLOCK = re.compile(r"now|today|tomorrow|yesterday", re.IGNORECASE)
-_BY_OID = {oid: PgType(name) for name, (oid, _, _) in BUILTIN.items()} | {
-    array: PgType("_" + name) for name, (_, array, _) in BUILTIN.items() if array
-}
 
 
 class Analyser:
@@ -85,16 +96,17 @@ class Analyser:
         self._idle: asyncio.LifoQueue[_Reader] = asyncio.LifoQueue()
         self._kept: LRUCache[tuple[object, ...], Statement] = LRUCache(kept)
         self._may: dict[tuple[str, tuple[str, str]], bool] = {}
-        self._names: dict[int, tuple[str, str] | None] = {}
+        self._names: dict[int, tuple[str, str]] = {}
         self._types: dict[int, PgType] = dict(_BY_OID)
         self._epoch = 0
 
     async def start(self) -> None:
         """Open the connections."""
-        for _ in range(self._size):
-            self._idle.put_nowait(_Reader(self._canon))
-        async with self._reader() as reader:
-            await self._learn_types(reader.wire)
+        readers = [_Reader(self._canon) for _ in range(self._size)]
+        for reader in readers:
+            await reader.connect()
+            self._idle.put_nowait(reader)
+        await self._learn_types(readers[0])
 
     async def close(self) -> None:
         """Close them."""
@@ -128,7 +140,8 @@ class Analyser:
         statement = self._kept.get(key)
         if statement is None:
             epoch = self._epoch
-            statement = await self._analyse(sql, state, declared)
+            async with self._reader() as reader:
+                statement = await self._analyse(reader, sql, state, declared)
             if epoch == self._epoch and not statement.fleeting:
                 self._kept[key] = statement
         if user is not None:
@@ -138,11 +151,16 @@ class Analyser:
     async def permit(self, user: str, relations: Sequence[tuple[str, str]]) -> None:
         """QueryError 42501 unless `user` may read every one of the relations."""
         unknown = [key for key in relations if (user, key) not in self._may]
+        answers = {key: self._may.get((user, key), False) for key in relations}
         if unknown:
+            epoch = self._epoch
             async with self._reader() as reader:
-                await self._ask_privileges(reader.wire, user, unknown)
+                told = await reader.wire.run(*(_privilege(user, schema, name) for schema, name in unknown))
+            answers |= {key: result.get_value(0, 0) == b"t" for key, result in zip(unknown, told, strict=True)}
+            if epoch == self._epoch:
+                self._may |= {(user, key): answers[key] for key in unknown}
         for schema, name in relations:
-            if not self._may[user, (schema, name)]:
+            if not answers[schema, name]:
                 raise QueryError(f"permission denied for view {name}", sqlstate="42501", detail=f"{schema}.{name}")
 
     async def bind_types(
@@ -150,8 +168,8 @@ class Analyser:
     ) -> tuple[PgType, ...]:
         """The types of a statement's parameters alone."""
         async with self._reader() as reader:
-            told = await reader.describe(sql, _state(search_path, NO_SETTINGS), declared)
-            return await self._typed(reader.wire, told.params)
+            told = await reader.described(sql, _state(search_path, NO_SETTINGS), declared)
+            return await self._typed(reader, told.params)
 
     async def analyse_on(
         self, backend: Backend, sql: str, *, in_transaction: bool, declared: Sequence[int] = (), standard: bool = True
@@ -161,61 +179,61 @@ class Analyser:
         Leaves nothing behind: within a transaction a savepoint is rolled back to. Not kept, as the tables may
         change. A failed transaction, or one that is read-only, is the caller's to refuse first.
         """
-        one = _single(sql, standard)
+        one = single(sql, standard)
         await backend.rows("SAVEPOINT vdw_analysis" if in_transaction else "BEGIN")
         try:
             told = await backend.describe(sql, declared)
-            return await self._understand(backend, sql, one, told, standard)
+            marked = Marked.of(sql, one, await self._typed(backend, told.params), standard)
+            return await self._made(backend, marked, told, VIEW)
         finally:
             undo = ("ROLLBACK TO SAVEPOINT vdw_analysis", "RELEASE SAVEPOINT vdw_analysis")
             await backend.rows(*(undo if in_transaction else ("ROLLBACK",)))
 
-    async def _analyse(self, sql: str, state: tuple[str, ...], declared: Sequence[int]) -> Statement:
-        standard = state[1 + list(READING).index("standard_conforming_strings")] != "off"
-        one = _single(sql, standard)
-        async with self._reader() as reader:
-            told = await reader.describe(sql, state, declared)
-            try:
-                return await self._understand(reader, sql, one, told, standard)
-            except QueryError as error:
-                if error.sqlstate not in NOT_A_VIEW:
-                    raise
-            return await self._understand(reader, sql, one, told, standard, BODY)
+    async def _analyse(self, reader: _Reader, sql: str, state: tuple[str, ...], declared: Sequence[int]) -> Statement:
+        standard = state[STANDARD] != "off"
+        one = single(sql, standard)
+        if "$" not in sql and not declared:
+            with contextlib.suppress(QueryError):  # told again below, step by step, for its place in the text
+                marked = Marked.of(sql, one, (), standard)
+                told, printed = await reader.at_once(sql, state, BODY.made(marked.text, 0))
+                return await self._statement(reader, marked, told, printed, BODY)
+        told = await reader.described(sql, state, declared)
+        marked = Marked.of(sql, one, await self._typed(reader, told.params), standard)
+        return await self._made(reader, marked, told, BODY)
 
-    async def _understand(
-        self,
-        backend: Backend,
-        sql: str,
-        one: tuple[int, int],
-        told: Description,
-        standard: bool,
-        form: Form = VIEW,
-    ) -> Statement:
-        types = await self._typed(backend, told.params)
-        marked = Marked.of(sql, one, types, standard)
-        head = form.head.format(aliases=_aliases(len(told.columns)))
+    async def _made(self, backend: Backend, marked: Marked, told: Description, form: Form) -> Statement:
         try:
-            _, ((canonical, relids, locks),) = await backend.rows(head + marked.text + form.tail, form.ask)
+            rows = await backend.rows(form.made(marked.text, len(told.columns)), form.ask)
         except QueryError as error:
-            raise _told_again(error, marked, len(head)) from error
-        names = await self._named(backend, [int(oid) for oid in (relids or "{}")[1:-1].split(",") if oid])
+            head = len(form.head.format(aliases=_aliases(len(told.columns))))
+            raise _clear(marked.told_again(error, head)) from error
+        return await self._statement(backend, marked, told, rows[1], form)
+
+    async def _statement(
+        self, backend: Backend, marked: Marked, told: Description, printed: Rows, form: Form
+    ) -> Statement:
+        ((text, tree),) = printed
+        assert text is not None and tree is not None  # noqa: S101, PT018
+        if _WRITES.search(tree):
+            raise _writes()
+        names = await self._named(backend, {int(oid) for oid in _RELID.findall(tree)} - {0})
         relations = tuple(sorted(name for name in names if name is not None))
-        if locks == "t" and relations:
-            raise _locked(relations[0])
+        if " :rowMarks (" in tree and relations:
+            raise _locks(relations[0])
         kinds = await self._typed(backend, [oid for _, oid, _ in told.columns])
         columns = tuple(
             (name, kind if mod < 0 else PgType(kind.name, mod, kind.oid))
             for (name, _, mod), kind in zip(told.columns, kinds, strict=True)
         )
-        canonical = form.bare(canonical or "")
+        text = form.bare(text)
         return Statement(
-            sql=sql,
-            text=canonical,
+            sql=marked.sql,
+            text=text,
             columns=columns,
-            params=types,
+            params=await self._typed(backend, told.params),
             relations=relations,
-            session=None in names or _OF_SESSION.search(canonical) is not None,
-            fleeting=_fleeting(sql, standard),
+            session=None in names or _OF_SESSION.search(text) is not None,
+            fleeting=fleeting(marked.sql, True),
         )
 
     async def _typed(self, backend: Backend, oids: Sequence[int]) -> tuple[PgType, ...]:
@@ -224,30 +242,24 @@ class Analyser:
         return tuple(self._types[oid] for oid in oids)
 
     async def _learn_types(self, backend: Backend) -> None:
-        for row in (await backend.rows("SELECT oid, typname FROM pg_type"))[0]:
-            oid, name = int(row[0] or 0), row[1] or ""
-            self._types.setdefault(oid, PgType(name, -1, oid))
+        for oid, name in (await backend.rows("SELECT oid, typname FROM pg_type"))[0]:
+            self._types.setdefault(int(oid or 0), PgType(name or "", -1, int(oid or 0)))
 
-    async def _named(self, backend: Backend, oids: Sequence[int]) -> list[tuple[str, str] | None]:
+    async def _named(self, backend: Backend, oids: set[int]) -> list[tuple[str, str] | None]:
         """The virtual relations of those oids; None for one that is the session's or the system's."""
         unknown = [oid for oid in oids if oid not in self._names]
         if unknown:
+            epoch = self._epoch
             listed = ",".join(map(str, unknown))
-            found = await backend.rows(
+            (found,) = await backend.rows(
                 "SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
                 f"JOIN vdw.shell s ON s.schema = n.nspname AND s.name = c.relname WHERE c.oid IN ({listed})"
             )
-            virtual = {int(oid or 0): (schema or "", name or "") for oid, schema, name in found[0]}
-            self._names.update((oid, virtual[oid]) for oid in virtual)
-            return [self._names.get(oid) for oid in oids]
+            names = {int(oid or 0): (schema or "", name or "") for oid, schema, name in found}
+            if epoch == self._epoch:
+                self._names |= names
+            return [names.get(oid) or self._names.get(oid) for oid in oids]
         return [self._names[oid] for oid in oids]
-
-    async def _ask_privileges(self, wire: Wire, user: str, keys: Sequence[tuple[str, str]]) -> None:
-        epoch = self._epoch
-        results = await wire.run(*(_privilege(user, schema, name) for schema, name in keys))
-        answers = [result.get_value(0, 0) == b"t" for result in results]
-        if epoch == self._epoch:
-            self._may.update(((user, key), answer) for key, answer in zip(keys, answers, strict=True))
 
     @contextlib.asynccontextmanager
     async def _reader(self) -> AsyncIterator[_Reader]:
@@ -273,22 +285,30 @@ class _Reader:
         return self._wire
 
     async def connect(self) -> None:
+        """Unless it stands already, to the canon's present generation."""
         if self._wire is not None and (self._wire.broken or self._wire.generation != self._canon.generation):
             self.close()
         if self._wire is None:
             generation = self._canon.generation
-            self._wire = await Wire.connect(self._canon.dsn())
-            self._wire.generation = generation
+            wire = await Wire.connect(self._canon.dsn())
+            wire.generation = generation
             self._state = ()
             # The session's temporary schema, once, and not in each transaction anew.
-            await self._wire.rows("CREATE TEMP TABLE vdw_first ()", "DROP TABLE vdw_first", "SET statement_timeout = '30s'")
+            first = ("CREATE TEMP TABLE vdw_first ()", "DROP TABLE vdw_first")
+            await wire.rows(*first, "SET statement_timeout = '30s'", "SET check_function_bodies = off")
+            await wire.run(*(_prepare(name, text) for name, text in _PREPARED.items()))
+            self._wire = wire
 
     def close(self) -> None:
         if self._wire is not None:
             self._wire.close()
             self._wire = None
 
-    async def describe(self, sql: str, state: tuple[str, ...], declared: Sequence[int]) -> Description:
+    async def describe(self, sql: str, declared: Sequence[int] = ()) -> Description:
+        return await self.wire.describe(sql, declared)
+
+    async def described(self, sql: str, state: tuple[str, ...], declared: Sequence[int]) -> Description:
+        """The same under the settings `state`."""
         if state == self._state:
             return await self.wire.describe(sql, declared)
         self._state = ()
@@ -296,96 +316,47 @@ class _Reader:
         self._state = state
         return told
 
-    async def rows(self, *texts: str) -> list[list[tuple[str | None, ...]]]:
+    async def at_once(self, sql: str, state: tuple[str, ...], made: str) -> tuple[Description, Rows]:
+        """Describe, make, print and undo in one round trip."""
+        if state != self._state:
+            self._state = ()
+            await self.wire.run(_apply(state))
+            self._state = state
+        text = encode(sql)
+        results = await self._undone(
+            lambda pgconn: pgconn.send_prepare(b"", text),
+            lambda pgconn: pgconn.send_describe_prepared(b""),
+            query(made),
+            _execute("ask"),
+        )
+        return description(results[1]), text_rows(results[3])
+
+    async def rows(self, *texts: str) -> list[Rows]:
+        return [text_rows(result) for result in await self._undone(*(query(text) for text in texts))]
+
+    async def _undone(self, *commands: Command) -> list[PGresult]:
         """Run, and undo: rolled-back catalog rows can be vacuumed at once, dropped ones only in time."""
         try:
-            return (await self.wire.rows("BEGIN", *texts, "ROLLBACK"))[1:-1]
+            return (await self.wire.run(_execute("begin"), *commands, _execute("rollback")))[1:-1]
         except Error:
-            if self._wire is not None and not self._wire.broken:
-                await self._wire.rows("ROLLBACK")
+            if not self.wire.broken:
+                await self.wire.run(_execute("rollback"))
             raise
 
 
-@dataclass(frozen=True, slots=True)
-class Marked:
-    """A statement's text with a marker for each parameter; `places` are (here, there, length there) of markers."""
-
-    sql: str
-    start: int
-    text: str
-    places: tuple[tuple[int, int, int], ...]
-
-    @classmethod
-    def of(cls, sql: str, one: tuple[int, int], types: Sequence[PgType], standard: bool) -> Marked:
-        """Markers for the parameters of `sql[one[0]:one[1]]`."""
-        start, end = one
-        parts, places, at, length = [], [], start, 0
-        for first, last, number in params(sql, standard):
-            if not start <= first < end:
-                continue
-            marker = f" (vdw.param({number}, NULL::{types[number - 1].bare.sql})) "
-            parts += [sql[at:first], marker]
-            length += first - at + len(marker)
-            places.append((length, last, len(marker) - (last - first)))
-            at = last
-        parts.append(sql[at:end])
-        return cls(sql, start, "".join(parts), tuple(places))
-
-    def position(self, here: int) -> int | None:
-        """The position in the user's text (from 1) of offset `here` (from 0) in the marked one."""
-        if here < 0:
-            return None
-        grown = 0
-        for end, _, more in self.places:
-            if here >= end:
-                grown += more
-        return min(self.start + here - grown, len(self.sql)) + 1
+_PREPARED = {"begin": "BEGIN", "rollback": "ROLLBACK", "ask": BODY.ask}
 
 
-def _told_again(error: QueryError, marked: Marked, head: int) -> QueryError:
-    """The error of a made-up view, in the terms of the statement it was made of."""
-    error.position = None if error.position is None else marked.position(error.position - 1 - head)
-    if error.sqlstate == "42601" or "data-modifying" in error.message or "SELECT INTO" in error.message:
-        # PostgreSQL parsed it, but it is no plain SELECT: SELECT INTO, or WITH ... INSERT
-        error.message, error.sqlstate = "only SELECT can be planned: this statement writes", "0A000"
-        error.hint = "Virtual views are read-only."
-    return error
+def _prepare(name: str, text: str) -> Command:
+    return lambda pgconn: pgconn.send_prepare(name.encode(), text.encode())
 
 
-def _single(sql: str, standard: bool) -> tuple[int, int]:
-    """Where the one statement of the text stands; QueryError when it is none, many, or nothing that selects."""
-    found = statements(sql, standard)
-    if len(found) > 1:
-        raise QueryError("cannot insert multiple commands into a prepared statement", sqlstate="42601")
-    first = next(words(sql, standard), None)
-    if first is None or not found:
-        raise QueryError("the statement is empty", sqlstate="42601")
-    if first.text.lower() not in OPENING:
-        raise QueryError(
-            f"only SELECT can be planned, not {first.text.upper()[:40]}",
-            sqlstate="0A000",
-            hint="Virtual views are read-only.",
-            position=first.start + 1,
-        )
-    return found[0]
-
-
-def _locked(relation: tuple[str, str]) -> QueryError:
-    return QueryError(
-        f"permission denied for view {relation[1]}",
-        sqlstate="42501",
-        hint="Virtual views are read-only: leave out FOR UPDATE and FOR SHARE.",
-    )
+def _execute(name: str) -> Command:
+    return lambda pgconn: pgconn.send_query_prepared(name.encode(), None)
 
 
 def _aliases(count: int) -> str:
     return "(" + ", ".join(f"c{i}" for i in range(1, count + 1)) + ")" if count else ""
-
-
-def _fleeting(sql: str, standard: bool) -> bool:
-    return _CLOCK.search(sql) is not None and any(
-        token.kind == "string" and _CLOCK.search(token.text) for token in words(sql, standard)
-    )
 
 
 def _state(search_path: Sequence[str], settings: Mapping[str, str]) -> tuple[str, ...]:
@@ -409,3 +380,24 @@ def _privilege(user: str, schema: str, name: str) -> Command:
         FROM (SELECT) AS one LEFT JOIN pg_roles AS r ON r.rolname = $1"""
     values = [encode(user), encode(schema), encode(name)]
     return lambda pgconn: pgconn.send_query_params(text, values)
+
+
+def _clear(error: QueryError) -> QueryError:
+    """PostgreSQL parsed the statement by itself: what it then refuses to make is no plain SELECT."""
+    return _writes() if error.sqlstate in ("42601", "0A000") else error
+
+
+def _writes() -> QueryError:
+    return QueryError(
+        "only SELECT can be planned: this statement writes",
+        sqlstate="0A000",
+        hint="Virtual views are read-only: leave out INTO, INSERT, UPDATE, DELETE and MERGE.",
+    )
+
+
+def _locks(relation: tuple[str, str]) -> QueryError:
+    return QueryError(
+        f"permission denied for view {relation[1]}",
+        sqlstate="42501",
+        hint="Virtual views are read-only: leave out FOR UPDATE and FOR SHARE.",
+    )

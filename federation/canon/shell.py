@@ -15,9 +15,8 @@ VIEWS, TABLES = "vdw_views", "vdw_tables"  # roles that may read all shells of t
 LOCK_WAIT = "1s"  # a session idle in a transaction may hold a shell
 TRIES = 3
 
-# `param` stands for $n while a statement is analysed, `analysed` prints what the analysis made: names qualified
-# and constants in one form, whatever the session's settings. `:relid` of the parse tree is exact where pg_depend
-# leaves out what is pinned. A rewritten tree holds no other text of that form: names in it are escaped.
+# `param` stands for $n while a statement is analysed; `printed_...` print what the analysis made: names qualified
+# and constants in one form, whatever the session's settings, and the parse tree.
 SUPPORT = """
 CREATE SCHEMA vdw;
 GRANT USAGE ON SCHEMA vdw TO PUBLIC;
@@ -30,22 +29,14 @@ CREATE FUNCTION vdw.param(number integer, type anyelement) RETURNS anyelement LA
 BEGIN
   RAISE 'parameter $% was not bound', number USING ERRCODE = 'XX000';
 END $$;
-CREATE FUNCTION vdw.analysed(view regclass, OUT text text, OUT relids oid[], OUT locks boolean)
+CREATE FUNCTION vdw.printed_body(function oid, OUT text text, OUT tree text)
 LANGUAGE sql STABLE SET search_path = '' SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
-SET quote_all_identifiers = off SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
-SELECT pg_get_viewdef(view, false),
-  (SELECT array_agg(DISTINCT m[1]::oid) FROM regexp_matches(r.ev_action::text, ' :relid (\\d+)', 'g') AS m),
-  r.ev_action::text LIKE '% :rowMarks (%'
-FROM pg_rewrite AS r WHERE r.ev_class = view
-$$;
-CREATE FUNCTION vdw.analysed_body(function oid, OUT text text, OUT relids oid[], OUT locks boolean)
+SET quote_all_identifiers = off SET extra_float_digits = 1 SET bytea_output = 'hex' AS
+'SELECT pg_get_function_sqlbody(oid), prosqlbody::text FROM pg_proc WHERE oid = function';
+CREATE FUNCTION vdw.printed_view(view regclass, OUT text text, OUT tree text)
 LANGUAGE sql STABLE SET search_path = '' SET timezone = 'UTC' SET datestyle = 'ISO, MDY' SET intervalstyle = 'postgres'
-SET quote_all_identifiers = off SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
-SELECT pg_get_function_sqlbody(function),
-  (SELECT array_agg(DISTINCT m[1]::oid) FROM regexp_matches(p.prosqlbody::text, ' :relid (\\d+)', 'g') AS m),
-  p.prosqlbody::text LIKE '% :rowMarks (%'
-FROM pg_proc AS p WHERE p.oid = function
-$$;
+SET quote_all_identifiers = off SET extra_float_digits = 1 SET bytea_output = 'hex' AS
+'SELECT pg_get_viewdef(view, false), ev_action::text FROM pg_rewrite WHERE ev_class = view';
 CREATE TABLE vdw.shell (schema text, name text, digest text NOT NULL, PRIMARY KEY (schema, name));
 CREATE ROLE vdw_views;
 CREATE ROLE vdw_tables;
