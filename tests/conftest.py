@@ -9,6 +9,8 @@ import pytest
 
 from tests.servers import Missing, Server, running
 
+pytest_plugins = ("tests.canon_fixture",)
+
 
 def _server(kind: str) -> Iterator[Server]:
     try:
