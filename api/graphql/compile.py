@@ -24,10 +24,11 @@ PAIRS = 50  # a function takes 100 arguments at most, so json_build_object 50 pa
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """One selected thing of a flat row: a column of the statement, or a constant."""
+    """One selected thing of a flat row: the batch's column of that number and type, or a constant text."""
 
     key: str
-    attribute: Attribute | None
+    column: int
+    type: PgType
     text: str = ""
 
 
@@ -60,7 +61,7 @@ def compile_rows(rows: Rows, single: bool, entities: Mapping[Key, Entity]) -> Co
         _text(json),
         _text(_Site(entities).source(rows, None)[0]) if _flat(rows) else "",
         tuple(site.slots),
-        tuple(_output(item) for item in rows.items if not isinstance(item, Branch)),
+        _outputs(rows),
         frozenset(site.reads),
         single,
         1 if single else rows.arguments.get("limit"),
@@ -72,8 +73,16 @@ def _flat(rows: Rows) -> bool:
     return not rows.nested and bool(leaves) and all(leaf.attribute.kind.native for leaf in leaves)
 
 
-def _output(item: Leaf | Constant) -> Output:
-    return Output(item.key, item.attribute) if isinstance(item, Leaf) else Output(item.key, None, item.text)
+def _outputs(rows: Rows) -> tuple[Output, ...]:
+    numbers: dict[str, int] = {}
+    outputs: list[Output] = []
+    for item in rows.items:
+        if isinstance(item, Constant):
+            outputs.append(Output(item.key, -1, PgType("text"), item.text))
+        elif isinstance(item, Leaf):
+            number = numbers.setdefault(item.attribute.column, len(numbers))
+            outputs.append(Output(item.key, number, item.attribute.type))
+    return tuple(outputs)
 
 
 def _text(query: exp.Expr) -> str:

@@ -33,7 +33,7 @@ async def chunks(batches: AsyncIterator[pa.RecordBatch], outputs: Sequence[Outpu
 
 
 def array(batch: pa.RecordBatch, outputs: Sequence[Output]) -> bytes:
-    """The rows of a batch, whose columns are those of the outputs that are no constants, each once, as a JSON array."""
+    """The rows of a batch as a JSON array of objects with the outputs' keys."""
     return _write(batch, outputs, native.write_json)
 
 
@@ -43,16 +43,8 @@ def lines(batch: pa.RecordBatch, outputs: Sequence[Output]) -> bytes:
 
 
 def _write(batch: pa.RecordBatch, outputs: Sequence[Output], write: Callable[..., None]) -> bytes:
-    names = list(dict.fromkeys(o.attribute.column for o in outputs if o.attribute is not None))
-    ready = {
-        o.attribute.column: _ready(batch.column(names.index(o.attribute.column)), o.attribute.type)
-        for o in outputs
-        if o.attribute is not None
-    }
-    columns = [
-        pa.repeat(pa.scalar(o.text), batch.num_rows) if o.attribute is None else ready[o.attribute.column]
-        for o in outputs
-    ]
+    ready = {o.column: _ready(batch.column(o.column), o.type) for o in outputs if o.column >= 0}
+    columns = [ready[o.column] if o.column >= 0 else pa.repeat(pa.scalar(o.text), batch.num_rows) for o in outputs]
     schema = pa.schema([pa.field(o.key, c.type) for o, c in zip(outputs, columns, strict=True)])
     buffer = io.BytesIO()
     write(arrow.RecordBatch.from_arrow(pa.RecordBatch.from_arrays(columns, schema=schema)), buffer, explicit_nulls=True)

@@ -30,6 +30,7 @@ class Limits:
     characters: int = 200_000
     tokens: int = 5_000
     depth: int = 15
+    introspection: int = 24  # levels of
     fields: int = 1_500  # with every fragment spread out
     repeats: int = 10  # of one response key in one selection
     aliases: int = 60
@@ -143,9 +144,11 @@ class _Walk:
         if node.selection_set is None:
             return Weight(1, 1, 1)
         inner = self.selection(node.selection_set)
-        # A schema is small, whatever its lists look like.
-        rows = 1 if node.name.value.startswith("__") else self.rows(node)
-        return Weight(inner.depth + 1, inner.fields + 1, 1 + rows * inner.cost)
+        if node.name.value.startswith("__"):
+            # A schema is small, whatever its lists look like; graphql-core has a rule of its own against its circles.
+            self.most("levels of introspection", inner.depth, self.limits.introspection)
+            return Weight(1, inner.fields + 1, inner.fields + 1)
+        return Weight(inner.depth + 1, inner.fields + 1, 1 + self.rows(node) * inner.cost)
 
     def rows(self, node: FieldNode) -> int:
         for argument in node.arguments or ():

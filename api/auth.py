@@ -1,0 +1,132 @@
+"""Who asks over HTTP: the users of vdw.yml by Basic authentication, or this machine alone where there are none."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import ipaddress
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.requests import HTTPConnection
+
+from connectors.errors import ConfigError
+from views.files import ProjectFile, User
+
+ANONYMOUS = "anonymous"
+_VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A user and what they may read: "schema.name", "schema.*" or "*"."""
+
+    name: str
+    reads: tuple[str, ...]
+
+    def may_read(self, relation: tuple[str, str]) -> bool:
+        """Whether `reads` covers the relation.
+
+        >>> Principal("ada", ("crm.*",)).may_read(("crm", "customers"))
+        True
+        """
+        schema, name = relation
+        return any(allowed in self.reads for allowed in ("*", f"{schema}.*", f"{schema}.{name}"))
+
+
+Check = Callable[[bytes], bool]
+
+
+class Users:
+    """Checks credentials in constant time; what is kept of a password is its digest under a key of this process."""
+
+    def __init__(self, accounts: Mapping[str, tuple[Principal, Check]]) -> None:
+        self._accounts = dict(accounts)
+        self._nobody: Check = _password(secrets.token_hex(16))
+
+    @classmethod
+    def of(cls, file: ProjectFile, folder: Path, environment: Mapping[str, str] | None = None) -> Users:
+        """The users of a project's vdw.yml; ConfigError names a secret that is not to be had."""
+        surroundings = os.environ if environment is None else environment
+        return cls(
+            {
+                name: (Principal(name, tuple(user.reads)), _check(name, user, folder, surroundings))
+                for name, user in file.users.items()
+            }
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._accounts)
+
+    def authenticate(self, header: str | None) -> Principal | None:
+        """The user whose name and password an Authorization header holds; None for anything else."""
+        name, password = _basic(header)
+        principal, check = self._accounts.get(name, (None, self._nobody))
+        return principal if check(password) else None
+
+
+def _basic(header: str | None) -> tuple[str, bytes]:
+    scheme, _, value = (header or "").partition(" ")
+    if scheme.lower() != "basic":
+        return "", b""
+    try:
+        name, _, password = base64.b64decode(value.strip(), validate=True).partition(b":")
+        return name.decode(), password
+    except (binascii.Error, UnicodeDecodeError):
+        return "", b""
+
+
+def _check(name: str, user: User, folder: Path, environment: Mapping[str, str]) -> Check:
+    if user.password is not None:
+        return _password(user.password.resolve(folder, environment))
+    if user.scram.verifier is None:
+        raise ConfigError(f'user "{name}" has neither a password nor a verifier', place="vdw.yml")
+    return _verifier(name, user.scram.verifier.resolve(folder, environment))
+
+
+def _password(password: str) -> Check:
+    key = secrets.token_bytes(32)
+    digest = hmac.digest(key, password.encode(), "sha256")
+    return lambda given: hmac.compare_digest(hmac.digest(key, given, "sha256"), digest)
+
+
+def _verifier(name: str, text: str) -> Check:
+    found = _VERIFIER.match(text)
+    if found is None:
+        raise ConfigError(f'the scram.verifier of user "{name}" is not of the form SCRAM-SHA-256$...', place="vdw.yml")
+    iterations, salt, stored = int(found[1]), base64.b64decode(found[2]), base64.b64decode(found[3])
+    key = secrets.token_bytes(32)
+    good: set[bytes] = set()  # digests of the one right password: deriving its key takes milliseconds
+
+    def check(given: bytes) -> bool:
+        digest = hmac.digest(key, given, "sha256")
+        if digest in good:
+            return True
+        salted = hashlib.pbkdf2_hmac("sha256", given, salt, iterations)
+        right = hmac.compare_digest(hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest(), stored)
+        good.update([digest] if right else [])
+        return right
+
+    return check
+
+
+def local(connection: HTTPConnection) -> bool:
+    """Whether a request comes from this machine and was addressed to it: a page of another site, whose name was
+    made to resolve to this machine, has its own name in Host."""
+    client = connection.client.host if connection.client else ""
+    return _loopback(client) and _loopback(connection.url.hostname or "")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

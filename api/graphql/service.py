@@ -1,0 +1,125 @@
+"""GraphQL over HTTP: a request in, a response out, under a schema that follows the catalog without a pause."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from cachetools import LRUCache
+from graphql import GraphQLError
+from starlette.requests import Request as HttpRequest
+from starlette.responses import Response
+
+from api.auth import Principal
+from api.graphql.documents import Document, Invalid
+from api.graphql.execution import Request, Schema
+from api.graphql.limits import Limits
+from api.graphql.negotiate import GRAPHQL, JSON, Asked, Refused, asked, media_type
+from api.graphql.provenance import Provenance, remaining
+from api.graphql.schema import build
+from connectors.base import Cancel
+from federation.session import Session
+
+# What JSON says of time is in UTC, whatever the canon's own settings.
+SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO, MDY", "IntervalStyle": "postgres"}
+PERSISTED_CHARACTERS = 4_000_000
+
+
+class Service:
+    """Answers GraphQL requests of one engine. `explore`: introspection is allowed."""
+
+    def __init__(self, engine: Any, explore: bool, limits: Limits | None = None, timeout: float = 60.0) -> None:
+        self.engine = engine
+        self._explore = explore
+        self._limits = limits or Limits()
+        self._timeout = timeout
+        self._schema: Schema | None = None
+        self._building: asyncio.Task[Schema] | None = None
+        self._persisted: LRUCache[str, str] = LRUCache(PERSISTED_CHARACTERS, getsizeof=len)
+
+    async def schema(self) -> Schema:
+        """The schema of the engine's catalog, built in a thread when the catalog is another than before."""
+        while self._schema is None or self._schema.version != self.engine.catalog.version:
+            if self._building is None or self._building.done():
+                self._building = asyncio.create_task(self._build())
+            self._schema = await asyncio.shield(self._building)
+        return self._schema
+
+    async def _build(self) -> Schema:
+        built = await asyncio.to_thread(build, self.engine.catalog)
+        return Schema(built, self._limits, self._explore)
+
+    async def respond(self, http: HttpRequest, principal: Principal, cancel: Cancel) -> Response:
+        """The response to one request; raises nothing but what is our own fault."""
+        kind = JSON
+        try:
+            kind = media_type(http.headers.get("accept"))
+            question = await asked(http, self._persisted)
+            return await self._answer(http, question, kind, principal, cancel)
+        except Refused as refused:
+            headers = {"Cache-Control": "no-store", **refused.headers}
+            code = {"PersistedQueryNotFound": "PERSISTED_QUERY_NOT_FOUND"}.get(refused.message, "BAD_REQUEST")
+            error = {"message": refused.message, "extensions": {"code": code}}
+            return _json({"errors": [error]}, kind, refused.status, headers)
+        except Invalid as invalid:
+            # Only the newer media type may tell by status: old clients read nothing but 200.
+            status = 400 if kind == GRAPHQL else 200
+            return _json({"errors": _formatted(invalid.errors)}, kind, status, {"Cache-Control": "no-store"})
+
+    async def _answer(self, http: HttpRequest, question: Asked, kind: str, who: Principal, cancel: Cancel) -> Response:
+        schema = await self.schema()
+        document = schema.documents.get(question.query)
+        if http.method == "GET" and not document.is_query(question.operation):
+            raise Refused(405, "only queries can be asked by GET", {"Allow": "POST"})
+        document.operation(question.operation)
+        digest = hashlib.sha256(question.query.encode()).hexdigest()
+        if len(question.query) * 10 < PERSISTED_CHARACTERS:
+            self._persisted[digest] = question.query
+        request = self._request(document, who, cancel)
+        result = await schema.execute(
+            question.query,
+            variable_values=question.variables,
+            context_value=request,
+            operation_name=question.operation,
+        )
+        errors = result.errors or []
+        if result.data is None:
+            raise Invalid(errors)
+        answer: dict[str, Any] = {"data": result.data}
+        if errors:
+            answer["errors"] = _formatted(errors)
+        return _response(http, answer, request.provenance, kind, schema.version)
+
+    def _request(self, document: Document, who: Principal, cancel: Cancel) -> Request:
+        session = Session(who.name, SETTINGS, timeout=self._timeout)
+        return Request(self.engine, document, session, who.may_read, cancel)
+
+
+def _formatted(errors: Sequence[GraphQLError]) -> list[Any]:
+    return [error.formatted for error in errors]
+
+
+def _response(http: HttpRequest, answer: dict[str, Any], fields: list[Provenance], kind: str, version: str) -> Response:
+    data = orjson.dumps(answer)
+    if fields:
+        told = {"fields": [field.extension() for field in fields], "warnings": []}
+        data = data[:-1] + b',"extensions":' + orjson.dumps({"provenance": told}) + b"}"
+    if http.method == "POST" or "errors" in answer:
+        return Response(data, 200, {"Cache-Control": "no-store"}, f"{kind}; charset=utf-8")
+    # Weak, and over the data alone: the ages in the extensions differ from one answer to the next.
+    tag = f'W/"{hashlib.sha256(orjson.dumps(answer) + version.encode()).hexdigest()[:32]}"'
+    headers = {
+        "Cache-Control": f"private, max-age={remaining(fields)}",
+        "ETag": tag,
+        "Vary": "Accept, Authorization",
+    }
+    if tag in http.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(data, 200, headers, f"{kind}; charset=utf-8")
+
+
+def _json(answer: dict[str, Any], kind: str, status: int, headers: dict[str, str]) -> Response:
+    return Response(orjson.dumps(answer), status, headers, f"{kind}; charset=utf-8")
