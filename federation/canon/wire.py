@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -74,28 +74,45 @@ class Wire:
 
     async def run(self, *commands: Command) -> list[PGresult]:
         """Send the commands with one Sync; their results in order. The first error is raised, the rest not run."""
-        return [result async for result in self.stream(*commands)]
+        return [result async for _, result in self.stream(*commands)]
 
-    async def stream(self, *commands: Command) -> AsyncIterator[PGresult]:
-        """The same, each result as it comes: those of `set_chunked_rows_mode` too. Iterate to the end, or close."""
+    async def stream(
+        self, *commands: Command, chunk: tuple[int, int] | None = None
+    ) -> AsyncGenerator[tuple[int, PGresult], None]:
+        """The same, each with its command's index, as it comes.
+
+        `chunk` (index, rows) has that command's rows in results of so many, and an empty one at the end.
+        Left before its end, it stops the statement at the server, and the connection is closed.
+        """
+        failed: PGresult | None = None
         try:
             for command in commands:
                 command(self.pgconn)
             self.pgconn.pipeline_sync()
             await self._flush()
-            failed: PGresult | None = None
-            while (result := await self._next()).status != ExecStatus.PIPELINE_SYNC:
-                if result.status == ExecStatus.FATAL_ERROR:
-                    failed = failed or result
-                elif result.status != ExecStatus.PIPELINE_ABORTED:
-                    yield result
+            for index in range(len(commands) + 1):
+                if chunk is not None and index == chunk[0]:
+                    self.pgconn.set_chunked_rows_mode(chunk[1])
+                while (result := await self._next()) is not None:
+                    if result.status == ExecStatus.PIPELINE_SYNC:
+                        break
+                    if result.status == ExecStatus.FATAL_ERROR:
+                        failed = failed or result
+                    elif result.status != ExecStatus.PIPELINE_ABORTED:
+                        yield index, result
         except psycopg.OperationalError as error:
             raise lost(str(error)) from error
         except BaseException:
-            self.close()  # in the middle of an answer: of no use to anybody
+            self._abandon()
             raise
         if failed is not None:
             raise failure(failed)
+
+    def _abandon(self) -> None:
+        """In the middle of an answer the connection is of no use, and the server should not work on."""
+        with contextlib.suppress(psycopg.Error):
+            self.pgconn.get_cancel().cancel()
+        self.close()
 
     async def describe(self, sql: str, declared: Sequence[int] = ()) -> Description:
         return await self.described(sql, declared)
@@ -125,16 +142,15 @@ class Wire:
             if self._ready is None or self._ready.done():
                 self.pgconn.consume_input()  # a server that talks back while we send: make room
 
-    async def _next(self) -> PGresult:
-        while True:
-            while self.pgconn.is_busy():
-                await self._arm()
-                self.pgconn.consume_input()
-            result = self.pgconn.get_result()
-            if result is not None:
-                return result
-            if self.broken:
-                raise psycopg.OperationalError(self.pgconn.get_error_message())
+    async def _next(self) -> PGresult | None:
+        """The next result; None at the end of a command."""
+        while self.pgconn.is_busy():
+            await self._arm()
+            self.pgconn.consume_input()
+        result = self.pgconn.get_result()
+        if self.broken:
+            raise psycopg.OperationalError(self.pgconn.get_error_message())
+        return result
 
     def _arm(self) -> asyncio.Future[None]:
         if self._ready is None or self._ready.done():

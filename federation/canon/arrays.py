@@ -1,0 +1,197 @@
+"""Arrow columns as PostgreSQL arrays in binary, the form in which rows enter the canon; whole columns at a time.
+
+A type whose binary form is not written here travels as text and is cast in the canon: PostgreSQL's own input
+function then decides, which keeps numeric's scale, intervals, ranges and the rest exact.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.types import PgType
+
+Bytes = npt.NDArray[np.uint8]
+EPOCH_DAYS = 10_957  # from 1970-01-01 to 2000-01-01
+EPOCH_MICROS = EPOCH_DAYS * 86_400_000_000
+LAST_DAY, LAST_MICRO = 2**31 - 1, 2**63 - 1  # infinity, in Arrow and in PostgreSQL
+TEXT = PgType("text")
+AS_TEXT = frozenset({"text", "varchar", "bpchar", "name", "json"})  # whose binary form is their text
+FIXED = {"bool": "u1", "int2": ">i2", "int4": ">i4", "int8": ">i8", "oid": ">u4", "float4": ">f4", "float8": ">f8"}
+MOMENTS = frozenset({"date", "time", "timestamp", "timestamptz"})
+
+
+def wire_type(kind: PgType) -> PgType:
+    """The element type of the array in which a column of type `kind` travels."""
+    native = kind.name in FIXED or kind.name in MOMENTS or kind.name in AS_TEXT or kind.name in ("bytea", "uuid", "jsonb")
+    return kind.bare if native or pa.types.is_decimal(kind.arrow) else TEXT
+
+
+def arrays(table: pa.Table, types: Sequence[PgType]) -> list[bytes]:
+    """Each column of `table` as a binary array of `wire_type`; types[i] is column i's.
+
+    A table without columns gives one array of booleans, a NULL for each row: rows must be counted all the same.
+    """
+    if not types:
+        nulls = pa.nulls(table.num_rows, pa.bool_())
+        return [array(nulls, PgType("bool"))]
+    return [array(column, kind) for column, kind in zip(table.columns, types, strict=True)]
+
+
+def array(column: pa.Array | pa.ChunkedArray, kind: PgType) -> bytes:
+    """One column as a binary array of `wire_type(kind)`; values as PgType.arrow has them."""
+    chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
+    parts = [_elements(chunk, kind) for chunk in chunks if len(chunk)]
+    length = sum(len(chunk) for chunk in chunks)
+    return b"".join([header(length, column.null_count > 0, wire_type(kind).type_oid), *parts])
+
+
+def header(length: int, nulls: bool, oid: int) -> bytes:
+    """What stands before the elements of a one-dimensional array."""
+    if length == 0:
+        return struct.pack(">iii", 0, 0, oid)
+    return struct.pack(">iiiii", 1, int(nulls), oid, length, 1)
+
+
+def _elements(column: pa.Array, kind: PgType) -> bytes:
+    if column.type != kind.arrow:
+        column = column.cast(kind.arrow)
+    if pa.types.is_decimal(column.type):
+        return _fixed(_decimal(column), column)
+    if kind.name in FIXED:
+        values = column.fill_null(False if kind.name == "bool" else 0).to_numpy(zero_copy_only=False)
+        return _fixed(_bytes(values.astype(FIXED[kind.name])), column)
+    if kind.name in MOMENTS:
+        return _fixed(_bytes(_moments(column, kind.name)), column)
+    if kind.name == "uuid":
+        return _fixed(_uuid(column), column)
+    return _variable(column, b"\x01" if kind.name == "jsonb" else b"")
+
+
+def _bytes(values: npt.NDArray[np.generic]) -> Bytes:
+    """The bytes of each value, one row a value."""
+    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+
+
+def _fixed(values: Bytes, column: pa.Array) -> bytes:
+    """Elements of one width: each behind its length, a NULL as the length -1 alone."""
+    count, width = values.shape
+    rows = np.empty((count, width + 4), np.uint8)
+    rows[:, :4] = _bytes(np.array([width], ">i4"))
+    rows[:, 4:] = values
+    if column.null_count == 0:
+        return rows.tobytes()
+    null = column.is_null().to_numpy(zero_copy_only=False)
+    rows[null, :4] = 255
+    kept = np.ones(rows.shape, bool)
+    kept[null, 4:] = False
+    return rows[kept].tobytes()
+
+
+def _variable(column: pa.Array, prefix: bytes) -> bytes:
+    """Elements of any width, `prefix` before each one's bytes."""
+    binary = column.cast(pa.large_binary())
+    lengths = pc.add(pc.binary_length(binary), len(prefix)).fill_null(-1).to_numpy(zero_copy_only=False)
+    starts = pa.Array.from_buffers(
+        pa.large_binary(),
+        len(column),
+        [None, pa.py_buffer(np.arange(0, 4 * len(column) + 1, 4, dtype=np.int64)), pa.py_buffer(lengths.astype(">i4"))],
+    )
+    parts = [starts, pa.scalar(prefix, pa.large_binary()), binary] if prefix else [starts, binary]
+    if column.null_count:
+        parts[-1] = binary.fill_null(b"")
+        if prefix:
+            parts[1] = pc.if_else(column.is_null(), pa.scalar(b"", pa.large_binary()), parts[1])
+    joined = pc.binary_join_element_wise(*parts, pa.scalar(b"", pa.large_binary()))
+    _, offsets, data = joined.buffers()
+    ends = np.frombuffer(offsets, np.int64)
+    first, last = ends[joined.offset], ends[joined.offset + len(joined)]
+    return bytes(memoryview(data)[first:last]) if data is not None else b""
+
+
+def _moments(column: pa.Array, name: str) -> npt.NDArray[np.generic]:
+    """Dates and times counted from 2000; infinities are the ends of the range."""
+    plain = column.view(pa.int32() if name == "date" else pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    if name == "time":
+        return plain.astype(">i8")
+    last, epoch = (LAST_DAY, EPOCH_DAYS) if name == "date" else (LAST_MICRO, EPOCH_MICROS)
+    shifted = plain - plain.dtype.type(epoch)
+    shifted[plain == last] = last
+    shifted[plain == -last] = -last - 1
+    return shifted.astype(">i4" if name == "date" else ">i8")
+
+
+def _uuid(column: pa.Array) -> Bytes:
+    """Canonical text (36 characters) to 16 bytes."""
+    text = column.fill_null("00000000-0000-0000-0000-000000000000")
+    digits = pc.replace_substring(text, "-", "").cast(pa.binary()).cast(pa.binary(32))
+    codes = np.frombuffer(digits.buffers()[1], np.uint8)[: 32 * (digits.offset + len(digits))]
+    codes = codes[32 * digits.offset :].reshape(len(digits), 32)
+    nibbles = np.where(codes > 96, codes - 87, np.where(codes > 64, codes - 55, codes - 48)).astype(np.uint8)
+    return np.ascontiguousarray((nibbles[:, 0::2] << 4) | nibbles[:, 1::2])
+
+
+def _decimal(column: pa.Array) -> Bytes:
+    """Decimals as numeric's digits of base 10,000, all as many; the server drops leading and trailing zeros."""
+    precision, scale = column.type.precision, column.type.scale
+    words = np.frombuffer(column.buffers()[1], np.uint64)[2 * column.offset : 2 * (column.offset + len(column))]
+    low, high = words[0::2].copy(), words[1::2].view(np.int64).copy()
+    if column.null_count:
+        null = column.is_null().to_numpy(zero_copy_only=False)
+        low[null], high[null] = 0, 0
+    negative = high < 0
+    fraction = -(-scale // 4)
+    groups = fraction + -(-(precision - scale) // 4)
+    split = _narrow if bool(np.all(high == (low.view(np.int64) >> 63))) else _wide
+    digits = split(low, high, negative, groups, 4 - (-scale) % 4)
+    digits[:, -1] *= 10 ** ((-scale) % 4)
+    head = np.empty((len(column), 4), ">i2")
+    head[:, 0], head[:, 1], head[:, 3] = groups, groups - fraction - 1, scale
+    head[:, 2] = np.where(negative, 0x4000, 0)
+    return _bytes(np.concatenate([head, digits.astype(">i2")], axis=1).astype(">i2"))
+
+
+def _narrow(
+    low: npt.NDArray[np.uint64], _: npt.NDArray[np.int64], negative: npt.NDArray[np.bool_], groups: int, last: int
+) -> npt.NDArray[np.int64]:
+    """Groups of four digits, the last one of `last` digits, of numbers that fit 64 bits."""
+    rest = np.where(negative, np.uint64(0) - low, low)
+    digits = np.empty((len(low), groups), np.int64)
+    for at in range(groups - 1, -1, -1):
+        base = np.uint64(10**last if at == groups - 1 else 10_000)
+        whole = rest // base
+        digits[:, at] = rest - whole * base
+        rest = whole
+    return digits
+
+
+def _wide(
+    low: npt.NDArray[np.uint64],
+    high: npt.NDArray[np.int64],
+    negative: npt.NDArray[np.bool_],
+    groups: int,
+    last: int,
+) -> npt.NDArray[np.int64]:
+    """The same for 128 bits: long division over limbs of 32 bits."""
+    zero, mask, shift = np.uint64(0), np.uint64(0xFFFFFFFF), np.uint64(32)
+    unsigned = high.view(np.uint64)
+    tops = np.where(negative, ~unsigned + (low == 0), unsigned)
+    lows = np.where(negative, zero - low, low)
+    limbs = [tops >> shift, tops & mask, lows >> shift, lows & mask]
+    digits = np.empty((len(low), groups), np.int64)
+    for at in range(groups - 1, -1, -1):
+        base = np.uint64(10**last if at == groups - 1 else 10_000)
+        carry = np.zeros(len(low), np.uint64)
+        for i, limb in enumerate(limbs):
+            part = (carry << shift) | limb
+            limbs[i] = part // base
+            carry = part - limbs[i] * base
+        digits[:, at] = carry
+    return digits
+
+

@@ -1,0 +1,225 @@
+"""The statement over fetched rows: each fragment's columns enter as array parameters, the canon does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import islice
+from types import MappingProxyType
+
+import pyarrow as pa
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ExecStatus
+from psycopg.pq import Format as PqFormat
+from psycopg.pq.abc import PGresult
+
+from connectors.base import Bound, Cancel
+from connectors.errors import Error, LimitExceeded
+from connectors.types import PgType
+from federation.canon.arrays import arrays, wire_type
+from federation.canon.lex import words
+from federation.canon.rows import batch, readable
+from federation.canon.server import MERGE, Canon
+from federation.canon.wire import Command, Wire, encode, query
+from federation.session import Session
+from planner.plan import Fragment, Plan
+
+PIECE = 256 * 2**20  # bytes of one array; larger inputs come in several
+MESSAGE = 2**30 - 2**20  # bytes of all parameters: PostgreSQL refuses a message of 1 GB
+BATCH = 8_192  # rows
+ONE: Mapping[int, int] = MappingProxyType({})
+CANCELLED = "57014"
+OURS = frozenset({"role", "session_authorization", "search_path", "statement_timeout"})
+ROLE = "coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'SET') AND NOT rolsuper), 'none')"
+
+
+def with_arrays(plan: Plan, residual_sql: str, pieces: Mapping[int, int] = ONE) -> str:
+    """The residual with its relations f0, f1 ... made of array parameters, which come after the client's own.
+
+    For each fragment, in the plan's order, and for each of its `pieces` (1 where not told), one parameter per
+    column: `arrays(table, types)`. `WITH f0(c0, c1) AS (SELECT * FROM unnest($1::bigint[], $2::text[])) ...`
+    """
+    number, made = len(plan.params), []
+    for fragment in plan.fragments:
+        width = max(1, len(fragment.columns))
+        selects = []
+        for _ in range(pieces.get(fragment.id, 1)):
+            selects.append(_select(fragment, number))
+            number += width
+        names = ", ".join(f"c{i}" for i in range(len(fragment.columns)))
+        listed = f"({names})" if names else ""
+        made.append(f"f{fragment.id}{listed} AS ({' UNION ALL '.join(selects)})")
+    if not made:
+        return residual_sql
+    return _merged(", ".join(made), residual_sql)
+
+
+def _merged(ctes: str, sql: str) -> str:
+    """The residual behind our CTEs; its own WITH goes on where ours ends."""
+    first, *second = islice(words(sql), 2)
+    if first.text.lower() != "with":
+        return f"WITH {ctes} {sql}"
+    recursive = bool(second) and second[0].text.lower() == "recursive"
+    end = second[0].end if recursive else first.end
+    return f"WITH {'RECURSIVE ' if recursive else ''}{ctes}, {sql[end:]}"
+
+
+def _select(fragment: Fragment, before: int) -> str:
+    kinds = [kind for _, kind in fragment.columns]
+    if not kinds:
+        return f"SELECT FROM unnest(${before + 1}::boolean[])"
+    given = ", ".join(f"${before + i}::{wire_type(kind).sql}[]" for i, kind in enumerate(kinds, 1))
+    cast = [f"u.c{i}" + ("" if wire_type(k) == k.bare else f"::{k.bare.sql}") for i, k in enumerate(kinds)]
+    if not any("::" in column for column in cast):
+        return f"SELECT * FROM unnest({given})"
+    names = ", ".join(f"c{i}" for i in range(len(kinds)))
+    return f"SELECT {', '.join(cast)} FROM unnest({given}) AS u({names})"
+
+
+def inputs(plan: Plan, tables: Mapping[int, pa.Table]) -> tuple[list[bytes], dict[int, int]]:
+    """All array parameters of a plan, and the `pieces` with which `with_arrays` expects them.
+
+    LimitExceeded (53400) past what one PostgreSQL message can carry.
+    """
+    values: list[bytes] = []
+    pieces: dict[int, int] = {}
+    for fragment in plan.fragments:
+        table, kinds = tables[fragment.id], [kind for _, kind in fragment.columns]
+        pieces[fragment.id] = count = 1 + _largest(table) // PIECE
+        step = -(-table.num_rows // count) or 1
+        for at in range(count):
+            values += arrays(table.slice(at * step, step) if count > 1 else table, kinds)
+    size = sum(map(len, values))
+    if size > MESSAGE:
+        raise LimitExceeded(
+            f"the rows to merge take {size // 2**20} MB, and the canon takes {MESSAGE // 2**20} MB in one statement",
+            hint="Narrow the query: filter more, or select fewer columns.",
+        )
+    return values, pieces
+
+
+def _largest(table: pa.Table) -> int:
+    sizes = (column.nbytes + 4 * len(column) for column in table.columns)
+    return max(sizes, default=0)
+
+
+class Mergers:
+    """Canon connections that run residuals, as the unprivileged `vdw_merge` in the role of whoever asks."""
+
+    def __init__(self, canon: Canon, most: int = 32) -> None:
+        self._canon = canon
+        self._idle: list[Wire] = []
+        self._free = asyncio.Semaphore(most)
+
+    @contextlib.asynccontextmanager
+    async def wire(self) -> AsyncIterator[Wire]:
+        """A connection for the time of the block; one that broke is not kept."""
+        async with self._free:
+            wire = await self._take()
+            try:
+                yield wire
+            finally:
+                if not wire.broken and wire.generation == self._canon.generation:
+                    self._idle.append(wire)
+                else:
+                    wire.close()
+
+    async def close(self) -> None:
+        """Close what is idle."""
+        while self._idle:
+            self._idle.pop().close()
+
+    async def _take(self) -> Wire:
+        while self._idle:
+            wire = self._idle.pop()
+            if not wire.broken and wire.generation == self._canon.generation:
+                return wire
+            wire.close()
+        generation = self._canon.generation
+        wire = await Wire.connect(self._canon.dsn(MERGE))
+        wire.generation = generation
+        return wire
+
+
+async def run(
+    mergers: Mergers,
+    plan: Plan,
+    tables: Mapping[int, pa.Table],
+    params: Sequence[Bound],
+    session: Session,
+    cancel: Cancel | None = None,
+) -> AsyncIterator[pa.RecordBatch]:
+    """Run the plan's residual over the fragments' rows (`tables`, by fragment id); at least one batch comes.
+
+    In the session's role, settings, search path and timeout, in a read-only transaction that is rolled back.
+    Errors are PostgreSQL's own. Columns of types without an Arrow form are text in the session's style.
+    """
+    assert plan.residual is not None  # noqa: S101
+    rows = sum(table.num_rows for table in tables.values())
+    encoded = inputs(plan, tables) if rows < BATCH else await asyncio.to_thread(inputs, plan, tables)
+    values, pieces = encoded
+    kinds = [kind for _, kind in plan.columns]
+    sql = readable(with_arrays(plan, plan.residual, pieces), kinds)
+    statement = _statement(plan, sql, params, values)
+    async with mergers.wire() as wire, contextlib.AsyncExitStack() as stack:
+        if cancel is not None:
+            stack.enter_context(cancel.hook(wire.pgconn.get_cancel().cancel))
+        setup = (query("BEGIN READ ONLY"), _settings(session))
+        stream = wire.stream(*setup, statement, query("ROLLBACK"), chunk=(len(setup), BATCH))
+        try:
+            async with contextlib.aclosing(stream):
+                async for made in _batches(stream, len(setup), kinds):
+                    yield made
+        except Error as error:
+            if not wire.broken:
+                await wire.run(query("ROLLBACK"))
+            if cancel is not None and cancel.reason is not None and error.sqlstate == CANCELLED:
+                raise cancel.reason from error
+            raise
+
+
+async def _batches(
+    stream: AsyncIterator[tuple[int, PGresult]], wanted: int, kinds: Sequence[PgType]
+) -> AsyncIterator[pa.RecordBatch]:
+    some = False
+    async for index, result in stream:
+        if index == wanted and (result.ntuples or not (some or result.status == ExecStatus.TUPLES_CHUNK)):
+            some = True
+            yield batch(result, kinds)
+
+
+def _statement(plan: Plan, sql: str, params: Sequence[Bound], values: Sequence[bytes]) -> Command:
+    text = encode(sql)
+    client = [dumped(bound) for bound in params]
+    kinds = [wire_type(kind).array.type_oid for fragment in plan.fragments for kind in _kinds(fragment)]
+    repeat = len(values) // len(kinds) if kinds else 1
+    given = [*client, *values]
+    oids = [bound.type.type_oid for bound in params] + (kinds if repeat == 1 else [0] * len(values))
+    formats = [PqFormat.TEXT] * len(client) + [PqFormat.BINARY] * len(values)
+    return lambda pgconn: pgconn.send_query_params(text, given, oids, formats, PqFormat.BINARY)
+
+
+def _kinds(fragment: Fragment) -> list[PgType]:
+    return [kind for _, kind in fragment.columns] or [PgType("bool")]
+
+
+def dumped(bound: Bound) -> bytes | None:
+    """A parameter's value as PostgreSQL's text input takes it."""
+    if bound.value is None:
+        return None
+    if isinstance(bound.value, str):
+        return encode(bound.value)
+    made = Transformer().get_dumper(bound.value, PyFormat.TEXT).dump(bound.value)
+    return None if made is None else bytes(made)
+
+
+def _settings(session: Session) -> Command:
+    """The session's role (where it is one of the canon's), search path, timeout and settings, for this transaction."""
+    path = ", ".join('"' + schema.replace('"', '""') + '"' for schema in session.search_path)
+    given = {name.lower(): value for name, value in session.settings.items() if name.lower() not in OURS}
+    given |= {"search_path": path, "statement_timeout": str(max(1, int(session.timeout * 1000)))}
+    calls = [f"set_config(${2 * i}, ${2 * i + 1}, true)" for i in range(1, len(given) + 1)]
+    text = encode(f"SELECT set_config('role', {ROLE}, true), {', '.join(calls)}")
+    values = [encode(text) for text in (session.user, *(part for pair in given.items() for part in pair))]
+    return lambda pgconn: pgconn.send_query_params(text, values)
