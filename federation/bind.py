@@ -6,7 +6,7 @@ import datetime
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from connectors.base import Bound, SourceQuery
 from connectors.errors import Error, QueryError
 from connectors.types import PgType
-from planner.plan import Fragment, KeysRef, SourceText, Value
+from planner.plan import ComputedRef, Fragment, KeysRef, SourceText, Value
 
 MOST_KEYS = 10_000  # beyond, the fragment is read without keys: the source scans rather than looks up anyway
 KEYS_A_STATEMENT = 1_000
@@ -29,10 +29,18 @@ _TEXTS = frozenset({"text", "varchar", "bpchar", "unknown"})
 _DISTINCT = frozenset({"int2", "int4", "int8", "oid", "date", "timestamp", "timestamptz", "uuid"})
 
 
-def queries(fragment: Fragment, params: Sequence[Bound], tables: Mapping[int, pa.Table]) -> tuple[SourceQuery, ...]:
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a query's parameters are made of: the client's, and what the canon computed for this run."""
+
+    params: Sequence[Bound] = ()
+    computed: Sequence[Bound] = ()
+
+
+def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) -> tuple[SourceQuery, ...]:
     """The statements that answer `fragment`: none if it has no keys to ask for, several if it has many.
 
-    `params` are the client's, `tables` the rows of the fragments in `fragment.after`. The rows of several
+    `tables` are the rows of the fragments in `fragment.after`. The rows of several
     statements together are the fragment's rows.
     """
     lists = {ref: _keys(tables[ref.fragment], ref) for ref in fragment.text.params if isinstance(ref, KeysRef)}
@@ -41,12 +49,12 @@ def queries(fragment: Fragment, params: Sequence[Bound], tables: Mapping[int, pa
     cuts = {ref: None if keys is None else _cut(ref, keys) for ref, keys in lists.items()}
     count = math.prod(1 if cut is None else len(cut) for cut in cuts.values())
     if fragment.full is not None and (None in cuts.values() or count > MOST_STATEMENTS):
-        return (_query(fragment, fragment.full, params, {}),)
+        return (_query(fragment, fragment.full, given, {}),)
     if None in cuts.values():
         raise Error(f"fragment {fragment.id} for source {fragment.source} cannot be asked without its keys")
     refs = tuple(cuts)
     chosen = itertools.product(*(cut or [] for cut in cuts.values()))
-    return tuple(_query(fragment, fragment.text, params, dict(zip(refs, keys, strict=True))) for keys in chosen)
+    return tuple(_query(fragment, fragment.text, given, dict(zip(refs, keys, strict=True))) for keys in chosen)
 
 
 def text(source: SourceText) -> str:
@@ -75,27 +83,23 @@ def frozen(params: Sequence[Bound]) -> tuple[tuple[str, int, str], ...]:
     return tuple((bound.type.name, bound.type.mod, repr(bound.value)) for bound in params)
 
 
-def _query(
-    fragment: Fragment, text: SourceText, params: Sequence[Bound], keys: Mapping[KeysRef, list[Any]]
-) -> SourceQuery:
+def _query(fragment: Fragment, text: SourceText, given: Given, keys: Mapping[KeysRef, list[Any]]) -> SourceQuery:
     return SourceQuery(
         parts=text.parts,
-        params=tuple(_bound(value, params, keys) for value in text.params),
+        params=tuple(_bound(value, given, keys) for value in text.params),
         columns=tuple(kind for _, kind in fragment.columns),
         small=fragment.small,
     )
 
 
-def _bound(value: Value, params: Sequence[Bound], keys: Mapping[KeysRef, list[Any]]) -> Bound:
+def _bound(value: Value, given: Given, keys: Mapping[KeysRef, list[Any]]) -> Bound:
     if isinstance(value, Bound):
         return value
+    if isinstance(value, ComputedRef):
+        return cast(given.computed[value.index], value.type)
     if isinstance(value, KeysRef):
         return Bound(value.type, keys[value])
-    if value.index >= len(params):
-        raise QueryError(
-            f"there is no value for parameter ${value.index + 1}", sqlstate="08P01", hint=f"{len(params)} were given."
-        )
-    return cast(params[value.index], value.type)
+    return cast(given.params[value.index], value.type)
 
 
 def _keys(table: pa.Table, ref: KeysRef) -> list[Any] | None:

@@ -6,10 +6,10 @@ import asyncio
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -18,6 +18,7 @@ from connectors.errors import Error
 from federation.deadline import Deadline
 
 AHEAD = 2  # batches that a producer may be ahead of its consumer
+PATIENCE = 5.0  # seconds in which a cancelled iterator may end in order
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,7 @@ class Channel:
         self._items.clear()
         self._slots.release()
         self._notify()
-        # Cancelling may talk to the server (a side connection, a lock): not on the loop, nor in the busy threads.
-        threading.Thread(target=self._cancel.fire, args=(reason,), name="vdw-cancel", daemon=True).start()
+        _fire(self._cancel, reason)
 
     def _work(self) -> None:
         head: Head | None = None
@@ -162,6 +162,78 @@ class Channel:
             self._wake.set_result(None)
 
 
+class Rest(Protocol):
+    """The batches after the head, for one consumer; `close` and `fail` stop the work behind them at once."""
+
+    async def __anext__(self) -> pa.RecordBatch: ...
+
+    def close(self, reason: Error | None = None) -> None: ...
+
+    def fail(self, error: Error) -> None: ...
+
+
+class Relay:
+    """A `Rest` out of an async iterator: the same bounded read-ahead, by a task in place of a thread.
+
+    `cancel` is the iterator's own: it is fired to stop it, so that it ends in order, by the server's answer.
+    """
+
+    def __init__(self, batches: AsyncGenerator[pa.RecordBatch, None], cancel: Cancel) -> None:
+        self._items: asyncio.Queue[pa.RecordBatch | BaseException] = asyncio.Queue(AHEAD)
+        self._cancel = cancel
+        self._over: BaseException | None = None
+        self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._task = self._loop.create_task(self._pump(batches))
+
+    def __aiter__(self) -> Relay:
+        return self
+
+    async def __anext__(self) -> pa.RecordBatch:
+        if self._over is not None:
+            raise self._over
+        item = await self._items.get()
+        if isinstance(item, BaseException):
+            self._over = item
+            raise item
+        return item
+
+    def close(self, reason: Error | None = None) -> None:
+        """Stop the iterator; a consumer that waits now is told `reason`, or that there is no more."""
+        if self._over is not None or self._closed:
+            return
+        self._closed = True
+        self._over = reason or StopAsyncIteration()
+        while not self._items.empty():
+            self._items.get_nowait()
+        self._items.put_nowait(self._over)
+        if not self._task.done():
+            _fire(self._cancel, reason)
+            self._loop.call_later(PATIENCE, self._task.cancel)
+
+    def fail(self, error: Error) -> None:
+        """Stop the iterator; the consumer gets `error`."""
+        self.close(error)
+
+    async def _pump(self, batches: AsyncGenerator[pa.RecordBatch, None]) -> None:
+        end: BaseException = StopAsyncIteration()
+        try:
+            async with contextlib.aclosing(batches):
+                async for batch in batches:
+                    if self._closed:
+                        return
+                    await self._items.put(batch)
+        except Exception as error:
+            end = error
+        if not self._closed:
+            await self._items.put(end)
+
+
+def _fire(cancel: Cancel, reason: Error | None) -> None:
+    # Cancelling may talk to the server (a side connection, a lock): not on the loop, nor in the busy threads.
+    threading.Thread(target=cancel.fire, args=(reason,), name="vdw-cancel", daemon=True).start()
+
+
 class Stream:
     """The batches of one answer for one consumer: first those at hand, then those of `rest`.
 
@@ -172,7 +244,7 @@ class Stream:
     def __init__(
         self,
         batches: list[pa.RecordBatch],
-        rest: Channel | None = None,
+        rest: Rest | None = None,
         *,
         deadline: Deadline | None = None,
         cancel: Cancel | None = None,
@@ -224,7 +296,7 @@ class Stream:
             await self.aclose()
             raise
 
-    def _guard(self, rest: Channel, deadline: Deadline | None, cancel: Cancel | None) -> None:
+    def _guard(self, rest: Rest, deadline: Deadline | None, cancel: Cancel | None) -> None:
         loop = asyncio.get_running_loop()
         if deadline is not None:
             error = deadline.error("not all rows had been read and taken by then")
@@ -238,6 +310,6 @@ class Stream:
             self._guards.enter_context(cancel.hook(fired))
 
 
-def _fail_with(rest: Channel, cancel: Cancel) -> None:
+def _fail_with(rest: Rest, cancel: Cancel) -> None:
     if cancel.reason is not None:
         rest.fail(cancel.reason)

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from cache.results import Found, How, ResultCache
-from connectors.base import Bound, Cancel, Connector, SourceQuery
+from connectors.base import Cancel, Connector, SourceQuery
 from connectors.errors import SourceError
 from federation import bind
 from federation.admission import Gate, Load, Permit
@@ -81,13 +81,11 @@ class Rows:
 
 @dataclass(slots=True)
 class Fetched:
-    """The rows of a plan's fragments. `born` and `expires`: the cache's clock at the oldest read, and when the first
-    of them is too old to be shown."""
+    """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read."""
 
     tables: dict[int, pa.Table]
     parts: list[Part]
     born: float = math.inf
-    expires: float = math.inf
 
     @property
     def rows(self) -> int:
@@ -96,10 +94,10 @@ class Fetched:
 
 @dataclass(slots=True)
 class Asked:
-    """For whom rows are fetched, with which parameters, and until when."""
+    """For whom rows are fetched, with which values, and until when."""
 
     user: str
-    params: Sequence[Bound]
+    given: bind.Given
     deadline: Deadline
     cancel: Cancel
 
@@ -150,6 +148,11 @@ class Fetcher:
         """What each source has been asked."""
         return {name: gate.load for name, gate in self._gates.items()}
 
+    def states(self, steps: Sequence[Step]) -> str:
+        """How full the gates of these fragments' sources are, for messages."""
+        sources = dict.fromkeys(step.fragment.source for step in steps)
+        return "; ".join(f"source {source}: {self._gate(source).state}" for source in sources)
+
     async def gather(self, steps: Sequence[Step], asked: Asked) -> Fetched:
         """All rows of all fragments; independent ones at once, the others when they have their keys.
 
@@ -179,12 +182,12 @@ class Fetcher:
         fetched.parts.sort(key=lambda part: part.fragment)
         return fetched
 
-    async def stream(self, step: Step, asked: Asked, before: Fetched, names: list[str]) -> tuple[Stream, Part]:
+    async def stream(self, step: Step, asked: Asked, before: Fetched, names: list[str]) -> tuple[Stream, list[Part]]:
         """One fragment's rows as they come, columns renamed to `names`; `before` has the rows that it needs keys of."""
-        asks = bind.queries(step.fragment, asked.params, before.tables)
+        asks = bind.queries(step.fragment, asked.given, before.tables)
         if len(asks) != 1:
             await self._collect(step, asks, asked, before)
-            return Stream(before.tables[step.fragment.id].to_batches(), names=names), before.parts[-1]
+            return Stream(before.tables[step.fragment.id].to_batches(), names=names), before.parts
 
         def doing() -> str:
             source = step.fragment.source
@@ -200,10 +203,13 @@ class Fetcher:
             part.ms = (time.time() - rows.read_at) * 1000 if rest is not None else part.ms
 
         deadline, cancel = asked.deadline, asked.cancel
-        return Stream(rows.batches, rest, deadline=deadline, cancel=cancel, names=names, done=done), part
+        return Stream(rows.batches, rest, deadline=deadline, cancel=cancel, names=names, done=done), [
+            part,
+            *before.parts,
+        ]
 
     async def _fetch(self, step: Step, asked: Asked, fetched: Fetched) -> None:
-        await self._collect(step, bind.queries(step.fragment, asked.params, fetched.tables), asked, fetched)
+        await self._collect(step, bind.queries(step.fragment, asked.given, fetched.tables), asked, fetched)
 
     async def _collect(self, step: Step, asks: Sequence[SourceQuery], asked: Asked, fetched: Fetched) -> None:
         """Run the statements of one fragment and put their rows and their part into `fetched`."""
@@ -217,9 +223,7 @@ class Fetcher:
         fetched.tables[step.fragment.id] = pa.Table.from_batches(batches, step.schema)
         part = self._part(step, asks[0].sql if asks else bind.text(step.fragment.text), found)
         fetched.parts.append(part)
-        born = min((each.value.born for each in found), default=math.inf)
-        fetched.born = min(fetched.born, born)
-        fetched.expires = min(fetched.expires, born + step.ttl)
+        fetched.born = min([fetched.born, *(each.value.born for each in found)])
 
     async def _whole(self, step: Step, query: SourceQuery, asked: Asked) -> Found[Rows]:
         """All rows of one statement: kept, or being read for another, or read now."""

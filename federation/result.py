@@ -44,6 +44,7 @@ class Result:
     cached: bool = False
     parts: list[Part] = field(default_factory=list)
     merge_ms: float = 0.0
+    why: str = ""  # why that engine merged
 
     async def aclose(self) -> None:
         """Stop the work that is still going on for this answer."""

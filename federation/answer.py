@@ -1,0 +1,57 @@
+"""A merged answer: kept and shared as one value, shown to each client as its own `Result`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+
+from connectors.base import Cancel
+from federation.channel import Stream
+from federation.deadline import Deadline
+from federation.fetch import Fetched
+from federation.merge import Merged
+from federation.result import Part, Result
+from planner.plan import Plan
+
+
+@dataclass(slots=True)
+class Answer:
+    """What the merge gave, and what it was given."""
+
+    merged: Merged
+    fetched: Fetched
+
+    @property
+    def whole(self) -> bool:
+        """Whether all its rows are here, so that it can be kept, and shared by any number."""
+        return self.merged.complete
+
+    def size(self) -> int:
+        """Bytes that keeping it costs; one with rows still to come is never kept."""
+        return self.merged.size + 1024 if self.whole else sys.maxsize
+
+    def born(self) -> float:
+        """The cache's clock when the oldest of its rows was read."""
+        return self.fetched.born
+
+    def drop(self) -> None:
+        """Stop the rest, where nobody claimed it."""
+        rest = self.merged.claim()
+        if rest is not None:
+            rest.close()
+
+
+def result(plan: Plan, answer: Answer, how: str, deadline: Deadline, cancel: Cancel) -> Result:
+    """The answer for one client, who found it so (hit | miss | shared)."""
+    merged = answer.merged
+    names = [name for name, _ in plan.columns]
+    batches = Stream(merged.batches, merged.claim(), deadline=deadline, cancel=cancel, names=names)
+    parts = [_seen(part, how) for part in answer.fetched.parts]
+    return Result(plan.columns, batches, plan, merged.engine, how == "hit", parts, merged.ms, merged.why)
+
+
+def _seen(part: Part, how: str) -> Part:
+    """The part as this client sees it; when its rows were read stays what it was."""
+    if how == "miss" or part.cache == "none":
+        return replace(part)
+    return replace(part, cache=how, statements=0, ms=0.0)

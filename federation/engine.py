@@ -1,0 +1,212 @@
+"""Answers statements. `Engine.run` is the life of a query; everything else here prepares or explains it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Protocol
+
+from cachetools import LRUCache
+
+from cache.results import ResultCache
+from connectors.base import Bound, Cancel, Connector
+from connectors.errors import QueryError
+from federation import bind
+from federation.admission import Load
+from federation.answer import Answer, result
+from federation.deadline import Deadline, within
+from federation.duck import Duck
+from federation.explain import Explanation
+from federation.fetch import Asked, Fetched, Fetcher
+from federation.merge import InCanon, Merger, compute
+from federation.result import Result
+from federation.session import Session
+from federation.terms import Terms
+from planner.plan import Plan
+from planner.statement import Statement
+from views.catalog import Catalog
+
+FOREVER = 86_400.0  # seconds; for work that belongs to all who wait for it, each with a deadline of their own
+
+
+class Analyse(Protocol):
+    """`Analyser.analyse`: a statement as PostgreSQL understands it, or QueryError; with `user`, may they read it."""
+
+    async def __call__(
+        self, sql: str, search_path: tuple[str, ...], *, settings: Mapping[str, str], user: str | None
+    ) -> Statement: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement that is ready to run, any number of times; `terms` is what the catalog says about its answer."""
+
+    statement: Statement
+    plan: Plan
+    terms: Terms
+
+
+@dataclass(slots=True)
+class Engine:
+    """Handed its parts; `close` it. `restricted`: a user may read only what was granted."""
+
+    catalog: Catalog
+    connectors: Mapping[str, Connector]
+    canon: Any
+    analyse: Analyse
+    plan: Callable[[Statement, Catalog], Plan]
+    in_canon: InCanon
+    cache: ResultCache
+    duck: Duck
+    restricted: bool = False
+    _fetcher: Fetcher = field(init=False)
+    _merger: Merger = field(init=False)
+    _plans: LRUCache[tuple[object, ...], Prepared] = field(default_factory=lambda: LRUCache(4096))
+    _chores: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._fetcher = Fetcher(self.cache)
+        self._merger = Merger(self.duck, self.in_canon)
+        self._fetcher.swap(self.catalog, self.connectors)
+
+    async def query(
+        self, sql: str, session: Session, params: Sequence[Bound] = (), cancel: Cancel | None = None
+    ) -> Result:
+        """Prepare and run."""
+        return await self.run(await self.prepare(sql, session), params, session, cancel or Cancel())
+
+    async def prepare(self, sql: str, session: Session, statement: Statement | None = None) -> Prepared:
+        """Analyse (unless `statement` is given) and plan; both are remembered by text until the catalog changes."""
+        if statement is None:
+            user = session.user if self.restricted else None
+            statement = await self.analyse(sql, session.search_path, settings=session.settings, user=user)
+        key = (statement.text, statement.columns, statement.params, self.catalog.version)
+        prepared = None if statement.session else self._plans.get(key)
+        if prepared is None:
+            plan = self.plan(statement, self.catalog)
+            prepared = Prepared(statement, plan, Terms.of(statement, plan, self.catalog))
+            if not (statement.fleeting or statement.session):
+                self._plans[key] = prepared
+        return prepared
+
+    async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
+        """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
+        deadline = prepared.terms.deadline(session)
+        if prepared.plan.streams:
+            return await self._stream(prepared, params, session, deadline, cancel)
+        _check(prepared, params)
+        async with within(deadline, cancel, lambda: self._fetcher.states(prepared.terms.steps)):
+            if prepared.terms.cacheable:
+                answer, how = await self._shared(prepared, params, session)
+            else:
+                answer, how = await self._merged(prepared, params, session), "miss"
+            return result(prepared.plan, answer, how, deadline, cancel)
+
+    async def gather(
+        self,
+        prepared: Prepared,
+        params: Sequence[Bound],
+        session: Session,
+        cancel: Cancel,
+        computed: Sequence[Bound] | None = None,
+    ) -> Fetched:
+        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too."""
+        return await self._gather(prepared, params, session, prepared.terms.deadline(session), cancel, computed)
+
+    async def explain(
+        self, sql: str, session: Session, params: Sequence[Bound] = (), analyze: bool = False
+    ) -> Explanation:
+        """How a statement is answered; with `analyze` it is run, and its rows are counted and dropped."""
+        prepared = await self.prepare(sql, session)
+        if not analyze:
+            return Explanation(prepared.plan, prepared.terms, tuple(params))
+        answer = await self.run(prepared, params, session, Cancel())
+        rows = sum([batch.num_rows async for batch in answer.batches])
+        return Explanation(prepared.plan, prepared.terms, tuple(params), answer, rows)
+
+    async def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
+        """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle."""
+        self.catalog, self.connectors = catalog, connectors
+        retired = self._fetcher.swap(catalog, connectors)
+        if retired:
+            chore = asyncio.create_task(self._fetcher.retire(retired))
+            self._chores.add(chore)
+            chore.add_done_callback(self._chores.discard)
+
+    @property
+    def loads(self) -> dict[str, Load]:
+        """What each source has been asked since the start."""
+        return self._fetcher.loads
+
+    async def close(self) -> None:
+        """Stop everything that runs and close the connectors; the canon is its owner's to stop."""
+        await self._fetcher.close()
+        await asyncio.gather(*self._chores, return_exceptions=True)
+        await self.duck.close()
+
+    async def _stream(
+        self, prepared: Prepared, params: Sequence[Bound], session: Session, deadline: Deadline, cancel: Cancel
+    ) -> Result:
+        """Fragment 0 as it comes; what it needs keys of, before."""
+        steps = prepared.terms.steps
+        asked = await self._asked(prepared, params, session, deadline, cancel)
+        others = [step for step in steps if step.fragment.id]
+        before = await self._fetcher.gather(others, asked) if others else Fetched({}, [])
+        (first,) = (step for step in steps if not step.fragment.id)
+        names = [name for name, _ in prepared.plan.columns]
+        batches, parts = await self._fetcher.stream(first, asked, before, names)
+        cached = all(part.cache == "hit" for part in parts)
+        return Result(prepared.plan.columns, batches, prepared.plan, "stream", cached, parts)
+
+    async def _shared(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> tuple[Answer, str]:
+        """The kept answer, or that of the run under way for whoever asks the same, or of a run of our own."""
+        settings = tuple(sorted(session.settings.items()))
+        version, text = prepared.terms.version, prepared.statement.text
+        key = ("answer", text, prepared.plan.columns, bind.frozen(params), version, session.user, settings)
+        run = partial(self._merged, prepared, params, session)
+        ttl, born = prepared.terms.ttl, Answer.born
+        found = await self.cache.get_or_run(key, ttl, run, Answer.size, born=born, dispose=Answer.drop)
+        if found.value.whole or found.value.merged.rest is not None:
+            return found.value, found.how
+        return await run(), "miss"  # it is large, and another client is taking the rest of it
+
+    async def _merged(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> Answer:
+        """Fetch and merge. Under no client's deadline or cancel: it ends when nobody waits for it any more."""
+        fetched = await self._gather(prepared, params, session, Deadline.after(FOREVER), Cancel())
+        return Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
+
+    async def _gather(
+        self,
+        prepared: Prepared,
+        params: Sequence[Bound],
+        session: Session,
+        deadline: Deadline,
+        cancel: Cancel,
+        computed: Sequence[Bound] | None = None,
+    ) -> Fetched:
+        asked = await self._asked(prepared, params, session, deadline, cancel, computed)
+        return await self._fetcher.gather(prepared.terms.steps, asked)
+
+    async def _asked(
+        self,
+        prepared: Prepared,
+        params: Sequence[Bound],
+        session: Session,
+        deadline: Deadline,
+        cancel: Cancel,
+        computed: Sequence[Bound] | None = None,
+    ) -> Asked:
+        _check(prepared, params)
+        if computed is None and prepared.plan.computed:
+            async with within(deadline, cancel):
+                computed = await compute(self.in_canon, prepared.plan, params, session)
+        return Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
+
+
+def _check(prepared: Prepared, params: Sequence[Bound]) -> None:
+    wanted = len(prepared.plan.params)
+    if len(params) < wanted:
+        message = f"bind message supplies {len(params)} parameters, but the statement requires {wanted}"
+        raise QueryError(message, sqlstate="08P01")

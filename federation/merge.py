@@ -1,0 +1,181 @@
+"""Which engine merges the fragments' rows: the canon what is small or unproven, DuckDB what is large and proven."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import partial
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from connectors.base import Bound, Cancel
+from connectors.errors import Error
+from connectors.types import PgType
+from federation.channel import Channel, Relay, Rest
+from federation.duck import HEAD, Duck, Unfit
+from federation.fetch import Fetched
+from federation.session import Session
+from planner.plan import Plan
+
+SMALL = 2_000  # rows of all fragments together that the canon merges faster
+
+log = logging.getLogger(__name__)
+
+
+class InCanon(Protocol):
+    """Runs a plan's residual over fragments' rows in the embedded PostgreSQL; `cancel` stops it there."""
+
+    def __call__(
+        self, plan: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound], session: Session, cancel: Cancel
+    ) -> AsyncGenerator[pa.RecordBatch, None]: ...
+
+
+@dataclass(slots=True)
+class Merged:
+    """An answer's first batches, and the rest where they are not all. `why` says why that engine merged."""
+
+    engine: str
+    why: str
+    batches: list[pa.RecordBatch]
+    rest: Rest | None
+    ms: float
+    complete: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.complete = self.rest is None
+
+    def claim(self) -> Rest | None:
+        """The rest, for the first who asks."""
+        rest, self.rest = self.rest, None
+        return rest
+
+    @property
+    def size(self) -> int:
+        """Bytes of the batches at hand."""
+        return sum(batch.nbytes for batch in self.batches)
+
+
+@dataclass(slots=True)
+class Merger:
+    """Both engines; `in_canon` runs a plan's residual in the embedded PostgreSQL."""
+
+    duck: Duck
+    in_canon: InCanon
+
+    async def run(self, plan: Plan, fetched: Fetched, params: Sequence[Bound], session: Session) -> Merged:
+        """Merge; raises what PostgreSQL would say of these rows."""
+        began = time.perf_counter()
+        why = why_canon(plan, fetched.rows, session)
+        if not why:
+            try:
+                channel = await self.duck.run(plan, fetched.tables, params)
+                head = await channel.head()
+                again = partial(self.in_canon, plan, fetched.tables, params, session, Cancel())
+                rest = None if head.complete else _Checked(channel, again)
+                return Merged("duckdb", why_duckdb(fetched.rows), head.batches, rest, _since(began))
+            except Unfit as reason:
+                why = f"DuckDB could not do it as PostgreSQL does: {reason}"
+                log.info("merge moved to the canon: %s", reason)
+        cancel = Cancel()
+        relay = Relay(self.in_canon(plan, fetched.tables, params, session, cancel), cancel)
+        batches, more = await _first(relay)
+        return Merged("canon", why, batches, more, _since(began))
+
+
+async def compute(in_canon: InCanon, plan: Plan, params: Sequence[Bound], session: Session) -> list[Bound]:
+    """The values of the plan's computed expressions, all of one moment."""
+    if not plan.computed:
+        return []
+    selected = ", ".join(f"{text} AS c{i}" for i, (text, _) in enumerate(plan.computed))
+    columns = tuple((f"c{i}", kind) for i, (_, kind) in enumerate(plan.computed))
+    asked = Plan((), columns, plan.params, f"SELECT {selected}")
+    batches = [batch async for batch in in_canon(asked, {}, params, session, Cancel())]
+    (row,) = [row for batch in batches for row in batch.to_pylist()]
+    return [_bound(value, kind) for value, (_, kind) in zip(row.values(), plan.computed, strict=True)]
+
+
+def why_canon(plan: Plan, rows: int, session: Session) -> str:
+    """Why this merge belongs in the canon; '' where DuckDB may do it."""
+    if plan.session:
+        return "it reads relations of the session itself"
+    if plan.duckdb is None:
+        return plan.why_canon or "not every expression is proven equal in DuckDB"
+    if rows <= SMALL:
+        return f"{rows:,} rows are few: up to {SMALL:,} the canon is faster"
+    return _unlike_utc(plan, session)
+
+
+def why_duckdb(rows: int) -> str:
+    """Why DuckDB merged."""
+    return f"{rows:,} rows are many, and every expression is proven equal in DuckDB"
+
+
+class _Checked:
+    """The rest of DuckDB's answer. Where DuckDB fails on it, rows have been given away already, so that the canon
+    cannot answer instead; but it can say what is wrong, in PostgreSQL's words."""
+
+    def __init__(self, rest: Channel, in_canon: Callable[[], AsyncGenerator[pa.RecordBatch, None]]) -> None:
+        self._rest = rest
+        self._in_canon = in_canon
+
+    async def __anext__(self) -> pa.RecordBatch:
+        try:
+            return await self._rest.__anext__()
+        except Unfit as reason:
+            async for _ in self._in_canon():
+                pass
+            raise Error(f"DuckDB stopped half-way ({reason}) where PostgreSQL finds no fault") from None
+
+    def close(self, reason: Error | None = None) -> None:
+        self._rest.close(reason)
+
+    def fail(self, error: Error) -> None:
+        self._rest.fail(error)
+
+
+def _bound(value: Any, kind: PgType) -> Bound:
+    if kind.name.startswith("_") and value is not None:
+        raise Error(f"a computed value of type {kind.sql} has no way to a source")
+    return Bound(kind, format(value, "f") if kind.name == "numeric" and isinstance(value, Decimal) else value)
+
+
+def _since(began: float) -> float:
+    return (time.perf_counter() - began) * 1000
+
+
+async def _first(relay: Relay) -> tuple[list[pa.RecordBatch], Rest | None]:
+    """The batches up to HEAD bytes, and a rest if there are more."""
+    first: list[pa.RecordBatch] = []
+    size = 0
+    try:
+        async for batch in relay:
+            first.append(batch)
+            size += batch.nbytes
+            if size > HEAD:
+                return first, relay
+    except BaseException:
+        relay.close()
+        raise
+    return first, None
+
+
+def _unlike_utc(plan: Plan, session: Session) -> str:
+    """Settings that change what expressions mean stay with the engine that knows them all."""
+    settings = {name.lower(): value for name, value in session.settings.items()}
+    zone = settings.get("timezone", "UTC")
+    zoned = any(kind.name in ("timestamptz", "timetz") for kind in _kinds(plan))
+    if zoned and zone.upper() not in ("UTC", "ETC/UTC", "GMT"):
+        return f"the session's time zone is {zone}, DuckDB's is UTC"
+    style = settings.get("datestyle", "ISO")
+    if not style.upper().startswith("ISO"):
+        return f"the session's DateStyle is {style}"
+    return ""
+
+
+def _kinds(plan: Plan) -> list[PgType]:
+    columns = [kind for fragment in plan.fragments for _, kind in fragment.columns]
+    return [*columns, *(kind for _, kind in plan.columns), *plan.params]

@@ -1,0 +1,76 @@
+"""On which terms the catalog lets a plan's answer be fetched and kept: TTL, timeout, what may be shared."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from federation.deadline import Deadline
+from federation.fetch import Step
+from federation.session import Session
+from planner.plan import Fragment, Plan
+from planner.statement import Statement
+from views.catalog import Catalog, View
+
+# Functions whose answer is another one each time, or in each session. now() is among them: it stands for a moment.
+_VOLATILE = re.compile(
+    r"\b(?:random|random_normal|gen_random_uuid|uuidv[47]|now|clock_timestamp|statement_timestamp|transaction_timestamp"
+    r"|timeofday|nextval|currval|lastval|setval|set_config|current_setting|pg_sleep\w*|pg_backend_pid|txid_current\w*"
+    r"|pg_current_xact_id\w*|inet_\w+|pg_notify|age|pg_\w*advisory\w*|pg_stat_\w+)\s*\("
+    r"|\b(?:CURRENT_TIMESTAMP|CURRENT_TIME|CURRENT_DATE|LOCALTIMESTAMP|LOCALTIME)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """`ttl`: seconds that the answer may be kept; `timeout` the least of the views', with the view's name;
+    `cacheable`: whether the same statement has the same answer for as long as the data does not change."""
+
+    steps: tuple[Step, ...]
+    ttl: float
+    cacheable: bool
+    version: str
+    timeout: tuple[float, str] | None = None
+
+    @classmethod
+    def of(cls, statement: Statement, plan: Plan, catalog: Catalog) -> Terms:
+        """The terms for one plan."""
+        views = _views(plan, statement, catalog)
+        most = min((view.ttl for view in views if view.ttl is not None), default=None)
+        steps = tuple(_step(fragment, most, catalog) for fragment in plan.fragments)
+        timeouts = [(view.timeout, f"view {view.schema}.{view.name}") for view in views if view.timeout]
+        texts = (statement.text, *(view.text for view in views))
+        own = statement.session or statement.fleeting or plan.session
+        volatile = own or plan.volatile or any(map(is_volatile, texts))
+        ttl = min((step.ttl for step in steps), default=0.0)
+        return cls(steps, ttl, bool(steps) and not volatile, catalog.version, min(timeouts, default=None))
+
+    def deadline(self, session: Session) -> Deadline:
+        """When a run that starts now must have ended: the session's time or the views', whichever is less."""
+        if self.timeout is not None and self.timeout[0] < session.timeout:
+            return Deadline.after(*self.timeout)
+        return Deadline.after(session.timeout)
+
+
+def is_volatile(text: str) -> bool:
+    """Whether a canonical text calls what answers differently each time. (In a literal too: that costs little.)"""
+    return _VOLATILE.search(text) is not None
+
+
+def _step(fragment: Fragment, most: float | None, catalog: Catalog) -> Step:
+    source = catalog.sources[fragment.source]
+    return Step(fragment, source.ttl if most is None else min(source.ttl, most), catalog.version)
+
+
+def _views(plan: Plan, statement: Statement, catalog: Catalog) -> list[View]:
+    """Every view that is read, directly or through another."""
+    seen: dict[tuple[str, str], View] = {}
+    todo = [*plan.views, *statement.relations]
+    while todo:
+        key = todo.pop()
+        view = catalog.views.get(key)
+        if view is not None and key not in seen:
+            seen[key] = view
+            todo.extend(view.depends)
+    return list(seen.values())
