@@ -34,6 +34,7 @@ CITIES = ("Zürich", "Zurich", "zürich", "München", "Munchen", "MÜNCHEN", "K�
 CHANNELS = ("web", "Web", "WEB", "shop", "phone", "phone ", "e-mail", "email", None)
 CATEGORIES = ("Books", "books", "BOOKS", "Toys", "toys ", "Café", "Cafe", "cafe", "", None)
 KINDS = ("login", "Login", "click", "CLICK", "view", "view ", "purchase", "logout", None)
+SUBJECTS = ("Login broken", "login broken", "LOGIN BROKEN ", "Größe falsch", "grosse falsch", "50% off", "50_off", "")
 CURRENCIES = ("EUR", "USD", "CHF", "eur", "JPY")
 
 _UTC = dt.UTC
@@ -59,8 +60,26 @@ INSTANTS = tuple(
 DATES = tuple(
     dt.date.fromisoformat(text)
     for text in (
-        *("2024-02-29", "2024-02-28", "2024-03-01", "2023-02-28", "2000-02-29", "2023-12-31", "2024-01-01", "2021-01-01"),
-        *("2021-01-03", "2021-01-04", "2024-12-30", "2024-12-29", "2024-01-31", "2024-03-31", "2024-05-31", "1970-01-01"),
+        *(
+            "2024-02-29",
+            "2024-02-28",
+            "2024-03-01",
+            "2023-02-28",
+            "2000-02-29",
+            "2023-12-31",
+            "2024-01-01",
+            "2021-01-01",
+        ),
+        *(
+            "2021-01-03",
+            "2021-01-04",
+            "2024-12-30",
+            "2024-12-29",
+            "2024-01-31",
+            "2024-03-31",
+            "2024-05-31",
+            "1970-01-01",
+        ),
     )
 )
 
@@ -111,7 +130,11 @@ class _Draw:
 
     def skewed(self, count: int) -> int:
         """1..count, the first few far more often."""
-        return min(count, 1 + int(self.random.paretovariate(0.7)) - 1) if self.random.random() < 0.5 else self.random.randint(1, count)
+        return (
+            min(count, 1 + int(self.random.paretovariate(0.7)) - 1)
+            if self.random.random() < 0.5
+            else self.random.randint(1, count)
+        )
 
     def decimal(self, whole: int, scale: int) -> Decimal:
         """Up to `whole` digits before the point and exactly `scale` after it, either sign."""
@@ -160,7 +183,24 @@ def _nums(draw: _Draw) -> Table:
     i2 = (0, 1, -1, 2, 3, 7, -7, 32767, -32768, 100)
     i4 = (0, 1, -1, 2, 3, 7, -7, 2147483647, -2147483648, 1000000, 16)
     i8 = (0, 1, -1, 9223372036854775807, -9223372036854775808, 9007199254740993, 9007199254740992, 2147483648, 7)
-    f8 = (0.0, -0.0, 0.1, 0.2, 0.3, 0.30000000000000004, 1.5, 2.5, 0.5, -2.5, 1e308, 1e-308, 1.1, 1e15, 1e16, 123456.789)
+    f8 = (
+        0.0,
+        -0.0,
+        0.1,
+        0.2,
+        0.3,
+        0.30000000000000004,
+        1.5,
+        2.5,
+        0.5,
+        -2.5,
+        1e308,
+        1e-308,
+        1.1,
+        1e15,
+        1e16,
+        123456.789,
+    )
     f4 = (0.0, 0.1, 1.1, 1.5, -2.25, 16777216.0, 3.4e38, 0.3)
     d = tuple(
         Decimal(text)
@@ -180,7 +220,9 @@ def _nums(draw: _Draw) -> Table:
             draw.maybe(draw.pick(f8)),
             draw.maybe(draw.pick(f4)),
             draw.maybe(draw.pick(d)),
-            draw.maybe(draw.pick((draw.decimal(6, 2), Decimal("0.10"), Decimal("0.20"), Decimal("0.30"), Decimal("77.00")))),
+            draw.maybe(
+                draw.pick((draw.decimal(6, 2), Decimal("0.10"), Decimal("0.20"), Decimal("0.30"), Decimal("77.00")))
+            ),
             draw.maybe(draw.pick((True, False))),
         )
         for number in range(1, 91)
@@ -213,7 +255,9 @@ def _customers(draw: _Draw) -> Table:
             number,
             draw.maybe(_code(draw, number), 0.06),
             draw.maybe(draw.pick(names), 0.08),
-            draw.maybe(f"{draw.pick(('Ann', 'ann', 'Bob', 'bob ', 'Zoë', 'zoe'))}{number % 30}@{draw.pick(('x.com', 'X.com'))}"),
+            draw.maybe(
+                f"{draw.pick(('Ann', 'ann', 'Bob', 'bob ', 'Zoë', 'zoe'))}{number % 30}@{draw.pick(('x.com', 'X.com'))}"
+            ),
             draw.pick(CITIES),
             draw.pick(COUNTRIES),
             draw.maybe(draw.pick((True, False))),
@@ -223,7 +267,7 @@ def _customers(draw: _Draw) -> Table:
             draw.maybe(draw.day()),
             draw.maybe(draw.instant(), 0.08),
             draw.maybe(draw.instant().replace(tzinfo=None), 0.15),
-            draw.maybe(str(uuid.UUID(int=draw.random.getrandbits(128)))),
+            draw.maybe(str(uuid.UUID(int=draw.random.getrandbits(128), version=4))),
             draw.maybe(draw.random.randint(-5, 12)),
             draw.maybe(draw.random.randint(1, 30), 0.3),
         )
@@ -259,7 +303,10 @@ def _accounts(draw: _Draw) -> Table:
     return Table("accounts", columns, rows, ("id",), ("customer_id",))
 
 
-SKUS = tuple(f"{prefix}-{n}" for n in range(12) for prefix in ("ab", "AB", "Ab", "äb", "ab ")) + ("ß-1", "ss-1", "_-%", "😀-1")
+SKUS = (
+    *(f"{prefix}-{n}" for n in range(12) for prefix in ("ab", "AB", "Ab", "äb", "ab ")),
+    *("ß-1", "ss-1", "_-%", "😀-1"),
+)
 
 
 def _products(draw: _Draw) -> Table:
@@ -328,7 +375,11 @@ def _order_lines(draw: _Draw, orders: Table) -> Table:
 
 def _tickets(draw: _Draw) -> Table:
     def meta() -> str:
-        part = {"p": draw.pick((1, 1.0, 2, "2", None, True)), "é": draw.pick(("x", "X", "")), "l": [1, draw.pick((2, "a", None))]}
+        part = {
+            "p": draw.pick((1, 1.0, 2, "2", None, True)),
+            "é": draw.pick(("x", "X", "")),
+            "l": [1, draw.pick((2, "a", None))],
+        }
         return json.dumps(part, ensure_ascii=draw.pick((True, False)))
 
     rows = []
@@ -339,7 +390,7 @@ def _tickets(draw: _Draw) -> Table:
             (
                 number,
                 draw.maybe(draw.skewed(165), 0.06),
-                draw.maybe(draw.pick(("Login broken", "login broken", "LOGIN BROKEN ", "Größe falsch", "grosse falsch", "50% off", "50_off", ""))),
+                draw.maybe(draw.pick(SUBJECTS)),
                 draw.maybe(draw.random.randint(1, 5)),
                 opened,
                 closed,
@@ -407,7 +458,13 @@ def _exotic(draw: _Draw) -> Table:
         (number, draw.pick(many), draw.pick(spans), draw.pick(days), draw.pick(lists), draw.pick(texts))
         for number in range(1, 41)
     )
-    kinds = {"n": PgType("numeric"), "span": PgType("interval"), "d": DATE, "ints": PgType("_int4"), "tags": PgType("_text")}
+    kinds = {
+        "n": PgType("numeric"),
+        "span": PgType("interval"),
+        "d": DATE,
+        "ints": PgType("_int4"),
+        "tags": PgType("_text"),
+    }
     return Table("exotic", (Column("id", INT4), *_columns(**kinds)), rows, ("id",))
 
 

@@ -90,7 +90,8 @@ class Oracle:
 def _param(value: Any) -> str:
     if isinstance(value, list):
         quoted = (
-            "NULL" if item is None else '"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"' for item in value
+            "NULL" if item is None else '"' + str(item).replace("\\", "\\\\").replace('"', '\\"') + '"'
+            for item in value
         )
         return "{" + ",".join(quoted) + "}"
     if isinstance(value, bool):

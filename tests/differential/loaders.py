@@ -1,0 +1,161 @@
+"""Bulk loading of pieces into real sources, and the connection that a source's file then says."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tests.differential.placements import ENGINES, Piece, Placement
+from tests.servers import Server
+
+_LOOSE = """CREATE COLLATION public.loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"""
+
+
+def _rows(piece: Piece) -> Iterator[tuple[Any, ...]]:
+    encoders = [column.encode for column in piece.columns]
+    for row in piece.table.rows:
+        yield tuple(encode(value) for encode, value in zip(encoders, row, strict=True))
+
+
+def _stored(piece: Piece, names: Iterable[str]) -> list[str]:
+    wanted = tuple(names)
+    return [column.stored for column in piece.columns if column.name in wanted]
+
+
+def _arrow(piece: Piece, types: list[pa.DataType]) -> pa.Table:
+    columns = zip(*_rows(piece), strict=True)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
+    return pa.table(arrays, names=[column.stored for column in piece.columns])
+
+
+def load_sqlite(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
+    """One file; the key of integers as PRIMARY KEY."""
+    connection = sqlite3.connect(folder / "lite.db")
+    for piece in pieces:
+        columns = ", ".join(f'"{c.stored}" {c.native}' for c in piece.columns)
+        key = _stored(piece, piece.table.key)
+        primary = ", PRIMARY KEY ({})".format(", ".join(f'"{k}"' for k in key)) if key else ""
+        connection.execute(f"CREATE TABLE {piece.name} ({columns}{primary})")
+        marks = ", ".join("?" * len(piece.columns))
+        connection.executemany(f"INSERT INTO {piece.name} VALUES ({marks})", _rows(piece))
+        for column in _stored(piece, piece.table.indexes):
+            connection.execute(f'CREATE INDEX "{piece.name}_{column}" ON {piece.name} ("{column}")')
+    connection.commit()
+    connection.close()
+    return {"path": "lite.db"}
+
+
+def load_parquet(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
+    """A file for each piece."""
+    (folder / "pq").mkdir()
+    for piece in pieces:
+        pq.write_table(_arrow(piece, [c.native for c in piece.columns]), folder / "pq" / f"{piece.name}.parquet")
+    return {"folder": "pq"}
+
+
+def load_duckdb(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
+    """One database file."""
+    with duckdb.connect(str(folder / "duck.db")) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for piece in pieces:
+            columns = ", ".join(f'"{c.stored}" {c.native[0]}' for c in piece.columns)
+            connection.execute(f"CREATE TABLE {piece.name} ({columns})")
+            connection.register("incoming", _arrow(piece, [c.native[1] for c in piece.columns]))
+            connection.execute(f"INSERT INTO {piece.name} SELECT * FROM incoming")
+            connection.unregister("incoming")
+    return {"path": "duck.db"}
+
+
+def load_postgresql(server: Server, database: str, icu: bool, pieces: list[Piece]) -> dict[str, Any]:
+    """A database of its own: C collation, or ICU en-US by default."""
+    locale = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'" if icu else "LOCALE 'C'"
+    server.run(f"CREATE DATABASE {database} TEMPLATE template0 ENCODING 'UTF8' {locale}")
+    with server.admin(database) as connection:
+        connection.execute(_LOOSE)
+        for piece in pieces:
+            _copy(connection, piece)
+        connection.execute("ANALYZE")
+    return {**_address(server), "database": database}
+
+
+def _copy(connection: Any, piece: Piece) -> None:
+    columns = ", ".join(f'"{c.stored}" {c.native}' for c in piece.columns)
+    key = _stored(piece, piece.table.key)
+    primary = ", PRIMARY KEY ({})".format(", ".join(f'"{k}"' for k in key)) if key else ""
+    connection.execute(f"CREATE TABLE {piece.name} ({columns}{primary})")
+    with connection.cursor() as cursor, cursor.copy(f"COPY {piece.name} FROM STDIN") as copy:
+        for row in _rows(piece):
+            copy.write_row(row)
+    for column in _stored(piece, piece.table.indexes):
+        connection.execute(f'CREATE INDEX ON {piece.name} ("{column}")')
+
+
+def load_mariadb(server: Server, database: str, pieces: list[Piece]) -> dict[str, Any]:
+    """A database of its own, utf8mb4_general_ci unless a column says otherwise."""
+    server.run(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    server.run(f"GRANT ALL ON {database}.* TO {server.user}@'%'")
+    with contextlib.closing(server.admin(database)) as connection:
+        cursor = connection.cursor()
+        cursor.execute("SET time_zone = '+00:00'")
+        for piece in pieces:
+            _insert(cursor, piece)
+    return {**_address(server), "database": database}
+
+
+def _insert(cursor: Any, piece: Piece) -> None:
+    # A TIMESTAMP column is NOT NULL unless it says NULL.
+    columns = ", ".join(
+        f"`{c.stored}` {c.native}" + (" NULL" if c.name not in piece.table.key else "") for c in piece.columns
+    )
+    key = _stored(piece, piece.table.key)
+    primary = ", PRIMARY KEY ({})".format(", ".join(f"`{k}`" for k in key)) if key else ""
+    cursor.execute(f"CREATE TABLE {piece.name} ({columns}{primary})")
+    marks = ", ".join(["%s"] * len(piece.columns))
+    cursor.executemany(f"INSERT INTO {piece.name} VALUES ({marks})", list(_rows(piece)))
+    natives = {column.stored: str(column.native) for column in piece.columns}
+    for column in _stored(piece, piece.table.indexes):
+        length = "(40)" if natives[column].startswith(("TEXT", "LONGTEXT")) else ""
+        cursor.execute(f"CREATE INDEX `{piece.name}_{column}` ON {piece.name} (`{column}`{length})")
+
+
+def _address(server: Server) -> dict[str, Any]:
+    return {"host": server.host, "port": server.port, "user": server.user, "password": {"file": "password"}}
+
+
+def load_all(folder: Path, placement: Placement, servers: dict[str, Server], tag: str) -> dict[str, dict[str, Any]]:
+    """Load every piece; connections by source. `tag` makes the databases' names unique on shared servers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if servers:
+        (folder / "password").write_text(next(iter(servers.values())).password)
+    connections = {}
+    for source in ENGINES:
+        pieces = placement.at(source)
+        if pieces:
+            connections[source] = _load(folder, source, pieces, servers, tag)
+    return connections
+
+
+def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Server], tag: str) -> dict[str, Any]:
+    kind = ENGINES[source]
+    if kind == "postgresql":
+        return load_postgresql(servers[kind], f"d{tag}_{source}", source == "icu", pieces)
+    if kind == "mariadb":
+        return load_mariadb(servers[kind], f"d{tag}_{source}", pieces)
+    embedded = {"sqlite": load_sqlite, "parquet": load_parquet, "duckdb": load_duckdb}
+    return embedded[kind](folder, pieces)
+
+
+def drop_all(connections: dict[str, dict[str, Any]], servers: dict[str, Server]) -> None:
+    """Drop the databases that `load_all` made on shared servers."""
+    for source, connection in connections.items():
+        kind = ENGINES[source]
+        if kind in servers:
+            force = " WITH (FORCE)" if kind == "postgresql" else ""
+            servers[kind].run(f"DROP DATABASE IF EXISTS {connection['database']}{force}")

@@ -1,0 +1,207 @@
+"""How one canonical column is stored in one kind of source: declaration, value, and the cast that brings it back.
+
+Where a source cannot hold a type (or these values of it), the column holds PostgreSQL's text, cast in the view.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.types import PgType
+from tests.differential.data import Column
+from tests.differential.texts import python_text
+
+Encode = Callable[[Any], Any]
+TEXT = PgType("text")
+
+
+@dataclass(frozen=True, slots=True)
+class Physical:
+    """A column of a source's table: `stored` its name there, `native` its declaration, `encode` makes its values."""
+
+    name: str
+    type: PgType
+    stored: str
+    native: Any
+    encode: Encode
+    expression: str
+
+
+def physical(kind: str, column: Column, values: list[Any], chance: random.Random, stored: str) -> Physical:
+    """One of the ways in which a source of `kind` can hold this column."""
+    native, encode = _KINDS[kind](column.type, values, chance)
+    quoted = f'"{stored}"'
+    cast = f"{quoted}::{column.type.sql}"
+    if native == "BOOLEAN" and kind == "mariadb":  # a tinyint, and PostgreSQL casts no smallint to boolean
+        cast = f"{quoted} <> 0"
+    return Physical(column.name, column.type, stored, native, encode, quoted if kind == "postgresql" else cast)
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _text_of(kind: PgType) -> Encode:
+    return lambda value: python_text(value, kind)
+
+
+def _postgresql(kind: PgType, values: list[Any], chance: random.Random) -> tuple[str, Encode]:
+    """Its own type; one text column in eight under a collation in which case and accents do not count."""
+    loose = kind.name in ("text", "varchar") and chance.random() < 0.12
+    return kind.sql + (" COLLATE public.loose" if loose else ""), _text_of(kind)
+
+
+_MARIADB = {
+    "int2": "SMALLINT", "int4": "INT", "int8": "BIGINT", "float4": "FLOAT", "float8": "DOUBLE",
+    "date": "DATE", "time": "TIME(6)", "timestamp": "DATETIME(6)", "timestamptz": "TIMESTAMP(6)", "bytea": "LONGBLOB",
+    "uuid": "UUID", "jsonb": "JSON",
+}  # fmt: skip
+_COLLATIONS = ("", "", "", " COLLATE utf8mb4_bin", " COLLATE utf8mb4_nopad_bin", " COLLATE utf8mb4_unicode_ci")
+
+
+def _mariadb(kind: PgType, values: list[Any], chance: random.Random) -> tuple[str, Encode]:
+    collation = chance.choice(_COLLATIONS)
+    if kind.name == "text":
+        return chance.choice(("LONGTEXT", "TEXT", "VARCHAR(400)")) + collation, _as_is
+    if kind.name in ("varchar", "bpchar"):
+        return f"{'VARCHAR' if kind.name == 'varchar' else 'CHAR'}({kind.mod - 4}){collation}", _as_is
+    if kind.name == "numeric" and kind.mod >= 0:
+        return "DECIMAL({},{})".format(*kind.precision_scale), _text_of(kind)
+    if kind.name == "bool":
+        return chance.choice(("BOOLEAN", "BIT(1)")), _as_is
+    if kind.name not in _MARIADB or not _fits_mariadb(kind, values):
+        return "VARCHAR(400)" + collation, _text_of(kind)
+    if kind.name in ("timestamp", "timestamptz"):
+        return _MARIADB[kind.name], _naive
+    return _MARIADB[kind.name], _exact_float if kind.name in ("float4", "float8") else _as_is
+
+
+def _exact_float(value: float | None) -> Any:
+    return None if value is None else repr(value)
+
+
+def _naive(value: dt.datetime | None) -> str | None:
+    return (
+        None
+        if value is None
+        else value.astimezone(dt.UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        if value.tzinfo
+        else str(value)
+    )
+
+
+def _fits_mariadb(kind: PgType, values: list[Any]) -> bool:
+    known = [value for value in values if value is not None]
+    if kind.name in ("float4", "float8"):
+        return all(math.isfinite(value) for value in known) and not _negative_zero(known)
+    if kind.name == "date":
+        return all(isinstance(value, dt.date) and value.year >= 1000 for value in known)
+    if kind.name == "timestamptz":
+        return all(1970 < value.year < 2038 for value in known)
+    return True
+
+
+def _negative_zero(values: list[Any]) -> bool:
+    return any(value == 0 and math.copysign(1, value) < 0 for value in values)
+
+
+_SQLITE = {
+    "int2": "SMALLINT", "int4": "INT4", "int8": "BIGINT", "float4": "REAL", "float8": "DOUBLE", "text": "TEXT",
+    "date": "DATE", "time": "TIME", "bytea": "BLOB", "uuid": "UUID", "jsonb": "JSON",
+}  # fmt: skip
+
+
+def _sqlite(kind: PgType, values: list[Any], chance: random.Random) -> tuple[str, Encode]:
+    """TEXT keeps what the affinity of numbers would turn into a double: long decimals, NaN, a negative zero."""
+    loose = chance.choice(("", "", "", " COLLATE NOCASE", " COLLATE RTRIM"))
+    if kind.name in ("text", "varchar", "bpchar"):
+        return _sqlite_text(kind) + loose, _as_is
+    if kind.name == "bool":
+        return "BOOLEAN", lambda value: None if value is None else int(value)
+    if kind.name == "timestamp":
+        return "DATETIME", _iso
+    if kind.name == "timestamptz":
+        return "TIMESTAMPTZ", chance.choice((_iso, _iso, _zulu))
+    if kind.name == "numeric" and kind.mod >= 0 and kind.precision_scale[0] <= 12:
+        return "DECIMAL({},{})".format(*kind.precision_scale), _text_of(kind)
+    if kind.name in _SQLITE and _fits_sqlite(kind, values):
+        wider = kind.name in ("int2", "int4") and chance.random() < 0.3
+        return "INTEGER" if wider else _SQLITE[
+            kind.name
+        ], _iso if kind.name == "time" else _as_is if kind.name != "date" else _text_of(kind)
+    return "TEXT" + loose, _text_of(kind)
+
+
+def _sqlite_text(kind: PgType) -> str:
+    return {"text": "TEXT", "varchar": f"VARCHAR({kind.mod - 4})", "bpchar": f"CHAR({kind.mod - 4})"}[kind.name]
+
+
+def _fits_sqlite(kind: PgType, values: list[Any]) -> bool:
+    known = [value for value in values if value is not None]
+    if kind.name in ("float4", "float8"):
+        return not any(math.isnan(value) for value in known) and not _negative_zero(known)
+    return kind.name != "date" or all(isinstance(value, dt.date) for value in known)
+
+
+def _iso(value: Any) -> str | None:
+    """One spelling for each instant: no trailing zeros, UTC as +00:00."""
+    if value is None:
+        return None
+    zone = "+00:00" if getattr(value, "tzinfo", None) else ""
+    bare = value.replace(tzinfo=None)
+    text = bare.isoformat() if isinstance(bare, dt.time) else bare.isoformat(sep=" ")
+    return (text.rstrip("0") if bare.microsecond else text) + zone
+
+
+def _zulu(value: dt.datetime | None) -> str | None:
+    """Other spellings of the same instants, as a careless writer leaves them."""
+    if value is None:
+        return None
+    if value.minute % 2:
+        return value.astimezone(dt.timezone(dt.timedelta(hours=2))).isoformat()
+    return value.replace(tzinfo=None).isoformat() + "Z"
+
+
+def _arrow_native(kind: PgType, values: list[Any], chance: random.Random) -> tuple[pa.DataType, Encode]:
+    if kind.arrow == pa.string() and kind.name not in ("text", "varchar", "bpchar"):
+        return pa.string(), _text_of(kind)
+    if any(isinstance(value, str) for value in values) and kind.name not in ("text", "varchar", "bpchar"):
+        return pa.string(), _text_of(kind)
+    if kind.name in ("int2", "int4") and chance.random() < 0.3:
+        return pa.int64(), _as_is
+    return kind.arrow, _as_is
+
+
+_DUCKDB = {
+    "bool": "BOOLEAN", "int2": "SMALLINT", "int4": "INTEGER", "int8": "BIGINT", "float4": "FLOAT", "float8": "DOUBLE",
+    "date": "DATE", "time": "TIME", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMPTZ", "bytea": "BLOB",
+    "uuid": "UUID", "jsonb": "JSON", "text": "VARCHAR", "varchar": "VARCHAR", "bpchar": "VARCHAR",
+}  # fmt: skip
+
+
+def _duckdb(kind: PgType, values: list[Any], chance: random.Random) -> tuple[tuple[str, pa.DataType], Encode]:
+    """(declared type, Arrow type of the values to load)."""
+    arrow, encode = _arrow_native(kind, values, random.Random(1))
+    if kind.name == "numeric" and kind.mod >= 0:
+        return ("DECIMAL({},{})".format(*kind.precision_scale), arrow), encode
+    declared = _DUCKDB.get(kind.name, "VARCHAR")
+    if arrow == pa.string() and kind.name == "date":
+        declared = "VARCHAR"
+    loose = " COLLATE NOCASE" if declared == "VARCHAR" and chance.random() < 0.1 else ""
+    return (declared + loose, arrow), encode
+
+
+_KINDS: dict[str, Callable[[PgType, list[Any], random.Random], tuple[Any, Encode]]] = {
+    "postgresql": _postgresql,
+    "mariadb": _mariadb,
+    "sqlite": _sqlite,
+    "parquet": _arrow_native,
+    "duckdb": _duckdb,
+}

@@ -1,0 +1,114 @@
+"""The suite as a command: `python -m tests.differential.run --seed S --placements N [--json]`, one verdict at its end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from federation.canon.server import Canon
+from tests.differential.cases import Case, load
+from tests.differential.data import Table, tables
+from tests.differential.loaders import drop_all, load_all
+from tests.differential.oracle import Answer, Oracle
+from tests.differential.placements import ENGINES, Placement, draw, write_project
+from tests.differential.suite import Difference, Running, compare
+from tests.servers import Server, running
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.differential.run", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1, help="first placement; the next ones count up")
+    parser.add_argument("--placements", type=int, default=3)
+    parser.add_argument("--data-seed", type=int, default=1)
+    parser.add_argument("--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--only", default="", help="only queries whose name or group contains this")
+    parser.add_argument("--report", type=Path, help="append what differs to this file, as JSON lines")
+    parser.add_argument("--json", action="store_true", help="print nothing but the one object")
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def oracle(data: tuple[Table, ...]) -> Iterator[Oracle]:
+    """An oracle in a canon of its own."""
+    with Canon() as canon:
+        with psycopg.connect(canon.dsn(), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE oracle")
+        holder = Oracle(canon.dsn(dbname="oracle"), data)
+        try:
+            yield holder
+        finally:
+            holder.close()
+
+
+def _one(case: Case, served: Running, wanted: Answer) -> Difference | None:
+    try:
+        return compare(case, wanted, served.ask(case))
+    except Exception as error:  # a query that hangs or breaks the harness must not end the run
+        return Difference("refused", f"harness: {type(error).__name__}: {error}")
+
+
+def _tell(case: Case, placement: Placement, found: Difference, served: Running, arguments: argparse.Namespace) -> None:
+    if not arguments.json:
+        print(f"{found.kind} {case.name} [{placement.seed}]: {found.text}", file=sys.stderr)
+    if arguments.report:
+        entry = {"kind": found.kind, "name": case.name, "group": case.group, "seed": placement.seed, "text": found.text}
+        entry |= {"sql": case.sql, "placement": str(placement), "plan": served.explain(case)}
+        with arguments.report.open("a") as report:
+            report.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+def _placement(
+    number: int, cases: list[Case], wanted: dict[str, Answer], servers: dict[str, Server], arguments: argparse.Namespace
+) -> dict[str, int]:
+    counts = {"executions": 0, "equal": 0, "wrong": 0, "refused": 0}
+    placement = draw(number, tables(arguments.data_seed), arguments.engines.split(","))
+    with tempfile.TemporaryDirectory(prefix="vdw-differential-") as name:
+        folder = Path(name)
+        connections = load_all(folder, placement, servers, str(number))
+        try:
+            write_project(folder, placement, connections)
+            served = Running(folder)
+            for line in served.diagnostics:
+                print(f"[{number}] {line}", file=sys.stderr)
+            for case in cases:
+                found = _one(case, served, wanted[case.name])
+                counts["executions"] += 1
+                counts[found.kind if found else "equal"] += 1
+                if found:
+                    _tell(case, placement, found, served, arguments)
+            served.close()
+        finally:
+            drop_all(connections, servers)
+    return counts
+
+
+def main() -> int:
+    """0 only if every answer was equal."""
+    arguments = _arguments()
+    cases = [case for case in load() if arguments.only in f"{case.group} {case.name}"]
+    needed = {ENGINES[engine] for engine in arguments.engines.split(",")} & {"postgresql", "mariadb"}
+    start = time.monotonic()
+    totals: dict[str, Any] = {"queries": len(cases), "placements": arguments.placements}
+    with contextlib.ExitStack() as stack:
+        holder = stack.enter_context(oracle(tables(arguments.data_seed)))
+        wanted = {case.name: holder.ask(case) for case in cases}
+        servers = {kind: stack.enter_context(running(kind)) for kind in sorted(needed)}
+        for number in range(arguments.seed, arguments.seed + arguments.placements):
+            for key, value in _placement(number, cases, wanted, servers, arguments).items():
+                totals[key] = totals.get(key, 0) + value
+    totals["seconds"] = round(time.monotonic() - start, 1)
+    print(json.dumps(totals))
+    return 0 if totals.get("equal") == totals.get("executions") else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""Runs cases through the engine over one placement, and says exactly where an answer differs from the oracle's."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import math
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from api.project import open_project
+
+from connectors.base import Bound
+from connectors.errors import Error
+from connectors.types import PgType
+from federation.session import Session
+from tests.differential.cases import Case
+from tests.differential.oracle import Answer
+from tests.differential.texts import column_texts
+
+FLOATS = {700: 1e-6, 701: 1e-12}  # relative tolerance of float aggregates, by the column's type
+SHOWN = 4
+PATIENCE = 60.0  # seconds for one query
+Row = tuple[str | None, ...]
+
+
+class Running:
+    """A project served in-process by an event loop of its own thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self._ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._main, args=(folder,), name=f"project-{folder.name}", daemon=True)
+        self._thread.start()
+        self._ready.result(timeout=120)
+
+    def _main(self, folder: Path) -> None:
+        try:
+            asyncio.run(self._serve(folder))
+        except BaseException as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
+
+    async def _serve(self, folder: Path) -> None:
+        async with open_project(folder) as runtime:
+            self.runtime = runtime
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            self._ready.set_result(None)
+            await self._stop.wait()
+
+    @property
+    def diagnostics(self) -> list[str]:
+        """What loading the project complained about."""
+        return [str(diagnostic) for diagnostic in self.runtime.diagnostics]
+
+    def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=PATIENCE)
+
+    def ask(self, case: Case) -> Answer:
+        """What the engine says to a case, in PostgreSQL's texts."""
+        return self._wait(self._ask(case))
+
+    async def _ask(self, case: Case) -> Answer:
+        try:
+            result = await self.runtime.engine.query(case.sql, Session("differential"), bound(case))
+            table = await result.table()
+        except Error as error:
+            return Answer(error=error.sqlstate, message=f"{type(error).__name__}: {error} {error.detail or ''}")
+        except Exception as error:  # our own bug, or a driver's error that nobody translated
+            return Answer(error="XX000", message=f"{type(error).__name__}: {error}")
+        columns = tuple((name, kind.type_oid, kind.mod) for name, kind in result.columns)
+        texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
+        rows = tuple(zip(*texts, strict=True)) if texts else ((),) * table.num_rows
+        return Answer(columns, rows)
+
+    def explain(self, case: Case) -> str:
+        """The plan's text, for the report of a failure."""
+
+        async def text() -> str:
+            return (await self.runtime.engine.explain(case.sql, Session("differential"), bound(case))).text()
+
+        try:
+            return str(self._wait(text()))
+        except Exception as error:
+            return f"no plan: {type(error).__name__}: {error}"
+
+    def close(self) -> None:
+        """Close the project and end the thread."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=60)
+
+
+_PYTHON: dict[str, Callable[[str], Any]] = {
+    "date": dt.date.fromisoformat,
+    "timestamp": dt.datetime.fromisoformat,
+    "timestamptz": dt.datetime.fromisoformat,
+    "uuid": uuid.UUID,
+    "interval": lambda text: dt.timedelta(days=int(text.split()[0])),
+}
+
+
+def bound(case: Case) -> list[Bound]:
+    """The case's parameters as the engine takes them."""
+    return [
+        Bound(PgType(kind), None if value is None else _PYTHON.get(kind, lambda v: v)(value))
+        for kind, value in case.params
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`kind` is wrong | refused; `text` tells it to a person."""
+
+    kind: str
+    text: str
+
+
+def compare(case: Case, wanted: Answer, got: Answer) -> Difference | None:
+    """None where the answers are equal: names, exact types, values, and order where the case has one."""
+    if case.error:
+        if got.error == case.error:
+            return None
+        return Difference(
+            "wrong", f"error {case.error} expected, got {got.error or f'{len(got.rows)} rows'} {got.message}"
+        )
+    if wanted.error:
+        return Difference("wrong", f"the oracle itself fails: {wanted.error} {wanted.message}")
+    if got.error:
+        return Difference("refused", f"{got.error} {got.message}")
+    if got.columns != wanted.columns:
+        pairs = zip(wanted.columns, got.columns, strict=False)
+        return Difference("wrong", f"columns (name, oid, typmod) wanted/got: {[p for p in pairs if p[0] != p[1]]}")
+    text = _rows_differ(case, wanted, got)
+    return Difference("wrong", text) if text else None
+
+
+def _rows_differ(case: Case, wanted: Answer, got: Answer) -> str:
+    if case.approx:
+        return _approximately(case, wanted, got)
+    if case.ordered:
+        pairs = [(i, w, g) for i, (w, g) in enumerate(zip(wanted.rows, got.rows, strict=False)) if w != g]
+        if not pairs and len(wanted.rows) == len(got.rows):
+            return ""
+        return f"{len(wanted.rows)} rows wanted, {len(got.rows)} got; first differences: {pairs[:SHOWN]}"
+    missing = Counter(wanted.rows) - Counter(got.rows)
+    extra = Counter(got.rows) - Counter(wanted.rows)
+    return _lists(len(wanted.rows), len(got.rows), list(missing.elements()), list(extra.elements()))
+
+
+def _lists(wanted: int, got: int, missing: Sequence[Row], extra: Sequence[Row]) -> str:
+    if not missing and not extra:
+        return ""
+    head = f"{wanted} rows wanted, {got} got; {len(missing)} missing, {len(extra)} too many"
+    return f"{head}\n  missing: {list(missing[:SHOWN])}\n  extra:   {list(extra[:SHOWN])}"
+
+
+def _approximately(case: Case, wanted: Answer, got: Answer) -> str:
+    tolerances = [FLOATS.get(oid, 0.0) for _, oid, _ in wanted.columns]
+
+    def exact_part(row: Row) -> tuple[object, ...]:
+        return tuple((value is None, value or "") for value, loose in zip(row, tolerances, strict=True) if not loose)
+
+    def rounded(row: Row) -> tuple[object, ...]:
+        return tuple(
+            (v is None, float(f"{float(v):.9g}") if v else 0) for v, loose in zip(row, tolerances, strict=True) if loose
+        )
+
+    def key(row: Row) -> tuple[object, ...]:
+        return exact_part(row), rounded(row)
+
+    ours, theirs = (
+        (list(got.rows), list(wanted.rows))
+        if case.ordered
+        else (sorted(got.rows, key=key), sorted(wanted.rows, key=key))
+    )
+    if len(ours) != len(theirs):
+        return f"{len(theirs)} rows wanted, {len(ours)} got"
+    bad = [(w, g) for w, g in zip(theirs, ours, strict=True) if not all(map(_close, w, g, tolerances))]
+    return f"beyond the tolerance: {bad[:SHOWN]}" if bad else ""
+
+
+def _close(wanted: str | None, got: str | None, tolerance: float) -> bool:
+    if wanted is None or got is None or not tolerance:
+        return wanted == got
+    one, other = float(wanted), float(got)
+    return wanted == got or math.isclose(one, other, rel_tol=tolerance, abs_tol=0.0) or one == other
