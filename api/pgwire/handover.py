@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from api.pgwire import packets
 from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, Reply
 from connectors.base import Cancel
 from connectors.errors import Error

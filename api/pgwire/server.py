@@ -11,6 +11,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
+
 from api.pgwire.client import Client
 from api.pgwire.session import Session
 from connectors.errors import ConfigError, LimitExceeded, QueryError, SourceError
@@ -113,3 +115,11 @@ def certificate(cert: Path, key: Path) -> ssl.SSLContext:
             hint="Both must be readable PEM files that belong together.",
         ) from None
     return context
+
+
+def zone_files(canon: Canon) -> Path | None:
+    """The zone files that the canon itself reads; None where they do not come with its binaries."""
+    with psycopg.connect(canon.dsn()) as connection:
+        row = connection.execute("SELECT setting FROM pg_config WHERE name = 'SHAREDIR'").fetchone()
+    folder = Path(row[0]) / "timezone" if row is not None else None
+    return folder if folder is not None and folder.is_dir() else None

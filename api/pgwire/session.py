@@ -78,7 +78,7 @@ class Session:
     def cancel(self) -> None:
         """A CancelRequest of this session's client has come."""
         self.handover.cancel(LimitExceeded("canceling statement due to user request", sqlstate="57014"))
-        asyncio.get_running_loop().create_task(self._cancel_canon())  # noqa: RUF006
+        asyncio.get_running_loop().create_task(self._cancel_canon())
 
     async def _cancel_canon(self) -> None:
         with contextlib.suppress(OSError):
