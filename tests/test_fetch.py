@@ -1,0 +1,459 @@
+"""Fetching: keys, batches, sharing, streams, and that whatever is not wanted any more is stopped at the source."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from cache.results import ResultCache
+from connectors.base import Bound, Cancel
+from connectors.errors import LimitExceeded, QueryError, SourceError
+from connectors.types import PgType, numeric
+from federation import bind, fetch
+from federation.bind import Given
+from federation.deadline import Deadline
+from federation.fetch import Asked, Fetched, Fetcher, Step
+from planner.plan import ComputedRef, Fragment, KeysRef, ParamRef, SourceText
+from tests.sources import INT8, TEXT, Tapped, catalog, fragment, int8, numbers, sqlite, wait_for
+from views.catalog import Limits
+
+KEYS = KeysRef(0, 0, INT8.array)
+IN_KEYS = "SELECT id, name FROM t WHERE id IN (SELECT value FROM json_each(?))"
+
+
+@asynccontextmanager
+async def fetching(
+    *connectors: Tapped,
+    limits: Limits = Limits(),
+    max_bytes: int = 1 << 20,
+) -> AsyncIterator[Fetcher]:
+    fetcher = Fetcher(ResultCache(max_bytes, max_entry=max_bytes))
+    fetcher.swap(catalog({c.name: limits for c in connectors}), {c.name: c for c in connectors})
+    try:
+        yield fetcher
+    finally:
+        for connector in connectors:
+            connector.gate.set()
+        await fetcher.close()
+
+
+def asked(params: Sequence[Bound] = (), seconds: float = 60, cancel: Cancel | None = None, user: str = "ann") -> Asked:
+    return Asked(user, Given(params), Deadline.after(seconds), cancel or Cancel())
+
+
+def step(fragment: Fragment, ttl: float = 0.0) -> Step:
+    return Step(fragment, ttl, "1")
+
+
+def everything(number: int = 0, source: str = "crm") -> Step:
+    return step(fragment(number, source, "SELECT id, name FROM t ORDER BY id", {"id": INT8, "name": TEXT}))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    await asyncio.to_thread(wait_for, condition)
+
+
+def test_values_become_parameters(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path))
+        sql = "SELECT id FROM t WHERE id >= ? AND id < ? AND id <> ? ORDER BY id"
+        values = (Bound(INT8, 3), ParamRef(0, INT8), ComputedRef(0, INT8))
+        one = step(fragment(0, "crm", sql, {"id": INT8}, values))
+        async with fetching(crm) as fetcher:
+            given = Given([Bound(PgType("int4"), 6)], [int8(4)])
+            fetched = await fetcher.gather([one], Asked("ann", given, Deadline.after(9), Cancel()))
+            assert fetched.tables[0].column(0).to_pylist() == [3, 5]
+            assert crm.asked[0].sql == "SELECT id FROM t WHERE id >= $1 AND id < $2 AND id <> $3 ORDER BY id"
+            (part,) = fetched.parts
+            assert (part.source, part.rows, part.cache, part.statements) == ("crm", 2, "miss", 1)
+            assert part.as_of.endswith("+00:00")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("given", "kind", "expected"),
+    [
+        (Bound(PgType("int4"), 7), PgType("int8"), 7),
+        (Bound(PgType("int8"), 7), PgType("numeric"), "7"),
+        (Bound(PgType("int4"), 7), PgType("float8"), 7.0),
+        (Bound(PgType("varchar"), "a "), TEXT, "a "),
+        (Bound(PgType("bpchar"), "a "), TEXT, "a"),
+        (Bound(PgType("text"), None), PgType("int4"), None),
+        (Bound(PgType("_int4"), [1, None]), PgType("_numeric"), ["1", None]),
+    ],
+)
+def test_casts_that_keep_the_value(given: Bound, kind: PgType, expected: object) -> None:
+    assert bind.cast(given, kind) == Bound(kind, expected)
+
+
+def test_casts_that_do_not() -> None:
+    with pytest.raises(QueryError, match="integer out of range") as caught:
+        bind.cast(int8(1 << 31), PgType("int4"))
+    assert caught.value.sqlstate == "22003"
+    with pytest.raises(Exception, match="belongs in the canon"):
+        bind.cast(Bound(PgType("numeric"), "1.25"), numeric(3, 1))
+
+
+def test_cache_keys_tell_apart_what_compares_equal() -> None:
+    values = [1, 1.0, True, "1", 0.0, -0.0]
+    assert len({bind.frozen([Bound(PgType("float8"), value)]) for value in values}) == len(values)
+
+
+def test_keys_go_from_fragment_to_fragment(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(sqlite(tmp_path, "crm", "CREATE TABLE k(i INT); INSERT INTO k VALUES (4),(2),(4),(NULL)"))
+        erp = Tapped(numbers(tmp_path, "erp"))
+        first = step(fragment(0, "crm", "SELECT i FROM k", {"i": INT8}))
+        second = step(fragment(1, "erp", IN_KEYS, {"id": INT8, "name": TEXT}, (KEYS,), full="SELECT id, name FROM t"))
+        async with fetching(crm, erp) as fetcher:
+            fetched = await fetcher.gather([second, first], asked())
+            assert fetched.tables[1].to_pydict() == {"c0": [2, 4], "c1": ["name 2", "name 4"]}
+            assert erp.asked[0].params == (Bound(INT8.array, [2, 4]),)
+            assert [part.fragment for part in fetched.parts] == [0, 1]
+
+    asyncio.run(run())
+
+
+def _keyed(tmp_path: Path, keys: int) -> tuple[Tapped, Tapped, list[Step]]:
+    crm = Tapped(numbers(tmp_path, "crm", keys))
+    erp = Tapped(numbers(tmp_path, "erp", 12_000))
+    first = step(fragment(0, "crm", "SELECT id FROM t", {"id": INT8}))
+    full = "SELECT id, name FROM t WHERE id < 99999"
+    return crm, erp, [first, step(fragment(1, "erp", IN_KEYS, {"id": INT8, "name": TEXT}, (KEYS,), full=full))]
+
+
+@pytest.mark.parametrize(("keys", "statements"), [(0, 0), (1, 1), (1000, 1), (1001, 2), (2500, 3), (10_000, 10)])
+def test_many_keys_are_cut_into_statements(tmp_path: Path, keys: int, statements: int) -> None:
+    async def run() -> None:
+        crm, erp, steps = _keyed(tmp_path, keys)
+        async with fetching(crm, erp, limits=Limits(concurrency=2)) as fetcher:
+            fetched = await fetcher.gather(steps, asked())
+            assert sorted(fetched.tables[1].column(0).to_pylist()) == list(range(keys))
+            assert fetched.tables[1].schema == steps[1].schema
+            assert (len(erp.asked), fetched.parts[1].statements) == (statements, statements)
+            assert all(len(query.params[0].value) <= 1000 for query in erp.asked)
+            assert erp.most <= 2
+            assert fetched.parts[1].cache == ("miss" if keys else "none")
+
+    asyncio.run(run())
+
+
+def test_too_many_keys_read_it_all(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm, erp, steps = _keyed(tmp_path, 10_001)
+        async with fetching(crm, erp) as fetcher:
+            fetched = await fetcher.gather(steps, asked())
+            assert [query.sql for query in erp.asked] == ["SELECT id, name FROM t WHERE id < 99999"]
+            assert fetched.tables[1].num_rows == 12_000
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "statements"),
+    [
+        (TEXT, [f"k{i}" for i in range(1500)], 1),  # a case-insensitive source would give 'a' for 'a' and for 'A'
+        (PgType("uuid"), [f"{i:032}" for i in range(1500)], 2),
+        (PgType("numeric"), [f"{i}.0" for i in range(1500)], 1),  # as text, 1.0 and 1.00 are two keys of one value
+        (PgType("float8"), [float(i) for i in range(1500)], 1),
+        (PgType("int4"), list(range(1500)), 2),
+    ],
+)
+def test_only_keys_that_no_source_takes_for_equal_are_cut(kind: PgType, values: list[object], statements: int) -> None:
+    ref = KeysRef(0, 0, kind.array)
+    one = Fragment(1, "crm", SourceText(("SELECT ", 0), (ref,)), (("c", kind),))
+    table = pa.table({"c0": pa.array(values, kind.arrow)})
+    asks = bind.queries(one, Given(), {0: table})
+    assert len(asks) == statements
+    assert sorted(key for ask in asks for key in ask.params[0].value) == sorted(values)
+
+
+def test_keys_without_a_python_value_read_it_all() -> None:
+    ref = KeysRef(0, 0, PgType("_date"))
+    one = Fragment(1, "crm", SourceText(("a", 0), (ref,)), (("c", INT8),), full=SourceText(("b",), ()))
+    infinity = pa.array([2**31 - 1], pa.int32()).cast(pa.date32())
+    assert [ask.sql for ask in bind.queries(one, Given(), {0: pa.table({"c0": infinity})})] == ["b"]
+
+
+def test_decimal_keys_travel_as_plain_text() -> None:
+    ref = KeysRef(0, 0, PgType("_numeric"))
+    one = Fragment(1, "crm", SourceText(("a", 0), (ref,)), (("c", INT8),))
+    column = pa.array(["0.0000001", "12"], pa.string()).cast(pa.decimal128(20, 7))
+    (ask,) = bind.queries(one, Given(), {0: pa.table({"c0": column})})
+    assert ask.params[0].value == ["0.0000001", "12.0000000"]
+
+
+def test_independent_fragments_run_at_once_and_the_owner_s_limit_holds(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm, erp = Tapped(numbers(tmp_path, "crm")), Tapped(numbers(tmp_path, "erp"))
+        crm.gate.clear()
+        erp.gate.clear()
+        ones = [step(fragment(i, "crm", f"SELECT id FROM t WHERE id = {i}", {"id": INT8})) for i in range(5)]
+        async with fetching(crm, erp, limits=Limits(concurrency=2)) as fetcher:
+            task = asyncio.create_task(fetcher.gather([*ones, everything(9, "erp")], asked()))
+            await until(lambda: crm.running == 2 and erp.running == 1)
+            assert fetcher.loads["crm"].waiting == 3
+            crm.gate.set()
+            erp.gate.set()
+            assert (await task).rows == 5 + 10
+            assert (crm.most, fetcher.loads["crm"].statements, fetcher.loads["crm"].rows) == (2, 5, 5)
+
+    asyncio.run(run())
+
+
+def test_a_failing_fragment_stops_the_others(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm, erp = Tapped(numbers(tmp_path, "crm")), Tapped(numbers(tmp_path, "erp"))
+        crm.gate.clear()
+        bad = step(fragment(1, "erp", "SELECT nonsense", {"id": INT8}))
+        waits = step(fragment(2, "erp", IN_KEYS, {"id": INT8, "name": TEXT}, (KEYS,)))
+        async with fetching(crm, erp) as fetcher:
+            with pytest.raises(SourceError, match="erp"):
+                await fetcher.gather([everything(), bad, waits], asked())
+            await until(lambda: crm.stopped == 1)
+            await until(lambda: fetcher.loads["crm"].in_flight == 0)
+            assert fetcher.loads["erp"].errors == 1
+
+    asyncio.run(run())
+
+
+def test_the_row_limit_is_the_owner_s(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path, rows=30_000))
+        async with fetching(crm, limits=Limits(rows=20_000)) as fetcher:
+            with pytest.raises(LimitExceeded, match="source crm has more than 20,000 rows") as caught:
+                await fetcher.gather([everything()], asked())
+            assert caught.value.sqlstate == "53400"
+            assert crm.ended == 1
+            assert crm.batches < 4, "it was read on past the limit"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("how", ["cancel", "deadline", "vanish"])
+def test_what_nobody_waits_for_is_stopped_at_the_source(tmp_path: Path, how: str) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path))
+        crm.gate.clear()
+        cancel = Cancel()
+        async with fetching(crm) as fetcher:
+            seconds = 0.05 if how == "deadline" else 60
+            task = asyncio.create_task(fetcher.gather([everything()], asked((), seconds, cancel)))
+            await until(lambda: crm.running == 1)
+            if how == "cancel":
+                await asyncio.to_thread(cancel.fire)
+            elif how == "vanish":
+                task.cancel()
+            await asyncio.wait([task])
+            if how == "vanish":
+                assert task.cancelled()
+            else:
+                with pytest.raises(LimitExceeded) as caught:
+                    await task
+                assert caught.value.sqlstate == "57014"
+                named = how == "cancel" or "source crm had not answered (1 of 4 statements in flight" in str(
+                    caught.value.detail
+                )
+                assert named
+            await until(lambda: crm.stopped == 1)
+            await until(lambda: fetcher.loads["crm"].in_flight == 0)
+
+    asyncio.run(run())
+
+
+def test_the_same_question_is_asked_once_and_outlives_the_one_who_asked_first(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path))
+        crm.gate.clear()
+        async with fetching(crm) as fetcher:
+            tasks = [asyncio.create_task(fetcher.gather([everything()], asked())) for _ in range(20)]
+            stream = asyncio.create_task(fetcher.stream(everything(), asked(), Fetched({}, []), ["id", "name"]))
+            other = asyncio.create_task(fetcher.gather([everything()], asked(user="bob")))
+            await until(lambda: crm.running == 2)
+            tasks[0].cancel()
+            await asyncio.wait([tasks[0]])
+            crm.gate.set()
+            answers = await asyncio.gather(*tasks[1:])
+            batches, (part,) = await stream
+            assert [len(b) async for b in batches] == [10]
+            await other
+            assert (len(crm.asked), crm.stopped) == (2, 0), "one for ann, one for bob"
+            assert {answer.parts[0].cache for answer in answers} == {"shared"}
+            assert (part.cache, part.rows) == ("shared", 10)
+
+    asyncio.run(run())
+
+
+def test_a_kept_answer_says_when_it_was_read(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path))
+        one = step(everything().fragment, ttl=60)
+        async with fetching(crm) as fetcher:
+            first = await fetcher.gather([one], asked())
+            again = await fetcher.gather([one], asked())
+            assert (again.parts[0].cache, again.parts[0].statements) == ("hit", 0)
+            assert again.parts[0].read_at == first.parts[0].read_at
+            assert again.tables[0] == first.tables[0]
+            batches, (part,) = await fetcher.stream(one, asked(), Fetched({}, []), ["id", "name"])
+            assert (part.cache, [b.num_rows async for b in batches]) == ("hit", [10])
+            assert len(crm.asked) == 1
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def small_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fetch, "HEAD", 1000)
+
+
+async def _open(fetcher: Fetcher, ttl: float = 60, seconds: float = 60, cancel: Cancel | None = None):  # type: ignore[no-untyped-def]
+    one = step(everything().fragment, ttl)
+    return await fetcher.stream(one, asked((), seconds, cancel), Fetched({}, []), ["id", "name"])
+
+
+@pytest.mark.usefixtures("small_head")
+def test_a_large_stream_is_bounded_and_exact(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path, rows=100_000))
+        async with fetching(crm) as fetcher:
+            stream, (part,) = await _open(fetcher)
+            await until(lambda: crm.batches >= 4)
+            await asyncio.sleep(0.05)
+            assert crm.batches == 4, "one in hand, two ahead, one that waits to be passed on"
+            seen: list[int] = []
+            async for batch in stream:
+                assert batch.schema.names == ["id", "name"]
+                seen += batch.column(0).to_pylist()
+            assert seen == list(range(100_000))
+            assert (part.rows, part.cache, crm.stopped) == (100_000, "miss", 0)
+            assert fetcher.cache.bytes == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("small_head")
+@pytest.mark.parametrize("how", ["close", "cancel", "deadline", "forget"])
+def test_an_open_stream_is_stopped(tmp_path: Path, how: str) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path, rows=100_000))
+        cancel = Cancel()
+        async with fetching(crm) as fetcher:
+            seconds = 0.2 if how in ("deadline", "forget") else 60
+            stream, _ = await _open(fetcher, seconds=seconds, cancel=cancel)
+            await anext(stream)
+            if how == "close":
+                await stream.aclose()
+                with pytest.raises(StopAsyncIteration):
+                    await anext(stream)
+            elif how == "forget":
+                del stream
+            else:
+                if how == "cancel":
+                    await asyncio.to_thread(cancel.fire)
+                await until(lambda: crm.stopped == 1)
+                with pytest.raises(LimitExceeded) as caught:
+                    while True:
+                        await anext(stream)
+                assert caught.value.sqlstate == "57014"
+            await until(lambda: crm.stopped == 1)
+            await until(lambda: fetcher.loads["crm"].in_flight == 0)
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("small_head")
+def test_a_stream_too_large_to_share_goes_to_one_and_the_others_ask_again(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path, rows=50_000))
+        crm.gate.clear()
+        async with fetching(crm) as fetcher:
+            opening = [asyncio.create_task(_open(fetcher)) for _ in range(3)]
+            gathering = [asyncio.create_task(fetcher.gather([everything()], asked())) for _ in range(2)]
+            await until(lambda: crm.running == 1)
+            crm.gate.set()
+
+            async def count(task: asyncio.Task) -> int:  # type: ignore[type-arg]
+                stream, _ = await task
+                return sum([batch.num_rows async for batch in stream])
+
+            assert await asyncio.gather(*map(count, opening)) == [50_000] * 3
+            assert [fetched.rows for fetched in await asyncio.gather(*gathering)] == [50_000] * 2
+            assert len(crm.asked) == 4, "a statement for each stream, one for both gatherers"
+            assert crm.most <= 4
+
+    asyncio.run(run())
+
+
+@pytest.mark.usefixtures("small_head")
+def test_a_stream_that_its_clients_left_at_the_door_is_stopped(tmp_path: Path) -> None:
+    """The head has come, and in that very moment everybody has gone: the rest must not stay open."""
+
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path, rows=50_000))
+        async with fetching(crm) as fetcher:
+            for turns in range(12):
+                crm.gate.clear()
+                task = asyncio.create_task(_open(fetcher))
+                await until(lambda: crm.running == 1)
+                crm.gate.set()
+                while not crm.batches:  # noqa: ASYNC110  (the loop's turns are the point)
+                    await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                if not task.cancel():
+                    stream, _ = task.result()
+                    await stream.aclose()
+                await asyncio.wait([task])
+                if not task.cancelled():
+                    stream, _ = task.result()
+                    await stream.aclose()
+                await until(lambda: crm.running == 0)
+                await until(lambda: fetcher.loads["crm"].in_flight == 0)
+                crm.batches = 0
+
+    asyncio.run(run())
+
+
+def test_a_swap_lets_statements_end_and_closes_what_is_gone(tmp_path: Path) -> None:
+    async def run() -> None:
+        old, new = Tapped(numbers(tmp_path, "crm")), Tapped(numbers(tmp_path, "erp"))
+        old.gate.clear()
+        async with fetching(old, new) as fetcher:
+            task = asyncio.create_task(fetcher.gather([everything()], asked()))
+            await until(lambda: old.running == 1)
+            retired = fetcher.swap(catalog({"erp": Limits()}), {"erp": new})
+            assert retired == [old]
+            closing = asyncio.create_task(fetcher.retire(retired))
+            await asyncio.sleep(0.02)
+            assert not old.closed
+            old.gate.set()
+            assert (await task).rows == 10
+            await closing
+            assert old.closed
+            with pytest.raises(SourceError, match="not there any more"):
+                await fetcher.gather([everything()], asked())
+            assert (await fetcher.gather([everything(0, "erp")], asked())).rows == 10
+
+    asyncio.run(run())
+
+
+def test_a_fetch_into_a_stream_with_keys(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm, erp, steps = _keyed(tmp_path, 1500)
+        keyed = Step(
+            Fragment(**{**_fields(steps[1].fragment), "id": 0, "text": _renumbered(steps[1].fragment)}), 0, "1"
+        )
+        first = Step(Fragment(**{**_fields(steps[0].fragment), "id": 1}), 0, "1")
+        async with fetching(crm, erp) as fetcher:
+            before = await fetcher.gather([first], asked())
+            stream, parts = await fetcher.stream(keyed, asked(), before, ["id", "name"])
+            assert sorted([i async for b in stream for i in b.column("id").to_pylist()]) == list(range(1500))
+            assert sorted(part.fragment for part in parts) == [0, 1]
+
+    asyncio.run(run())
