@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,11 @@ LAST_DAY, LAST_MICRO = 2**31 - 1, 2**63 - 1  # infinity, in Arrow and in Postgre
 TEXT = PgType("text")
 AS_TEXT = frozenset({"text", "varchar", "bpchar", "name", "json"})  # whose binary form is their text
 FIXED = {"bool": "u1", "int2": ">i2", "int4": ">i4", "int8": ">i8", "oid": ">u4", "float4": ">f4", "float8": ">f8"}
+CODES = {"bool": "?", "int2": "h", "int4": "i", "int8": "q", "oid": "I", "float4": "f", "float8": "d"}
+PACKED = {name: struct.Struct(">i" + code) for name, code in CODES.items()}
+LENGTH = struct.Struct(">i").pack
+NULL = LENGTH(-1)
+FEW = 200  # values
 MOMENTS = frozenset({"date", "time", "timestamp", "timestamptz"})
 
 
@@ -61,16 +67,34 @@ def header(length: int, nulls: bool, oid: int) -> bytes:
 def _elements(column: pa.Array, kind: PgType) -> bytes:
     if column.type != kind.arrow:
         column = column.cast(kind.arrow)
+    if len(column) <= FEW and (packed := _few(column, kind.name)) is not None:
+        return packed
     if pa.types.is_decimal(column.type):
         return _fixed(_decimal(column), column)
     if kind.name in FIXED:
-        values = column.fill_null(False if kind.name == "bool" else 0).to_numpy(zero_copy_only=False)
-        return _fixed(_bytes(values.astype(FIXED[kind.name])), column)
+        values = _filled(column, False if kind.name == "bool" else 0).to_numpy(zero_copy_only=False)
+        return _fixed(values.astype(FIXED[kind.name]), column)
     if kind.name in MOMENTS:
-        return _fixed(_bytes(_moments(column, kind.name)), column)
+        return _fixed(_moments(column, kind.name), column)
     if kind.name == "uuid":
         return _fixed(_uuid(column), column)
     return _variable(column, b"\x01" if kind.name == "jsonb" else b"")
+
+
+def _few(column: pa.Array, name: str) -> bytes | None:
+    """A few values one by one, which is faster than setting up for many; None for types that are not worth it."""
+    if name in FIXED:
+        pack = PACKED[name].pack
+        size = PACKED[name].size - 4
+        return b"".join([NULL if value is None else pack(size, value) for value in column.to_pylist()])
+    if name in AS_TEXT or (column.type == pa.string() and name not in ("uuid", "jsonb")):
+        texts = [None if value is None else value.encode() for value in column.to_pylist()]
+        return b"".join([NULL if text is None else LENGTH(len(text)) + text for text in texts])
+    return None
+
+
+def _filled(column: pa.Array, blank: object) -> pa.Array:
+    return column.fill_null(blank) if column.null_count else column
 
 
 def _bytes(values: npt.NDArray[np.generic]) -> Bytes:
@@ -78,19 +102,19 @@ def _bytes(values: npt.NDArray[np.generic]) -> Bytes:
     return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
 
 
-def _fixed(values: Bytes, column: pa.Array) -> bytes:
+def _fixed(values: npt.NDArray[Any], column: pa.Array) -> bytes:
     """Elements of one width: each behind its length, a NULL as the length -1 alone."""
-    count, width = values.shape
-    rows = np.empty((count, width + 4), np.uint8)
-    rows[:, :4] = _bytes(np.array([width], ">i4"))
-    rows[:, 4:] = values
+    width = values.strides[0]
+    rows = np.empty(len(values), [("length", ">i4"), ("value", f"V{width}")])
+    rows["length"] = width
+    rows["value"] = np.ascontiguousarray(values).view(f"V{width}").reshape(-1)
     if column.null_count == 0:
         return rows.tobytes()
     null = column.is_null().to_numpy(zero_copy_only=False)
-    rows[null, :4] = 255
-    kept = np.ones(rows.shape, bool)
+    rows["length"][null] = -1
+    kept = np.ones((len(rows), width + 4), bool)
     kept[null, 4:] = False
-    return rows[kept].tobytes()
+    return _bytes(rows)[kept].tobytes()
 
 
 def _variable(column: pa.Array, prefix: bytes) -> bytes:
@@ -116,11 +140,13 @@ def _variable(column: pa.Array, prefix: bytes) -> bytes:
 
 def _moments(column: pa.Array, name: str) -> npt.NDArray[np.generic]:
     """Dates and times counted from 2000; infinities are the ends of the range."""
-    plain = column.view(pa.int32() if name == "date" else pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    counted = column.view(pa.int32() if name == "date" else pa.int64())
+    plain = _filled(counted, 0).to_numpy(zero_copy_only=False)
     if name == "time":
         return plain.astype(">i8")
     last, epoch = (LAST_DAY, EPOCH_DAYS) if name == "date" else (LAST_MICRO, EPOCH_MICROS)
-    shifted = plain - plain.dtype.type(epoch)
+    with np.errstate(over="ignore"):
+        shifted = plain - plain.dtype.type(epoch)
     shifted[plain == last] = last
     shifted[plain == -last] = -last - 1
     return shifted.astype(">i4" if name == "date" else ">i8")
@@ -128,7 +154,7 @@ def _moments(column: pa.Array, name: str) -> npt.NDArray[np.generic]:
 
 def _uuid(column: pa.Array) -> Bytes:
     """Canonical text (36 characters) to 16 bytes."""
-    text = column.fill_null("00000000-0000-0000-0000-000000000000")
+    text = _filled(column, "00000000-0000-0000-0000-000000000000")
     digits = pc.replace_substring(text, "-", "").cast(pa.binary()).cast(pa.binary(32))
     codes = np.frombuffer(digits.buffers()[1], np.uint8)[: 32 * (digits.offset + len(digits))]
     codes = codes[32 * digits.offset :].reshape(len(digits), 32)

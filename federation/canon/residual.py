@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from types import MappingProxyType
 
 import pyarrow as pa
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ExecStatus
+from psycopg.pq import ExecStatus, PGconn
 from psycopg.pq import Format as PqFormat
 from psycopg.pq.abc import PGresult
 
@@ -30,6 +31,7 @@ MESSAGE = 2**30 - 2**20  # bytes of all parameters: PostgreSQL refuses a message
 BATCH = 8_192  # rows
 ONE: Mapping[int, int] = MappingProxyType({})
 CANCELLED = "57014"
+FEW = 200  # rows; beyond, a plan made without knowing the rows may be a bad one
 OURS = frozenset({"role", "session_authorization", "search_path", "statement_timeout"})
 ROLE = "coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'SET') AND NOT rolsuper), 'none')"
 
@@ -113,11 +115,15 @@ class Mergers:
         self._free = asyncio.Semaphore(most)
 
     @contextlib.asynccontextmanager
-    async def wire(self) -> AsyncIterator[Wire]:
-        """A connection for the time of the block; one that broke is not kept."""
+    async def wire(self, state: tuple[tuple[str, str], ...]) -> AsyncIterator[Wire]:
+        """A connection in that state for the time of the block; one that broke is not kept."""
         async with self._free:
-            wire = await self._take()
+            wire = await self._take(state)
             try:
+                if wire.state != state:
+                    wire.state = ()
+                    await wire.run(*_apply(state))
+                    wire.state = state
                 yield wire
             finally:
                 if not wire.broken and wire.generation == self._canon.generation:
@@ -130,7 +136,8 @@ class Mergers:
         while self._idle:
             self._idle.pop().close()
 
-    async def _take(self) -> Wire:
+    async def _take(self, state: tuple[tuple[str, str], ...]) -> Wire:
+        self._idle.sort(key=lambda wire: wire.state == state)  # stable: the last used of those that fit
         while self._idle:
             wire = self._idle.pop()
             if not wire.broken and wire.generation == self._canon.generation:
@@ -152,7 +159,7 @@ async def run(
 ) -> AsyncIterator[pa.RecordBatch]:
     """Run the plan's residual over the fragments' rows (`tables`, by fragment id); at least one batch comes.
 
-    In the session's role, settings, search path and timeout, in a read-only transaction that is rolled back.
+    In the session's role, settings, search path and timeout, and read-only.
     Errors are PostgreSQL's own. Columns of types without an Arrow form are text in the session's style.
     """
     assert plan.residual is not None  # noqa: S101
@@ -161,22 +168,23 @@ async def run(
     values, pieces = encoded
     kinds = [kind for _, kind in plan.columns]
     sql = readable(with_arrays(plan, plan.residual, pieces), kinds)
-    statement = _statement(plan, sql, params, values)
-    async with mergers.wire() as wire, contextlib.AsyncExitStack() as stack:
+    statement = _Statement.of(plan, sql, params, values)
+    state = _state(session)
+    async with mergers.wire(state) as wire, contextlib.AsyncExitStack() as stack:
         if cancel is not None:
             stack.enter_context(cancel.hook(wire.pgconn.get_cancel().cancel))
-        setup = (query("BEGIN READ ONLY"), _settings(session))
-        stream = wire.stream(*setup, statement, query("ROLLBACK"), chunk=(len(setup), BATCH))
         try:
-            async with contextlib.aclosing(stream):
-                async for made in _batches(stream, len(setup), kinds):
+            commands = statement.kept(wire) if rows <= FEW else [statement.unnamed]
+            async with contextlib.aclosing(wire.stream(*commands, chunk=(len(commands) - 1, BATCH))) as stream:
+                async for made in _batches(stream, len(commands) - 1, kinds):
                     yield made
         except Error as error:
-            if not wire.broken:
-                await wire.run(query("ROLLBACK"))
             if cancel is not None and cancel.reason is not None and error.sqlstate == CANCELLED:
                 raise cancel.reason from error
             raise
+        finally:
+            if "set_config" in sql:
+                wire.state = ()  # who knows what it set
 
 
 async def _batches(
@@ -189,15 +197,37 @@ async def _batches(
             yield batch(result, kinds)
 
 
-def _statement(plan: Plan, sql: str, params: Sequence[Bound], values: Sequence[bytes]) -> Command:
-    text = encode(sql)
-    client = [dumped(bound) for bound in params]
-    kinds = [wire_type(kind).array.type_oid for fragment in plan.fragments for kind in _kinds(fragment)]
-    repeat = len(values) // len(kinds) if kinds else 1
-    given = [*client, *values]
-    oids = [bound.type.type_oid for bound in params] + (kinds if repeat == 1 else [0] * len(values))
-    formats = [PqFormat.TEXT] * len(client) + [PqFormat.BINARY] * len(values)
-    return lambda pgconn: pgconn.send_query_params(text, given, oids, formats, PqFormat.BINARY)
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A statement with its parameters, ready to be sent."""
+
+    text: bytes
+    values: list[bytes | None]
+    oids: list[int]
+    formats: list[PqFormat]
+
+    @classmethod
+    def of(cls, plan: Plan, sql: str, params: Sequence[Bound], arrays: Sequence[bytes]) -> _Statement:
+        kinds = [wire_type(kind).array.type_oid for fragment in plan.fragments for kind in _kinds(fragment)]
+        whole = len(kinds) == len(arrays)  # else pieces: the text's casts tell their types
+        return cls(
+            encode(sql),
+            [*(dumped(bound) for bound in params), *arrays],
+            [bound.type.type_oid for bound in params] + (kinds if whole else [0] * len(arrays)),
+            [PqFormat.TEXT] * len(params) + [PqFormat.BINARY] * len(arrays),
+        )
+
+    def unnamed(self, pgconn: PGconn) -> None:
+        """Parsed and planned for just these values, so that the plan knows how many rows come."""
+        pgconn.send_query_params(self.text, self.values, self.oids, self.formats, PqFormat.BINARY)
+
+    def kept(self, wire: Wire) -> list[Command]:
+        """By a prepared statement that the connection keeps: for few rows any plan will do."""
+        name, new = wire.prepared(self.text, self.oids)
+        execute: Command = lambda pgconn: pgconn.send_query_prepared(  # noqa: E731
+            name, self.values, self.formats, PqFormat.BINARY
+        )
+        return [*new, execute]
 
 
 def _kinds(fragment: Fragment) -> list[PgType]:
@@ -214,12 +244,18 @@ def dumped(bound: Bound) -> bytes | None:
     return None if made is None else bytes(made)
 
 
-def _settings(session: Session) -> Command:
-    """The session's role (where it is one of the canon's), search path, timeout and settings, for this transaction."""
+def _state(session: Session) -> tuple[tuple[str, str], ...]:
+    """The session's settings, role first, as one value."""
     path = ", ".join('"' + schema.replace('"', '""') + '"' for schema in session.search_path)
     given = {name.lower(): value for name, value in session.settings.items() if name.lower() not in OURS}
-    given |= {"search_path": path, "statement_timeout": str(max(1, int(session.timeout * 1000)))}
-    calls = [f"set_config(${2 * i}, ${2 * i + 1}, true)" for i in range(1, len(given) + 1)]
-    text = encode(f"SELECT set_config('role', {ROLE}, true), {', '.join(calls)}")
-    values = [encode(text) for text in (session.user, *(part for pair in given.items() for part in pair))]
-    return lambda pgconn: pgconn.send_query_params(text, values)
+    timeout = str(max(1, int(session.timeout * 1000)))
+    return (("role", session.user), ("search_path", path), ("statement_timeout", timeout), *sorted(given.items()))
+
+
+def _apply(state: tuple[tuple[str, str], ...]) -> tuple[Command, Command]:
+    """Brings a connection into `state`; a role that the canon does not know leaves it in its own."""
+    (_, user), *rest = state
+    calls = ", ".join(f"set_config(${2 * i}, ${2 * i + 1}, false)" for i in range(1, len(rest) + 1))
+    text = encode(f"SELECT set_config('role', {ROLE}, false), {calls}")
+    values = [encode(value) for value in (user, *(part for pair in rest for part in pair))]
+    return query("RESET ALL"), lambda pgconn: pgconn.send_query_params(text, values)

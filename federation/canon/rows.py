@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -38,12 +39,16 @@ def batch(result: PGresult, columns: Sequence[PgType]) -> pa.RecordBatch:
 
     Error (22003, 22008) for a value that the Arrow type cannot hold: NaN in numeric(p,s), a year past 294246.
     """
-    schema = pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(columns)])
     count, get = result.ntuples, result.get_value
     if not columns:
         return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))
     made = [_column([get(row, at) for row in range(count)], kind) for at, kind in enumerate(columns)]
-    return pa.RecordBatch.from_arrays(made, schema=schema)
+    return pa.RecordBatch.from_arrays(made, schema=_schema(tuple(columns)))
+
+
+@lru_cache(512)
+def _schema(columns: tuple[PgType, ...]) -> pa.Schema:
+    return pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(columns)])
 
 
 def _column(cells: Cells, kind: PgType) -> pa.Array:
@@ -53,7 +58,7 @@ def _column(cells: Cells, kind: PgType) -> pa.Array:
         return _fixed(cells, FIXED[kind.name], kind.arrow)
     if kind.name in MOMENTS:
         return _moments(cells, kind)
-    text = pa.array(cells, pa.binary()).cast(pa.string())
+    text = pa.array(cells, pa.string())
     if not pa.types.is_decimal(kind.arrow):
         return text
     try:

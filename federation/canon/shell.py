@@ -41,6 +41,7 @@ CREATE TABLE vdw.shell (schema text, name text, digest text NOT NULL, PRIMARY KE
 CREATE ROLE vdw_views;
 CREATE ROLE vdw_tables;
 CREATE ROLE vdw_merge LOGIN NOINHERIT;
+ALTER ROLE vdw_merge SET default_transaction_read_only = on;
 """
 
 

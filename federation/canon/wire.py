@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,6 +18,7 @@ from connectors.errors import Error, LimitExceeded, QueryError
 Command = Callable[[PGconn], None]
 Rows = list[tuple[str | None, ...]]
 CONNECT_TIMEOUT = 10.0
+KEPT = 64  # prepared statements of a connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,9 @@ class Wire:
     def __init__(self, pgconn: PGconn) -> None:
         self.pgconn = pgconn
         self.generation = 0  # of the canon, when it was made
+        self.state: tuple[object, ...] = ()  # the settings that its user gave it
+        self._kept: OrderedDict[tuple[bytes, tuple[int, ...]], bytes] = OrderedDict()
+        self._named = 0
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] | None = None
         pgconn.nonblocking = 1
@@ -106,6 +111,7 @@ class Wire:
             self._abandon()
             raise
         if failed is not None:
+            self._kept.clear()  # nobody knows which of them were prepared
             raise failure(failed)
 
     def _abandon(self) -> None:
@@ -126,6 +132,20 @@ class Wire:
             lambda pgconn: pgconn.send_describe_prepared(b""),
         )
         return description(results[-1])
+
+    def prepared(self, text: bytes, oids: Sequence[int]) -> tuple[bytes, list[Command]]:
+        """The name of a prepared statement, and what to send before its use: nothing when it is there already."""
+        key = (text, tuple(oids))
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key], []
+        self._named += 1
+        name = self._kept[key] = b"vdw_%d" % self._named
+        new: list[Command] = [lambda pgconn: pgconn.send_prepare(name, text, list(oids))]
+        if len(self._kept) > KEPT:
+            _, old = self._kept.popitem(last=False)
+            new.insert(0, lambda pgconn: pgconn.send_close_prepared(old))
+        return name, new
 
     async def rows(self, *statements: str) -> list[Rows]:
         results = await self.run(*(query(text) for text in statements))
