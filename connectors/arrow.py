@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +14,8 @@ from connectors.errors import SourceError
 from connectors.types import PgType
 
 US_PER_DAY = 86_400_000_000
+_FEW = 32  # values up to which Python's own parsing is quicker than Arrow's kernels
+_FEW_FROM_BYTES: dict[str, Callable[[bytes], Any]] = {"int2": int, "int4": int, "int8": int, "float8": float}
 _BOOLS = {"0": False, "1": True, "f": False, "t": True, "false": False, "true": True}
 _TIME = re.compile(r"(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?")
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
@@ -61,6 +64,9 @@ def from_text(values: pa.Array, expected: PgType, column: str) -> pa.Array:
 
 def from_bytes(values: Sequence[bytes | None], expected: PgType, column: str) -> pa.Array:
     """Values as a driver's raw bytes: UTF-8 text of the server, or the bytes themselves for bytea."""
+    if len(values) <= _FEW and (parse := _FEW_FROM_BYTES.get(expected.name)):
+        with contextlib.suppress(ValueError, pa.ArrowInvalid, OverflowError):
+            return pa.array([None if value is None else parse(value) for value in values], expected.arrow)
     raw = pa.array(values, pa.binary())
     if expected.name == "bytea":
         return raw

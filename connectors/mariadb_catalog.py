@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.base import Collation, Column, ForeignKey, Profile, Table
+from connectors.base import Bound, Collation, Column, ForeignKey, Profile, Table
 from connectors.mariadb_rows import exact
 from connectors.mariadb_sql import literal
-from connectors.base import Bound
 from connectors.types import PgType, bpchar, numeric, varchar
 
 Row = tuple[str | None, ...]
@@ -25,6 +24,7 @@ _VARIABLES = (
     "collation_database", "time_zone", "system_time_zone", "lower_case_table_names", "performance_schema",
     "max_allowed_packet", "read_only",
 )  # fmt: skip
+_SESSION = frozenset(("character_set_database", "collation_database"))
 _SIMPLE = {
     "date": "date",
     "datetime": "timestamp",
@@ -46,13 +46,11 @@ _BINARY = frozenset(
 
 def profile(ask: Ask, engine: str, version: tuple[int, ...]) -> Profile:
     """Facts of the server; its own modes and character sets, not those of our sessions."""
-    row = ask("SELECT " + ", ".join(f"@@GLOBAL.{name}" if name not in _SESSION else f"@@{name}" for name in _VARIABLES))[0]
+    scoped = (f"@@{name}" if name in _SESSION else f"@@GLOBAL.{name}" for name in _VARIABLES)
+    row = ask("SELECT " + ", ".join(scoped))[0]
     facts: dict[str, Any] = dict(zip(_VARIABLES, row, strict=True))
     facts["performance_schema"] = facts["performance_schema"] == "1"
     return Profile(engine, version, facts)
-
-
-_SESSION = frozenset(("character_set_database", "collation_database"))
 
 
 def tables(
@@ -102,7 +100,7 @@ def _json_columns(ask: Ask) -> frozenset[tuple[str, str, str]]:
 AND table_name = 'CHECK_CONSTRAINTS' AND column_name = 'TABLE_NAME'""")
     if not has_table:  # MySQL, which has a json type of its own
         return frozenset()
-    return frozenset((str(row[0]), str(row[1]), str(row[2])[len("json_valid(") : -1].strip("`")) for row in ask(_JSON))
+    return frozenset((str(row[0]), str(row[1]), str(row[2])[len("json_valid(") : -1].strip('`"')) for row in ask(_JSON))
 
 
 def _table(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import select
 import socket
@@ -133,7 +134,7 @@ class MysqlDriver:
 
 def sever(session: Session) -> None:
     """Cut the connection's socket, for a server that does not even hear KILL: our reader returns with an error."""
-    with socket.socket(fileno=_duplicate(session.connection.fileno())) as line:
+    with socket.socket(fileno=os.dup(session.connection.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)
 
 
@@ -174,9 +175,3 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
 
 def _message(error: Exception) -> str:
     return str(error.args[1]) if len(error.args) > 1 else str(error)
-
-
-def _duplicate(descriptor: int) -> int:
-    import os
-
-    return os.dup(descriptor)

@@ -29,6 +29,7 @@ PROLOGUE = {
 # one statement, so that it does for both drivers and passes through PgBouncer, which refuses startup options
 _SET_ALL = "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in PROLOGUE.items())
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
+_GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
 
@@ -77,6 +78,16 @@ class Access:
         )
 
 
+class PatientConnection(psycopg.Connection[Any]):
+    """Waits for an answer no longer than `patience` seconds: a server that hangs heeds no timeout of its own."""
+
+    patience: float | None = None
+
+    def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
+        """See psycopg.Connection.wait."""
+        return super().wait(gen, interval, self.patience if timeout is None else timeout)
+
+
 class PointDriver:
     """psycopg 3: the least latency."""
 
@@ -85,7 +96,9 @@ class PointDriver:
 
     def open(self) -> Session:
         try:
-            connection = psycopg.connect(self._access.conninfo, autocommit=True, cursor_factory=psycopg.RawCursor)
+            connection = PatientConnection.connect(
+                self._access.conninfo, autocommit=True, cursor_factory=psycopg.RawCursor
+            )
             connection.execute(_SET_ALL)
         except psycopg.Error as error:
             raise self._access.unreachable(error) from None
@@ -107,6 +120,7 @@ class PointDriver:
 
     def limit(self, session: Session, milliseconds: int) -> None:
         """Tell the server the statement timeout, if it is another."""
+        session.connection.patience = milliseconds / 1000 + _GRACE
         if session.timeout != milliseconds:
             session.connection.execute(f"SET statement_timeout = {milliseconds}", prepare=False)
             session.timeout = milliseconds

@@ -123,6 +123,20 @@ class Server:
         self.stop(signal.SIGINT if self.kind == "postgresql" else signal.SIGTERM)
         self.start()
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """While inside, the server answers nothing, though its sockets stay open."""
+        assert self.process is not None
+        ids = [self.process.pid, *_children(self.process.pid)]
+        for process in ids:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in ids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGCONT)
+
     def remove(self) -> None:
         """Stop it and delete its folder."""
         self.stop(signal.SIGINT if self.kind == "postgresql" else signal.SIGTERM)
@@ -282,6 +296,11 @@ def running(kind: str) -> Iterator[Server]:
     finally:
         server.remove()
         atexit.unregister(server.remove)
+
+
+def _children(parent: int) -> list[int]:
+    listed = Path(f"/proc/{parent}/task/{parent}/children")
+    return [int(child) for child in listed.read_text().split()] if listed.exists() else []
 
 
 def _programs(kind: str) -> None:
