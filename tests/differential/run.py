@@ -1,4 +1,4 @@
-"""The suite as a command: `python -m tests.differential.run --seed S --placements N [--json]`, one verdict at its end."""
+"""The suite as a command: `python -m tests.differential.run --seed S --placements N [--json]`; one verdict at the end."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ import psycopg
 from federation.canon.server import Canon
 from tests.differential.cases import Case, load
 from tests.differential.data import Table, tables
+from tests.differential.generate import random_cases
 from tests.differential.loaders import drop_all, load_all
 from tests.differential.oracle import Answer, Oracle
 from tests.differential.placements import ENGINES, Placement, draw, write_project
 from tests.differential.suite import Difference, Running, compare
 from tests.servers import Server, running
+
+MOST_ROWS = 20_000
 
 
 def _arguments() -> argparse.Namespace:
@@ -31,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-seed", type=int, default=1)
     parser.add_argument("--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--only", default="", help="only queries whose name or group contains this")
+    parser.add_argument("--random", type=int, default=0, help="as many random queries besides")
     parser.add_argument("--report", type=Path, help="append what differs to this file, as JSON lines")
     parser.add_argument("--json", action="store_true", help="print nothing but the one object")
     return parser.parse_args()
@@ -49,11 +54,16 @@ def oracle(data: tuple[Table, ...]) -> Iterator[Oracle]:
             holder.close()
 
 
-def _one(case: Case, served: Running, wanted: Answer) -> Difference | None:
+def _one(case: Case, variant: str, served: Running, wanted: Answer) -> Difference | None:
     try:
-        return compare(case, wanted, served.ask(case))
+        return compare(case, wanted, served.ask(case, variant))
     except Exception as error:  # a query that hangs or breaks the harness must not end the run
         return Difference("refused", f"harness: {type(error).__name__}: {error}")
+
+
+def _useful(answer: Answer) -> bool:
+    """Random queries that raise prove nothing (which row is met first decides), nor do huge answers."""
+    return not answer.error and len(answer.rows) <= MOST_ROWS
 
 
 def _tell(case: Case, placement: Placement, found: Difference, served: Running, arguments: argparse.Namespace) -> None:
@@ -80,11 +90,12 @@ def _placement(
             for line in served.diagnostics:
                 print(f"[{number}] {line}", file=sys.stderr)
             for case in cases:
-                found = _one(case, served, wanted[case.name])
-                counts["executions"] += 1
-                counts[found.kind if found else "equal"] += 1
-                if found:
-                    _tell(case, placement, found, served, arguments)
+                for variant in served.variants(case):
+                    found = _one(case, variant, served, wanted[case.name])
+                    counts["executions"] += 1
+                    counts[found.kind if found else "equal"] += 1
+                    if found:
+                        _tell(case, placement, replace(found, text=f"({variant}) {found.text}"), served, arguments)
             served.close()
         finally:
             drop_all(connections, servers)
@@ -94,17 +105,21 @@ def _placement(
 def main() -> int:
     """0 only if every answer was equal."""
     arguments = _arguments()
-    cases = [case for case in load() if arguments.only in f"{case.group} {case.name}"]
+    data = tables(arguments.data_seed)
+    cases = [*load(), *random_cases(arguments.seed, arguments.random, data)]
+    cases = [case for case in cases if arguments.only in f"{case.group} {case.name}"]
     needed = {ENGINES[engine] for engine in arguments.engines.split(",")} & {"postgresql", "mariadb"}
     start = time.monotonic()
-    totals: dict[str, Any] = {"queries": len(cases), "placements": arguments.placements}
+    totals: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
-        holder = stack.enter_context(oracle(tables(arguments.data_seed)))
+        holder = stack.enter_context(oracle(data))
         wanted = {case.name: holder.ask(case) for case in cases}
+        cases = [case for case in cases if case.group != "random" or _useful(wanted[case.name])]
         servers = {kind: stack.enter_context(running(kind)) for kind in sorted(needed)}
         for number in range(arguments.seed, arguments.seed + arguments.placements):
             for key, value in _placement(number, cases, wanted, servers, arguments).items():
                 totals[key] = totals.get(key, 0) + value
+    totals |= {"queries": len(cases), "placements": arguments.placements}
     totals["seconds"] = round(time.monotonic() - start, 1)
     print(json.dumps(totals))
     return 0 if totals.get("equal") == totals.get("executions") else 1

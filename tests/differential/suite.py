@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import math
 import threading
@@ -12,22 +13,45 @@ from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+from unittest.mock import patch
 
 from api.project import open_project
 
 from connectors.base import Bound
 from connectors.errors import Error
 from connectors.types import PgType
+from federation import bind, merge
 from federation.session import Session
+from planner.plan import Plan
 from tests.differential.cases import Case
 from tests.differential.oracle import Answer
 from tests.differential.texts import column_texts
 
 FLOATS = {700: 1e-6, 701: 1e-12}  # relative tolerance of float aggregates, by the column's type
 SHOWN = 4
+SESSION = Session("differential")
 PATIENCE = 60.0  # seconds for one query
 Row = tuple[str | None, ...]
+
+
+# Other ways to the same answer: (module, attribute, value) to set while a query runs.
+VARIANTS: dict[str, tuple[tuple[ModuleType, str, Any], ...]] = {
+    "as planned": (),
+    "merged in DuckDB": ((merge, "SMALL", -1),),
+    "keys in small batches": ((bind, "KEYS_A_STATEMENT", 3), (bind, "MOST_STATEMENTS", 10_000)),
+    "without keys": ((bind, "MOST_KEYS", 0),),
+}
+
+
+def applies(variant: str, plan: Plan) -> bool:
+    """Whether the variant can change how this plan runs."""
+    if variant == "as planned":
+        return True
+    if variant == "merged in DuckDB":
+        return plan.duckdb is not None
+    return any(fragment.after for fragment in plan.fragments)
 
 
 class Running:
@@ -62,13 +86,30 @@ class Running:
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=PATIENCE)
 
-    def ask(self, case: Case) -> Answer:
+    def ask(self, case: Case, variant: str = "as planned") -> Answer:
         """What the engine says to a case, in PostgreSQL's texts."""
-        return self._wait(self._ask(case))
+        with contextlib.ExitStack() as stack:
+            for module, name, value in VARIANTS[variant]:
+                stack.enter_context(patch.object(module, name, value))
+            return self._wait(self._ask(case))
+
+    def variants(self, case: Case) -> list[str]:
+        """The variants that can change how this case is answered."""
+        if case.error:
+            return ["as planned"]
+
+        async def plan() -> Plan:
+            return (await self.runtime.engine.prepare(case.sql, SESSION)).plan
+
+        try:
+            found = self._wait(plan())
+        except Exception:  # what is wrong with it is told when it is asked
+            return ["as planned"]
+        return [variant for variant in VARIANTS if applies(variant, found)]
 
     async def _ask(self, case: Case) -> Answer:
         try:
-            result = await self.runtime.engine.query(case.sql, Session("differential"), bound(case))
+            result = await self.runtime.engine.query(case.sql, SESSION, bound(case))
             table = await result.table()
         except Error as error:
             return Answer(error=error.sqlstate, message=f"{type(error).__name__}: {error} {error.detail or ''}")
@@ -83,7 +124,7 @@ class Running:
         """The plan's text, for the report of a failure."""
 
         async def text() -> str:
-            return (await self.runtime.engine.explain(case.sql, Session("differential"), bound(case))).text()
+            return (await self.runtime.engine.explain(case.sql, SESSION, bound(case))).text()
 
         try:
             return str(self._wait(text()))

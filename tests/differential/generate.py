@@ -1,0 +1,269 @@
+"""Random queries over the canonical tables: shapes that nobody would write by hand, literals that nearly match."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.types import PgType
+from tests.differential.cases import Case
+from tests.differential.data import Table
+from tests.differential.texts import python_text
+
+KEYS = (
+    ("customers", "id", "orders", "customer_id"), ("customers", "id", "tickets", "customer_id"),
+    ("customers", "id", "events", "customer_id"), ("customers", "id", "accounts", "customer_id"),
+    ("customers", "manager_id", "customers", "id"), ("customers", "code", "orders", "customer_code"),
+    ("orders", "id", "order_lines", "order_id"), ("products", "sku", "order_lines", "sku"),
+    ("customers", "name", "words", "s"), ("words", "w", "words", "s"), ("products", "category", "customers", "city"),
+    ("events", "user", "tickets", "assignee"), ("accounts", "currency", "rates", "currency"),
+    ("nums", "i2", "nums", "i4"), ("nums", "e", "nums", "d"), ("moments", "d", "orders", "due"),
+    ("tickets", "severity", "nums", "i2"), ("orders", "placed", "events", "at"), ("words", "c", "words", "v"),
+    ("orders", "customer_id", "tickets", "customer_id"), ("events", "customer_id", "accounts", "customer_id"),
+)  # fmt: skip
+_TEXT = ("text", "varchar", "bpchar")
+_INTEGERS = ("int2", "int4", "int8")
+_UNORDERED = ("jsonb", "interval", "_int4", "_text", "float4", "float8")  # equal values may print differently
+
+
+@dataclass(frozen=True, slots=True)
+class _Ref:
+    """A column in scope."""
+
+    sql: str
+    type: PgType
+    values: tuple[Any, ...]
+
+    @property
+    def is_text(self) -> bool:
+        return self.type.name in _TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class _Relation:
+    sql: str
+    columns: tuple[_Ref, ...]
+
+
+class _Writer:
+    """Writes one query after the other from one stream of choices."""
+
+    def __init__(self, seed: int, tables: Sequence[Table]) -> None:
+        self.r = random.Random(seed)
+        self.tables = {table.name: table for table in tables if table.name != "exotic"}
+        self._aliases = 0
+
+    def chance(self, share: float) -> bool:
+        return self.r.random() < share
+
+    def alias(self) -> str:
+        self._aliases += 1
+        return f"x{self._aliases}"
+
+    # relations
+
+    def relation(self, name: str) -> tuple[str, _Relation]:
+        """A table under a fresh alias, sometimes behind a filtering or aggregating derived table."""
+        alias = self.alias()
+        table = self.tables[name]
+        columns = tuple(
+            _Ref(f'{alias}."{column.name}"', column.type, tuple(v for v in table.values(column.name) if v is not None))
+            for column in table.columns
+        )
+        source = f"t.{name}"
+        if self.chance(0.2):
+            inner = _Relation("", tuple(_Ref(c.sql.split(".", 1)[1], c.type, c.values) for c in columns))
+            source = f"(SELECT * FROM t.{name} WHERE {self.predicate(inner.columns, 1)})"
+        return alias, _Relation(f"{source} {alias}", columns)
+
+    def sources(self) -> _Relation:
+        """One to three relations, joined by a natural key each."""
+        first = self.r.choice(list(self.tables))
+        placed = [(first, *self.relation(first))]
+        text, columns = placed[0][2].sql, placed[0][2].columns
+        for _ in range(self.r.choice((0, 0, 1, 1, 1, 2))):
+            options = [(k, p) for k in KEYS for p in placed if p[0] in (k[0], k[2])]
+            if not options:
+                break
+            (left, a, right, b), anchor = self.r.choice(options)
+            other, own, theirs = (right, a, b) if anchor[0] == left else (left, b, a)
+            alias, relation = self.relation(other)
+            condition = f'{anchor[1]}."{own}" = {alias}."{theirs}"'
+            if self.chance(0.25):
+                condition += f" AND {self.predicate((*columns, *relation.columns), 1)}"
+            kind = self.r.choice(("JOIN", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
+            if kind == "FULL JOIN":
+                condition = f'{anchor[1]}."{own}" = {alias}."{theirs}"'
+            text, columns = f"{text} {kind} {relation.sql} ON {condition}", (*columns, *relation.columns)
+            placed.append((other, alias, relation))
+        return _Relation(text, columns)
+
+    # predicates
+
+    def literal(self, ref: _Ref) -> str:
+        """A value of the column, or one that only a loose comparison takes for it."""
+        value = self.r.choice(ref.values) if ref.values else None
+        if value is None:
+            return f"NULL::{ref.type.sql}"
+        text = python_text(value, ref.type) or ""
+        if ref.is_text and self.chance(0.4):
+            text = self.r.choice(
+                (text.swapcase(), text + " ", text.rstrip(), text.upper(), text[:1], text.replace("e", "é"))
+            )
+        quoted = "'" + text.replace("'", "''") + "'"
+        if ref.type.name in _INTEGERS or (ref.type.name == "numeric" and self.chance(0.5)):
+            return f"({text})"
+        return quoted if ref.is_text else f"{quoted}::{ref.type.bare.sql}"
+
+    def predicate(self, columns: Sequence[_Ref], depth: int) -> str:
+        """A boolean over the columns."""
+        if depth > 0 and self.chance(0.45):
+            one, other = self.predicate(columns, depth - 1), self.predicate(columns, depth - 1)
+            return self.r.choice(
+                (f"({one} AND {other})", f"({one} OR {other})", f"(NOT {one})", f"({one}) IS NOT TRUE")
+            )
+        ref = self.r.choice([c for c in columns if c.type.name not in ("jsonb",)])
+        if self.chance(0.12):
+            return f"{ref.sql} IS {self.r.choice(('', 'NOT '))}NULL"
+        if ref.type.name == "bool":
+            return self.r.choice((ref.sql, f"NOT {ref.sql}", f"{ref.sql} IS NOT TRUE", f"{ref.sql} = false"))
+        if ref.is_text and self.chance(0.3):
+            return self.like(ref)
+        same = [c for c in columns if c.type.name == ref.type.name and c.sql != ref.sql]
+        other = self.r.choice(same).sql if same and self.chance(0.2) else self.literal(ref)
+        return self.compared(ref, other)
+
+    def compared(self, ref: _Ref, other: str) -> str:
+        shape = self.r.randrange(10)
+        if shape == 0:
+            return f"{ref.sql} IN ({other}, {self.literal(ref)}, {self.literal(ref)})"
+        if shape == 1:
+            return f"{ref.sql} NOT IN ({other}, {self.literal(ref)})"
+        if shape == 2:
+            return f"{ref.sql} BETWEEN {other} AND {self.literal(ref)}"
+        if shape == 3:
+            return f"{ref.sql} IS {self.r.choice(('', 'NOT '))}DISTINCT FROM {other}"
+        return f"{ref.sql} {self.r.choice(('=', '=', '=', '<>', '<', '<=', '>', '>='))} {other}"
+
+    def like(self, ref: _Ref) -> str:
+        stem = str(self.r.choice(ref.values or ("a",)))[:2].replace("\\", "\\\\").replace("'", "''")
+        pattern = self.r.choice((f"{stem}%", f"%{stem}", f"{stem.swapcase()}%", f"%{stem}%", f"{stem}_", "_", "%"))
+        return f"{ref.sql} {self.r.choice(('LIKE', 'LIKE', 'LIKE', 'NOT LIKE', 'ILIKE'))} '{pattern}'"
+
+    def subquery(self, columns: Sequence[_Ref]) -> str:
+        """[NOT] IN or [NOT] EXISTS over another table, by a natural key."""
+        _left, a, right, b = self.r.choice(KEYS)
+        wanted = [c for c in columns if c.sql.endswith(f'."{a}"')]
+        alias, relation = self.relation(right)
+        condition = self.predicate(relation.columns, 1)
+        if not wanted:
+            return f"EXISTS (SELECT 1 FROM {relation.sql} WHERE {condition})"
+        outer = self.r.choice(wanted)
+        inner = next(c for c in relation.columns if c.sql == f'{alias}."{b}"')
+        if not _comparable(outer.type, inner.type):
+            return f"EXISTS (SELECT 1 FROM {relation.sql} WHERE {condition})"
+        negated = self.r.choice(("", "", "NOT "))
+        if self.chance(0.5):
+            return f"{outer.sql} {negated}IN (SELECT {inner.sql} FROM {relation.sql} WHERE {condition})"
+        return f"{negated}EXISTS (SELECT 1 FROM {relation.sql} WHERE {inner.sql} = {outer.sql} AND {condition})"
+
+    # queries
+
+    def expression(self, ref: _Ref) -> str:
+        """A value made of one column."""
+        if ref.is_text and self.chance(0.25):
+            forms = (
+                "upper({0})",
+                "lower({0})",
+                "length({0})",
+                "coalesce({0}, '?')",
+                "{0} || '!'",
+                "left({0}, 2)",
+                "nullif({0}, '')",
+            )
+            return self.r.choice(forms).format(ref.sql)
+        if ref.type.name == "timestamptz" and self.chance(0.3):
+            return self.r.choice(("date_trunc('month', {0})", "{0}::date", "extract(year FROM {0})")).format(ref.sql)
+        if ref.type.name == "numeric" and self.chance(0.2):
+            return self.r.choice(("round({0}, 1)", "{0} * 2", "-{0}", "abs({0})", "coalesce({0}, 0)")).format(ref.sql)
+        return ref.sql
+
+    def aggregate(self, ref: _Ref) -> str:
+        name = ref.type.name
+        if name in (*_INTEGERS, "numeric"):
+            return self.r.choice(("sum", "avg", "min", "max", "count")) + f"({ref.sql})"
+        if name == "bool":
+            return self.r.choice(("bool_and", "bool_or", "count")) + f"({ref.sql})"
+        if name in ("uuid", "bytea", "jsonb") or name in _UNORDERED:
+            return f"count({ref.sql})"
+        return self.r.choice(("min({0})", "max({0})", "count(DISTINCT {0})", "count({0})")).format(ref.sql)
+
+    def where(self, columns: Sequence[_Ref]) -> str:
+        parts = [self.predicate(columns, 2) for _ in range(self.r.choice((0, 1, 1, 2)))]
+        if self.chance(0.2):
+            parts.append(self.subquery(columns))
+        return f" WHERE {' AND '.join(parts)}" if parts else ""
+
+    def select(self) -> tuple[str, bool]:
+        """(a query, whether its order is total)."""
+        relation = self.sources()
+        plain = [c for c in relation.columns if c.type.name not in _UNORDERED]
+        where = self.where(relation.columns)
+        if self.chance(0.35):
+            return self.grouped(relation, plain, where), False
+        picked = self.r.sample(plain, min(len(plain), self.r.randint(1, 4)))
+        items = [f"{self.expression(ref)} AS c{i}" for i, ref in enumerate(picked)]
+        distinct = "DISTINCT " if self.chance(0.2) else ""
+        text = f"SELECT {distinct}{', '.join(items)} FROM {relation.sql}{where}"
+        if not self.chance(0.35):
+            return text, False
+        return text + self.ordered(len(items)), True
+
+    def ordered(self, count: int) -> str:
+        directions = ("", " DESC", " NULLS FIRST", " DESC NULLS LAST")
+        keys = ", ".join(f"{i + 1}{self.r.choice(directions)}" for i in range(count))
+        return f" ORDER BY {keys}" + self.r.choice(("", " LIMIT 5", " LIMIT 10 OFFSET 3", " LIMIT 50"))
+
+    def grouped(self, relation: _Relation, plain: Sequence[_Ref], where: str) -> str:
+        keys = [self.expression(ref) for ref in self.r.sample(plain, min(len(plain), self.r.choice((0, 1, 1, 2))))]
+        keys = list(dict.fromkeys(keys))
+        values = [self.aggregate(self.r.choice(relation.columns)) for _ in range(self.r.randint(1, 3))]
+        items = [f"{text} AS c{i}" for i, text in enumerate((*keys, *values, "count(*)"))]
+        text = f"SELECT {', '.join(items)} FROM {relation.sql}{where}"
+        if keys:
+            text += f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}"
+            text += f" HAVING count(*) > {self.r.randint(0, 3)}" if self.chance(0.25) else ""
+        return text
+
+    def query(self) -> tuple[str, bool]:
+        """A select, or two of one column put together, or one over another."""
+        if self.chance(0.12):
+            return self.set_operation(), False
+        return self.select()
+
+    def set_operation(self) -> str:
+        branches = []
+        kind = self.r.choice(("text", "int4", "timestamptz", "date"))  # no numeric: 1.0 and 1.00 are equal
+        for _ in range(2):
+            relation = self.sources()
+            fit = [c for c in relation.columns if c.type.name == kind] or [_Ref(f"NULL::{kind}", PgType(kind), ())]
+            branches.append(f"SELECT {self.r.choice(fit).sql} AS c0 FROM {relation.sql}{self.where(relation.columns)}")
+        operator = self.r.choice(("UNION", "UNION ALL", "INTERSECT", "EXCEPT", "EXCEPT ALL"))
+        text = f" {operator} ".join(f"({branch})" for branch in branches)
+        return f"SELECT * FROM ({text}) u WHERE c0 IS NOT NULL" if self.chance(0.3) else text
+
+
+def _comparable(one: PgType, other: PgType) -> bool:
+    families = (_TEXT, (*_INTEGERS, "numeric"), ("date", "timestamp", "timestamptz"))
+    return one.name == other.name or any(one.name in family and other.name in family for family in families)
+
+
+def random_cases(seed: int, count: int, tables: Sequence[Table]) -> tuple[Case, ...]:
+    """`count` queries; some raise, which the oracle tells."""
+    cases = []
+    for number in range(count):
+        sql, ordered = _Writer(seed * 1_000_003 + number, tables).query()
+        cases.append(Case(f"random_{seed}_{number}", sql, "random", ordered=ordered))
+    return tuple(cases)
