@@ -23,6 +23,7 @@ from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.deadlines import Deadlines
 from connectors.errors import SourceError
 from connectors.leases import Leases
+from connectors.lists import listed
 from connectors.registry import ConnectionOptions
 from connectors.stopping import Stopper, stopping, timed_out
 
@@ -162,7 +163,12 @@ class _Embedded:
 
     def _reader(self, cursor: duckdb.DuckDBPyConnection, query: SourceQuery) -> pa.RecordBatchReader:
         encoded = [duckdb_types.encode(bound, self._place) for bound in query.params]
-        text = "".join(part if isinstance(part, str) else encoded[part][0] for part in query.parts)
+        marks = {
+            i: f"SELECT unnest({encoded[part][0]})" if listed(query, i) else encoded[part][0]
+            for i, part in enumerate(query.parts)
+            if isinstance(part, int)
+        }
+        text = "".join(part if isinstance(part, str) else marks[i] for i, part in enumerate(query.parts))
         values = [encoded[part][1] for part in query.parts if isinstance(part, int)]
         relation = cursor.sql(text, params=values)
         if len(relation.types) != len(query.columns):
@@ -285,6 +291,7 @@ class ParquetConnector(_Embedded):
         super().__init__(name, options)
         self._options = options
         self._base = Path(options.base_folder).resolve()
+        self._seen = 0
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """The files of now: new ones become tables, those that are gone vanish."""
@@ -299,12 +306,20 @@ class ParquetConnector(_Embedded):
         return _changed(files, self._place)
 
     def _connect(self) -> _Instance:
+        self._seen = self._listing()
         folders = {_fixed(pattern) for pattern in self._patterns().values()}
         if self._options.folder is not None:
             folders.add(self._folder())
         instance = _Instance(":memory:", False, self._options, tuple(sorted(folders)))
         self._expose(instance.root)
         return instance
+
+    def _stale(self) -> bool:
+        return self._listing() != self._seen
+
+    def _listing(self) -> int:
+        """Changes when a file comes into the folder, leaves it, or is replaced in it by rename."""
+        return self._folder().stat().st_mtime_ns if self._options.folder is not None else 0
 
     def _folder(self) -> Path:
         folder = (self._base / (self._options.folder or "")).resolve()

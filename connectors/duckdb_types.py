@@ -83,7 +83,7 @@ def cast(native: str, kind: PgType) -> str | None:
         return None
     if native.startswith("DECIMAL") and target.startswith("DECIMAL"):
         return None
-    if native.startswith("TIMESTAMP_") and target == "TIMESTAMP":
+    if native == "VARCHAR" or (native.startswith("TIMESTAMP_") and target == "TIMESTAMP"):
         return None
     fractional = native in _FLOATS or native.startswith("DECIMAL")
     if fractional and (target in ("SMALLINT", "INTEGER", "BIGINT") or (native in _FLOATS and kind.name == "numeric")):
@@ -92,21 +92,24 @@ def cast(native: str, kind: PgType) -> str | None:
 
 
 def batch(rows: pa.RecordBatch, kinds: tuple[PgType, ...]) -> pa.RecordBatch:
-    """DuckDB's Arrow as the contract's; HV004 or ArrowInvalid where a value does not fit."""
+    """DuckDB's Arrow as the contract's; SourceError HV004 where a value does not fit."""
     pairs = enumerate(zip(rows.columns, kinds, strict=True))
-    return arrow.batch([arrow.conform(_narrowed(*pair), pair[1], f"{i + 1} of the answer") for i, pair in pairs], kinds)
+    return arrow.batch([arrow.conform(_narrowed(*pair, f"c{i}"), pair[1], f"c{i}") for i, pair in pairs], kinds)
 
 
-def _narrowed(array: pa.Array, kind: PgType) -> pa.Array:
+def _narrowed(array: pa.Array, kind: PgType, column: str) -> pa.Array:
     """What only DuckDB sends: dictionaries (enums), whole decimals (HUGEINT), other units of time."""
     have, want = array.type, kind.arrow
     if pa.types.is_dictionary(have):
         return array.cast(have.value_type)
-    if pa.types.is_timestamp(have) or (pa.types.is_decimal(have) and pa.types.is_integer(want)):
-        return array.cast(want)
     if kind.name == "bpchar" and pa.types.is_string(have):
         return pc.utf8_rtrim(array, " ")
-    return array
+    if not pa.types.is_timestamp(have) and not (pa.types.is_decimal(have) and pa.types.is_integer(want)):
+        return array
+    try:
+        return array.cast(want)
+    except pa.ArrowInvalid as error:
+        raise arrow.unfit(column, "a value of more digits, or out of range", kind) from error
 
 
 def encode(bound: Bound, place: str) -> tuple[str, Any]:

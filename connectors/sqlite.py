@@ -24,6 +24,7 @@ from connectors import arrow, sqlite_schema
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.leases import Leases
+from connectors.lists import listed
 from connectors.registry import ConnectionOptions
 from connectors.sqlite_types import Misfit, decode, encode
 from connectors.stopping import stopping, timed_out
@@ -83,7 +84,7 @@ class SqliteConnector:
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT; its deadline is looked at inside SQLite too."""
         values = [encode(query.params[part], self.name) for part in query.parts if isinstance(part, int)]
-        text = "".join(part if isinstance(part, str) else "?" for part in query.parts)
+        text = "".join(part if isinstance(part, str) else _mark(query, i) for i, part in enumerate(query.parts))
         with self._session(timeout, cancel) as connection, contextlib.closing(connection.cursor()) as cursor:
             cursor.execute(text, values)
             rows = cursor.fetchmany(BATCH_ROWS)
@@ -197,6 +198,10 @@ class _File:
         return dt.datetime.fromtimestamp(latest, dt.UTC)
 
 
+def _mark(query: SourceQuery, place: int) -> str:
+    return "SELECT value FROM json_each(?)" if listed(query, place) else "?"
+
+
 def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.columns)
     if len(columns) != len(query.columns):
@@ -206,7 +211,7 @@ def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
 
 
 def _column(number: int, values: Sequence[Any], kind: PgType) -> pa.Array:
-    where = f"{number + 1} of the answer"
+    where = f"c{number}"
     try:
         return arrow.conform(decode(values, kind), kind, where)
     except Misfit as misfit:

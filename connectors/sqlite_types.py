@@ -260,18 +260,30 @@ _DECODERS: dict[str, tuple[_Decoder, set[type]]] = {
 }
 
 
-def encode(bound: Bound, place: str) -> Any:
+def encode(bound: Bound, source: str) -> Any:
     """A parameter as SQLite compares it: ISO texts for times, JSON text for an array (read by json_each)."""
     if bound.value is None:
         return None
     if bound.type.name.startswith("_"):
         element = PgType(bound.type.name[1:])
-        return json.dumps([encode(Bound(element, value), place) for value in bound.value])
-    if bound.type.name == "numeric":
-        return _number(Decimal(bound.value), place)
-    if isinstance(bound.value, float) and math.isnan(bound.value):
-        raise _unbindable("NaN", place)
-    return _plain_parameter(bound.value)
+        items = [_item(encode(Bound(element, value), source), source) for value in bound.value if not _is_nan(value)]
+        return f"[{','.join(items)}]"
+    if _is_nan(bound.value):
+        raise _unbindable("NaN", source)
+    return _number(Decimal(bound.value), source) if bound.type.name == "numeric" else _plain_parameter(bound.value)
+
+
+def _is_nan(value: Any) -> bool:
+    """NaN, which SQLite would take for NULL; in a list it may be left out, as no stored value equals it."""
+    return value == "NaN" or (isinstance(value, float) and math.isnan(value))
+
+
+def _item(value: Any, source: str) -> str:
+    if isinstance(value, bytes):
+        raise _unbindable("a list of bytea", source)
+    if isinstance(value, float) and math.isinf(value):
+        return "9e999" if value > 0 else "-9e999"
+    return json.dumps(value)
 
 
 def _plain_parameter(value: Any) -> Any:
@@ -297,19 +309,20 @@ def _timestamp(value: dt.datetime) -> str:
     return (text.rstrip("0") if value.microsecond else text) + suffix
 
 
-def _number(value: Decimal, place: str) -> int | float:
+def _number(value: Decimal, source: str) -> int | float:
     """An integer, or the nearest double: below 2**52 no integer lies between the two."""
-    if value.is_nan():
-        raise _unbindable("NaN", place)
     if value.is_finite() and value == value.to_integral_value() and abs(value) < 2**63:
         return int(value)
     double = float(value)
     if value.is_finite() and abs(value) >= 2**52 and Decimal(double) != value:
-        raise _unbindable("a numeric that no double holds", place)
+        raise _unbindable("a numeric that no double holds", source)
     return double
 
 
-def _unbindable(what: str, place: str) -> SourceError:
+def _unbindable(what: str, source: str) -> SourceError:
     return SourceError(
-        f"{what} cannot be compared by SQLite", sqlstate="HV004", place=place, hint="Compare with another value."
+        f"SQLite cannot compare with {what}",
+        sqlstate="HV004",
+        place=f'source "{source}"',
+        hint="compare with another value",
     )

@@ -6,7 +6,6 @@ import datetime as dt
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from random import Random
 from typing import Any
 
@@ -134,8 +133,8 @@ def _crm(first: dict[int, dt.date], random: Random) -> list[Table]:
     for row in customers:
         for contact in _contacts(row, random):
             contacts.append((len(contacts) + 1, *contact))
-    account = {"account_id": "int8!", "name": "text!", "country": "varchar(2)!", "manager": "text"}
-    customer = {
+    account_columns = {"account_id": "int8!", "name": "text!", "country": "varchar(2)!", "manager": "text"}
+    customer_columns = {
         "customer_id": "int8!",
         "account_id": "int8",
         "full_name": "text!",
@@ -145,7 +144,7 @@ def _crm(first: dict[int, dt.date], random: Random) -> list[Table]:
         "birth_date": "date",
         "newsletter": "bool!",
     }
-    contact = {
+    contact_columns = {
         "contact_id": "int8!",
         "customer_id": "int8!",
         "kind": "varchar(8)!",
@@ -154,10 +153,10 @@ def _crm(first: dict[int, dt.date], random: Random) -> list[Table]:
         "verified_at": "timestamptz",
     }
     return [
-        Table("accounts", account, "account_id", accounts),
+        Table("accounts", account_columns, "account_id", accounts),
         Table(
             "customers",
-            customer,
+            customer_columns,
             "customer_id",
             customers,
             ("account_id", "region"),
@@ -165,7 +164,7 @@ def _crm(first: dict[int, dt.date], random: Random) -> list[Table]:
         ),
         Table(
             "contacts",
-            contact,
+            contact_columns,
             "contact_id",
             contacts,
             ("customer_id", "value"),
