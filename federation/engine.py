@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -165,7 +165,7 @@ class Engine:
         settings = tuple(sorted(session.settings.items()))
         version, text = prepared.terms.version, prepared.statement.text
         key = ("answer", text, prepared.plan.columns, bind.frozen(params), version, session.user, settings)
-        run = partial(self._merged, prepared, params, session)
+        run = partial(self._merged, prepared, params, replace(session, timeout=FOREVER))
         ttl, born = prepared.terms.ttl, Answer.born
         found = await self.cache.get_or_run(key, ttl, run, Answer.size, born=born, dispose=Answer.drop)
         if found.value.whole or found.value.merged.rest is not None:

@@ -16,7 +16,7 @@ from views.catalog import Catalog, View
 _VOLATILE = re.compile(
     r"\b(?:random|random_normal|gen_random_uuid|uuidv[47]|now|clock_timestamp|statement_timestamp|transaction_timestamp"
     r"|timeofday|nextval|currval|lastval|setval|set_config|current_setting|pg_sleep\w*|pg_backend_pid|txid_current\w*"
-    r"|pg_current_xact_id\w*|inet_\w+|pg_notify|age|pg_\w*advisory\w*|pg_stat_\w+)\s*\("
+    r"|pg_current_xact_id\w*|current_schemas?|inet_\w+|pg_notify|age|pg_\w*advisory\w*|pg_stat_\w+)\s*\("
     r"|\b(?:CURRENT_TIMESTAMP|CURRENT_TIME|CURRENT_DATE|LOCALTIMESTAMP|LOCALTIME)\b",
     re.IGNORECASE,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,11 +30,11 @@ IN_KEYS = "SELECT id, name FROM t WHERE id IN (SELECT value FROM json_each(?))"
 @asynccontextmanager
 async def fetching(
     *connectors: Tapped,
-    limits: Limits = Limits(),
+    limits: Limits | None = None,
     max_bytes: int = 1 << 20,
 ) -> AsyncIterator[Fetcher]:
     fetcher = Fetcher(ResultCache(max_bytes, max_entry=max_bytes))
-    fetcher.swap(catalog({c.name: limits for c in connectors}), {c.name: c for c in connectors})
+    fetcher.swap(catalog({c.name: limits or Limits() for c in connectors}), {c.name: c for c in connectors})
     try:
         yield fetcher
     finally:
@@ -446,10 +447,9 @@ def test_a_swap_lets_statements_end_and_closes_what_is_gone(tmp_path: Path) -> N
 def test_a_fetch_into_a_stream_with_keys(tmp_path: Path) -> None:
     async def run() -> None:
         crm, erp, steps = _keyed(tmp_path, 1500)
-        keyed = Step(
-            Fragment(**{**_fields(steps[1].fragment), "id": 0, "text": _renumbered(steps[1].fragment)}), 0, "1"
-        )
-        first = Step(Fragment(**{**_fields(steps[0].fragment), "id": 1}), 0, "1")
+        text = SourceText(steps[1].fragment.text.parts, (KeysRef(1, 0, INT8.array),))
+        keyed = step(replace(steps[1].fragment, id=0, text=text))
+        first = step(replace(steps[0].fragment, id=1))
         async with fetching(crm, erp) as fetcher:
             before = await fetcher.gather([first], asked())
             stream, parts = await fetcher.stream(keyed, asked(), before, ["id", "name"])
