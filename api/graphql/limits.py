@@ -32,13 +32,16 @@ class Limits:
     depth: int = 15
     introspection: int = 24  # levels of
     fields: int = 1_500  # with every fragment spread out
-    repeats: int = 10  # of one response key in one selection
+    repeated: int = 300  # fields in and under places that select one response key several times: merging them is square
     aliases: int = 60
     roots: int = 20
     directives: int = 50
     fragments: int = 50
     spreads: int = 200
-    values: int = 32  # depth of a literal
+    operations: int = 20
+    variables: int = 100
+    levels: int = 32  # of a literal
+    items: int = 1_000  # of a list in it
     cost: int = 20_000_000
     rows: int = 100
 
@@ -53,6 +56,8 @@ class Weight:
 
 
 NOTHING = Weight()
+# Response key -> how often one place selects it, and the fields in and under it.
+Keys = dict[str, tuple[int, int]]
 
 
 def read(text: str, limits: Limits) -> DocumentNode:
@@ -74,16 +79,17 @@ def check(document: DocumentNode, limits: Limits) -> None:
     for fragment in walk.fragments.values():
         walk.directives(fragment.directives)
         walk.fragment(fragment.name.value, fragment)
-    for definition in document.definitions:
-        if isinstance(definition, OperationDefinitionNode):
-            walk.operation(definition)
+    operations = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+    walk.most("operations", len(operations), limits.operations)
+    for operation in operations:
+        walk.operation(operation)
 
 
 @dataclass(slots=True)
 class _Walk:
     limits: Limits
     fragments: dict[str, FragmentDefinitionNode]
-    known: dict[str, Weight | None] = field(default_factory=dict)
+    known: dict[str, tuple[Weight, Keys] | None] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
     def most(self, what: str, number: int, limit: int) -> None:
@@ -96,11 +102,12 @@ class _Walk:
 
     def operation(self, node: OperationDefinitionNode) -> None:
         self.directives(node.directives)
+        self.count("variables", self.limits.variables, len(node.variable_definitions or ()))
         for variable in node.variable_definitions or ():
             self.directives(variable.directives)
             self.value(variable.default_value, 0)
         self.most("root fields", len(node.selection_set.selections), self.limits.roots)
-        weight = self.selection(node.selection_set)
+        weight = self.whole(node.selection_set)
         if weight.depth > self.limits.depth:
             raise GraphQLError(f"the query is {weight.depth} levels deep: {self.limits.depth} at most", node)
         self.most("fields once its fragments are spread out", weight.fields, self.limits.fields)
@@ -108,32 +115,35 @@ class _Walk:
             message = f"the query could give {weight.cost} values: {self.limits.cost} at most"
             raise GraphQLError(f"{message}; give its lists a smaller `limit`", node)
 
-    def selection(self, node: SelectionSetNode | None) -> Weight:
-        if node is None:
-            return NOTHING
-        keys: Counter[str] = Counter()
+    def whole(self, node: SelectionSetNode) -> Weight:
+        """The weight of a field's or operation's selection; here it is known what is selected several times."""
+        keys: Keys = {}
+        weight = self.selection(node, keys)
+        self.count("repeated fields", self.limits.repeated, sum(under for times, under in keys.values() if times > 1))
+        return weight
+
+    def selection(self, node: SelectionSetNode, keys: Keys) -> Weight:
         total = NOTHING
         for item in node.selections:
-            if isinstance(item, FieldNode):
-                key = (item.alias or item.name).value
-                keys[key] += 1
-                if keys[key] > self.limits.repeats:
-                    raise GraphQLError(f'"{key}" is selected more than {self.limits.repeats} times at one place', item)
-            total = _sum(total, self.item(item))
+            total = _sum(total, self.item(item, keys))
         return total
 
-    def item(self, node: Node) -> Weight:
+    def item(self, node: Node, keys: Keys) -> Weight:
         if isinstance(node, FieldNode):
-            return self.leaf_or_tree(node)
+            weight = self.leaf_or_tree(node)
+            _add(keys, {(node.alias or node.name).value: (1, weight.fields)})
+            return weight
         if isinstance(node, InlineFragmentNode):
             self.directives(node.directives)
-            return self.selection(node.selection_set)
-        return self.spread(node) if isinstance(node, FragmentSpreadNode) else NOTHING
+            return self.selection(node.selection_set, keys)
+        return self.spread(node, keys) if isinstance(node, FragmentSpreadNode) else NOTHING
 
-    def spread(self, node: FragmentSpreadNode) -> Weight:
+    def spread(self, node: FragmentSpreadNode, keys: Keys) -> Weight:
         self.directives(node.directives)
         self.count("fragment spreads", self.limits.spreads)
-        return self.fragment(node.name.value, self.fragments.get(node.name.value))
+        weight, inner = self.fragment(node.name.value, self.fragments.get(node.name.value))
+        _add(keys, inner)
+        return weight
 
     def leaf_or_tree(self, node: FieldNode) -> Weight:
         self.directives(node.directives)
@@ -143,7 +153,7 @@ class _Walk:
             self.value(argument.value, 0)
         if node.selection_set is None:
             return Weight(1, 1, 1)
-        inner = self.selection(node.selection_set)
+        inner = self.whole(node.selection_set)
         if node.name.value.startswith("__"):
             # A schema is small, whatever its lists look like; graphql-core has a rule of its own against its circles.
             self.most("levels of introspection", inner.depth, self.limits.introspection)
@@ -156,25 +166,27 @@ class _Walk:
                 return min(int(argument.value.value[:12]), 10**9) if argument.value.value[0] != "-" else 0
         return self.limits.rows
 
-    def fragment(self, name: str, node: FragmentDefinitionNode | None) -> Weight:
-        """The weight of a fragment, each reckoned once; an unknown one is the validation's business."""
+    def fragment(self, name: str, node: FragmentDefinitionNode | None) -> tuple[Weight, Keys]:
+        """The weight and keys of a fragment, each reckoned once; an unknown one is the validation's business."""
         if node is None:
-            return NOTHING
+            return NOTHING, {}
         if name not in self.known:
             self.known[name] = None
-            self.known[name] = self.selection(node.selection_set)
-        weight = self.known[name]
-        if weight is None:
+            keys: Keys = {}
+            self.known[name] = self.selection(node.selection_set, keys), keys
+        known = self.known[name]
+        if known is None:
             raise GraphQLError(f'fragment "{name}" spreads itself', node)
-        return weight
+        return known
 
     def directives(self, nodes: Iterable[Node] | None) -> None:
         self.count("directives", self.limits.directives, sum(1 for _ in nodes or ()))
 
     def value(self, node: ValueNode | None, depth: int) -> None:
-        if depth > self.limits.values:
+        if depth > self.limits.levels:
             raise GraphQLError("a value in the document is nested too deeply", node)
         if isinstance(node, ListValueNode):
+            self.most("items in one list", len(node.values), self.limits.items)
             for item in node.values:
                 self.value(item, depth + 1)
         elif isinstance(node, ObjectValueNode):
@@ -184,3 +196,9 @@ class _Walk:
 
 def _sum(a: Weight, b: Weight) -> Weight:
     return Weight(max(a.depth, b.depth), a.fields + b.fields, a.cost + b.cost)
+
+
+def _add(keys: Keys, more: Keys) -> None:
+    for key, (times, under) in more.items():
+        before = keys.get(key, (0, 0))
+        keys[key] = (before[0] + times, before[1] + under)

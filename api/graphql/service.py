@@ -20,6 +20,7 @@ from api.graphql.limits import Limits
 from api.graphql.negotiate import GRAPHQL, JSON, Asked, Refused, asked, media_type
 from api.graphql.provenance import Provenance, remaining
 from api.graphql.schema import build
+from api.graphql.values import measure
 from connectors.base import Cancel
 from federation.session import Session
 
@@ -78,6 +79,10 @@ class Service:
         digest = hashlib.sha256(question.query.encode()).hexdigest()
         if len(question.query) * 10 < PERSISTED_CHARACTERS:
             self._persisted[digest] = question.query
+        try:
+            measure(question.variables)
+        except GraphQLError as error:
+            raise Invalid([error]) from None
         request = self._request(document, who, cancel)
         result = await schema.execute(
             question.query,

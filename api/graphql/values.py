@@ -41,12 +41,30 @@ class Slot:
     value: Any
 
 
+def measure(variables: Mapping[str, Any]) -> None:
+    """GraphQLError for variables that are deeper or have more objects and lists inside than any filter needs."""
+    level: list[Any] = [variables]
+    nodes = 0
+    for _ in range(MAX_DEPTH):
+        nodes += len(level)
+        if not level or nodes > MAX_NODES:
+            break
+        items = (i for node in level for i in (node.values() if isinstance(node, Mapping) else node))
+        level = [item for item in items if isinstance(item, Mapping | list)]
+    if level:
+        raise GraphQLError(f"the variables are too large: {MAX_NODES} objects and lists, {MAX_DEPTH} levels at most")
+
+
 def skeleton(value: Any, structural: frozenset[Path], path: Path = ()) -> Any:
     """What of the variables decides the statement's text: their structure, and the values at `structural` paths.
 
     Null, booleans and the words of enumerations cannot be told from structure, so they count with their value.
     """
-    return _Walk(structural).skeleton(value, path)
+    if isinstance(value, Mapping):
+        return tuple((key, skeleton(item, structural, (*path, key))) for key, item in value.items())
+    if _branches(value):
+        return ("list", *(skeleton(item, structural, (*path, i)) for i, item in enumerate(value)))
+    return (type(value).__name__, value) if _fixed(value) or path in structural else "?"
 
 
 def marked(value: Any, structural: frozenset[Path], path: Path = ()) -> Any:
@@ -70,22 +88,6 @@ class Direction(str):
     """A word of an enumeration, told from text by its class."""
 
     __slots__ = ()
-
-
-class _Walk:
-    def __init__(self, structural: frozenset[Path]) -> None:
-        self.structural = structural
-        self.nodes = 0
-
-    def skeleton(self, value: Any, path: Path) -> Any:
-        self.nodes += 1
-        if self.nodes > MAX_NODES or len(path) > MAX_DEPTH:
-            raise GraphQLError(f"the variables are too large: {MAX_NODES} values, {MAX_DEPTH} levels at most")
-        if isinstance(value, Mapping):
-            return tuple((key, self.skeleton(item, (*path, key))) for key, item in value.items())
-        if _branches(value):
-            return ("list", *(self.skeleton(item, (*path, i)) for i, item in enumerate(value)))
-        return (type(value).__name__, value) if _fixed(value) or path in self.structural else "?"
 
 
 def bind(slot: Slot, variables: Mapping[str, Any]) -> Bound:

@@ -24,8 +24,17 @@ def data(canon: Canon) -> Iterator[str]:
         connection.execute("drop database graphql_data with (force)")
 
 
-@pytest.fixture
-def engine(data: str) -> oracle.PgEngine:
+@pytest.fixture(scope="session")
+def engine(data: str) -> Iterator[oracle.PgEngine]:
     """Asks the data itself, merging everything as the canon does."""
-    catalog = oracle.catalog()
-    return oracle.PgEngine(data, dict(catalog.views), catalog=catalog)
+    made = oracle.PgEngine(data, oracle.catalog())
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def streaming(data: str) -> Iterator[oracle.PgEngine]:
+    """The same, whose plans stream: flat rows, encoded here."""
+    made = oracle.PgEngine(data, oracle.catalog(), streams=True)
+    yield made
+    made.close()

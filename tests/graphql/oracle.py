@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,11 +14,13 @@ import pyarrow as pa
 from psycopg.types.string import TextLoader
 
 from connectors.base import Bound, Cancel
+from connectors.errors import QueryError
 from connectors.types import PgType, bpchar, numeric, varchar
 from federation.result import Part, Result
 from federation.session import Session
 from planner.plan import Plan
-from views.catalog import Catalog, Link, Relation, Source, SourceTable, View
+from planner.statement import Statement
+from views.catalog import Catalog, Link, Source, SourceTable, View
 
 INT, BIG, TEXT = PgType("int4"), PgType("int8"), PgType("text")
 
@@ -159,55 +162,85 @@ def load(connection: psycopg.Connection[Any], people: int = 40, bought: int = 12
 @dataclass(frozen=True)
 class Prepared:
     sql: str
-    columns: tuple[tuple[str, PgType], ...]
+    statement: Statement
     plan: Plan
 
 
 @dataclass
 class PgEngine:
-    """`federation.engine.Engine`'s prepare and run over one PostgreSQL; `log` holds what was run."""
+    """`federation.engine.Engine`'s prepare, run and query over one PostgreSQL; `log` holds what was run."""
 
     dsn: str
-    relations: dict[tuple[str, str], Relation]
+    catalog: Catalog
     streams: bool = False
     log: list[str] = field(default_factory=list)
-    catalog: Any = None
+    _connection: psycopg.Connection[Any] | None = None
 
     async def prepare(self, sql: str, session: Session) -> Prepared:
-        async with await self._connect(session) as connection:
-            cursor = psycopg.AsyncRawCursor(connection)
-            kinds = await self._describe(cursor, sql)
-        return Prepared(sql, kinds, Plan((), kinds, residual=None if self.streams else sql))
-
-    async def _describe(self, cursor: Any, sql: str) -> tuple[tuple[str, PgType], ...]:
-        await cursor.execute("prepare probe as " + sql)
-        await cursor.execute(
-            "select result_types::text[] from pg_prepared_statements where name = 'probe'",
+        """Described by PostgreSQL itself."""
+        cursor = psycopg.RawCursor(self._ready(session))
+        try:
+            cursor.execute("deallocate all")
+            cursor.execute("prepare probe as " + sql)
+        except psycopg.Error as error:
+            raise QueryError(str(error), sqlstate=error.sqlstate) from None
+        row = cursor.execute(
+            "select result_types::text[], parameter_types::text[] from pg_prepared_statements where name = 'probe'"
+        ).fetchone()
+        columns = tuple((f"c{i}", _type(name)) for i, name in enumerate(row[0]))
+        params = tuple(_type(name) for name in row[1])
+        return Prepared(
+            sql, Statement(sql, sql, columns, params), Plan((), columns, residual=None if self.streams else sql)
         )
-        names = {"integer": "int4", "bigint": "int8", "smallint": "int2", "boolean": "bool", "real": "float4"}
-        names |= {"double precision": "float8", "character": "bpchar", "character varying": "varchar"}
-        names |= {"timestamp with time zone": "timestamptz", "timestamp without time zone": "timestamp"}
-        names |= {"time without time zone": "time"}
-        types = (await cursor.fetchone())[0]
-        return tuple((f"c{i}", PgType(names.get(t, t))) for i, t in enumerate(types))
 
-    async def _connect(self, session: Session) -> Any:
-        connection = await psycopg.AsyncConnection.connect(self.dsn, autocommit=True)
-        for name in ("json", "jsonb", "numeric", "uuid", "interval"):
-            connection.adapters.register_loader(name, TextLoader)
+    def _ready(self, session: Session) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            self._connection = psycopg.connect(self.dsn, autocommit=True, prepare_threshold=None)
+            for name in ("json", "jsonb", "numeric", "uuid", "interval"):
+                self._connection.adapters.register_loader(name, TextLoader)
         for name, value in session.settings.items():
-            await connection.execute(psycopg.sql.SQL("set {} to {}").format(psycopg.sql.Identifier(name), value))
-        return connection
+            self._connection.execute(f"set {name} to '{value}'")
+        return self._connection
 
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
+        """Everything at once, given out in small batches."""
         cancel.check()
         self.log.append(prepared.sql)
-        async with await self._connect(session) as connection:
-            cursor = psycopg.AsyncRawCursor(connection)
-            await cursor.execute(prepared.sql, [p.value for p in params])
-            rows = await cursor.fetchall()
-        parts = [Part(0, "pg", prepared.sql, len(rows), cache="miss", read_at=1e9, ttl=15.0)]
-        return Result(prepared.columns, _batches(prepared.columns, rows), prepared.plan, parts=parts)
+        cursor = psycopg.RawCursor(self._ready(session))
+        try:
+            rows = cursor.execute(prepared.sql, [p.value for p in params]).fetchall()
+        except psycopg.Error as error:
+            raise QueryError(str(error), sqlstate=error.sqlstate) from None
+        parts = [Part(0, "pg", prepared.sql, len(rows), cache="miss", read_at=time.time() - 1, ttl=15.0)]
+        columns = prepared.statement.columns
+        return Result(columns, _batches(columns, rows), prepared.plan, parts=parts)
+
+    async def query(self, sql: str, session: Session) -> Result:
+        """Prepare and run."""
+        return await self.run(await self.prepare(sql, session), (), session, Cancel())
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+
+_SHORT = {
+    "integer": "int4",
+    "bigint": "int8",
+    "smallint": "int2",
+    "boolean": "bool",
+    "real": "float4",
+    "double precision": "float8",
+    "character": "bpchar",
+    "character varying": "varchar",
+    "timestamp with time zone": "timestamptz",
+    "timestamp without time zone": "timestamp",
+    "time without time zone": "time",
+}
+
+
+def _type(name: str) -> PgType:
+    return PgType("_" + _SHORT.get(name[:-2], name[:-2]) if name.endswith("[]") else _SHORT.get(name, name))
 
 
 async def _batches(
