@@ -190,6 +190,18 @@ class _Writer:
             return self.r.choice(("round({0}, 1)", "{0} * 2", "-{0}", "abs({0})", "coalesce({0}, 0)")).format(ref.sql)
         return ref.sql
 
+    def counted(self, columns: Sequence[_Ref]) -> str:
+        """A scalar sub-query or a window, either of them deterministic."""
+        left, a, right, b = self.r.choice(KEYS)
+        outer = [c for c in columns if c.sql.endswith(f'."{a}"')]
+        alias, relation = self.relation(right)
+        inner = next(c for c in relation.columns if c.sql == f'{alias}."{b}"')
+        if left != right and outer and _comparable(outer[0].type, inner.type):
+            what = self.aggregate(self.r.choice(relation.columns))
+            return f"(SELECT {what} FROM {relation.sql} WHERE {inner.sql} = {outer[0].sql})"
+        keys = [c.sql for c in columns if c.type.name not in _UNORDERED]
+        return self.r.choice(("count(*)", "dense_rank()")) + f" OVER (ORDER BY {self.r.choice(keys)})"
+
     def aggregate(self, ref: _Ref) -> str:
         name = ref.type.name
         if name in (*_INTEGERS, "numeric"):
@@ -215,6 +227,8 @@ class _Writer:
             return self.grouped(relation, plain, where), False
         picked = self.r.sample(plain, min(len(plain), self.r.randint(1, 4)))
         items = [f"{self.expression(ref)} AS c{i}" for i, ref in enumerate(picked)]
+        if self.chance(0.12):
+            items.append(f"{self.counted(relation.columns)} AS c{len(items)}")
         distinct = "DISTINCT " if self.chance(0.2) else ""
         text = f"SELECT {distinct}{', '.join(items)} FROM {relation.sql}{where}"
         if not self.chance(0.35):
@@ -239,9 +253,50 @@ class _Writer:
 
     def query(self) -> tuple[str, bool]:
         """A select, or two of one column put together, or one over another."""
-        if self.chance(0.12):
+        luck = self.r.random()
+        if luck < 0.12:
             return self.set_operation(), False
+        if luck < 0.3:
+            return self.filtered_above(), False
+        if luck < 0.36:
+            return self.shared(), False
         return self.select()
+
+    def filtered_above(self) -> str:
+        """A filter over a derived table: what may go through it, and what may not."""
+        relation = self.sources()
+        plain = [c for c in relation.columns if c.type.name not in _UNORDERED]
+        picked = self.r.sample(plain, min(len(plain), self.r.randint(2, 3)))
+        names = tuple(_Ref(f"z.c{i}", ref.type, ref.values) for i, ref in enumerate(picked))
+        items = ", ".join(f"{ref.sql} AS c{i}" for i, ref in enumerate(picked))
+        inner = f"FROM {relation.sql}{self.where(relation.columns)}"
+        head = ", ".join(f"{i + 1}" for i in range(len(picked)))
+        shape = self.r.choice(
+            (
+                f"SELECT DISTINCT {items} {inner}",
+                f"SELECT {items}, count(*) AS n {inner} GROUP BY {head}",
+                f"SELECT DISTINCT ON ({picked[0].sql}) {items} {inner} ORDER BY {head}",
+                f"SELECT {items} {inner} ORDER BY {head} LIMIT 20",
+                f"SELECT {items}, count(*) OVER (PARTITION BY {picked[0].sql}) AS n {inner}",
+                f"SELECT {items}, rank() OVER (PARTITION BY {picked[1].sql} ORDER BY {picked[0].sql}) AS n {inner}",
+                f"SELECT {items}, min({picked[1].sql}) OVER (PARTITION BY {picked[0].sql}) AS n {inner}"
+                if picked[1].type.name not in ("bool", "uuid")
+                else f"SELECT {items} {inner}",
+                f"SELECT {items} {inner} UNION ALL SELECT {items} {inner}",
+                f"SELECT {items} {inner} EXCEPT SELECT {items} {inner} AND {self.predicate(relation.columns, 0)}"
+                if " WHERE " in inner.rsplit(")", 1)[-1]
+                else f"SELECT {items} {inner}",
+            )
+        )
+        return f"SELECT * FROM ({shape}) z WHERE {self.predicate(names, 1)}"
+
+    def shared(self) -> str:
+        """One common table expression read twice."""
+        text, _ = self.select()
+        halves = " UNION ALL ".join(
+            f"SELECT {n} AS h, q.* FROM q WHERE c0 IS {w}NULL" for n, w in ((1, ""), (2, "NOT "))
+        )
+        return f"WITH q AS ({text}) {halves}"
 
     def set_operation(self) -> str:
         branches = []

@@ -1,4 +1,4 @@
-"""The suite as a command: `python -m tests.differential.run --seed S --placements N [--json]`; one verdict at the end."""
+"""The suite as a command: python -m tests.differential.run --seed S --placements N [--json]; one verdict at its end."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ SELECT id FROM t.customers WHERE ($1::text IS NULL OR city = $1) AND id < 10;
 -- params: [["text", "Paris"]]
 SELECT id FROM t.customers WHERE ($1::text IS NULL OR city = $1);
 -- name: par_case
--- params: [["int4", 100]]
+-- params: [["numeric", "100"]]
 SELECT id, CASE WHEN amount > $1 THEN 'big' ELSE 'small' END AS x FROM t.orders;
 -- name: par_arithmetic
 -- params: [["int4", 7]]
@@ -100,7 +100,7 @@ WITH x AS (SELECT * FROM t.orders WHERE customer_id < $1) SELECT id FROM x WHERE
 -- params: [["int4", 2]]
 SELECT * FROM v.customer_360 WHERE id = $1;
 -- name: par_subquery
--- params: [["int4", 5]]
+-- params: [["int2", 5]]
 SELECT id FROM t.customers WHERE id IN (SELECT customer_id FROM t.tickets WHERE severity = $1);
 -- name: par_bpchar
 -- params: [["bpchar", "DE"]]
