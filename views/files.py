@@ -150,8 +150,8 @@ class ProjectFile(Section):
     name: str = Field(min_length=1, description="Name of the project.")
     description: str = Field(default="", description="What the project is, for people.")
     listen: Listen = Field(default=Listen(), description="Where clients connect; loopback unless told otherwise.")
-    merge: Merge = Field(default=Merge(), description="What merging large inputs may use.")
-    cache: Cache = Field(default=Cache(), description="The cache of results.")
+    merge: Merge = Field(default=Merge(), description="Bounds of merging large inputs.")
+    cache: Cache = Field(default=Cache(), description="Bounds of the cache of results.")
     users: dict[Identifier, User] = Field(
         default={}, description="Users by name; without any, only loopback is served."
     )

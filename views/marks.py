@@ -89,7 +89,8 @@ def _compose(text: str) -> Node | None:
     except yaml.reader.ReaderError as error:
         raise _unprintable(text, error) from None
     except (ValueError, OverflowError):  # "\UFFFFFFFF" in quotes: PyYAML passes it to chr()
-        raise Fault(1, 0, "malformed YAML: an escape names no character", "correct the \\U escape") from None
+        line = text[: text.find("\\U")].count("\n") + 1
+        raise Fault(line, 0, "malformed YAML: an escape names no character", "correct the \\U escape") from None
 
 
 def _unprintable(text: str, error: yaml.reader.ReaderError) -> Fault:

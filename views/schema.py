@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,11 @@ def schema(which: str) -> dict[str, Any]:
     """The JSON Schema of "project", "source" or "view"; KeyError for anything else."""
     made = FILES[which].model_json_schema(by_alias=True, mode="validation")
     return {"$schema": DIALECT, **_clean(made), "title": _TITLES[which]}
+
+
+def text(which: str) -> str:
+    """The same as text, as it stands in docs/schema."""
+    return json.dumps(schema(which), indent=2, ensure_ascii=False) + "\n"
 
 
 def _clean(node: Any) -> Any:

@@ -1,0 +1,108 @@
+"""What users can write is documented, and the committed JSON Schemas are those of the models."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from views.files import ProjectFile, SourceFile, ViewHeader
+from views.marks import read as read_yaml
+from views.schema import FILES, schema, text
+
+ROOT = Path(__file__).parent.parent
+DOCS = (ROOT / "docs" / "files.md").read_text()
+SECTIONS = {
+    "ProjectFile": "## `vdw.yml`",
+    "Listen": "### `listen`",
+    "Listener": "### `listen.http`, `listen.postgresql`",
+    "Tls": "### `listen.http.tls`, `listen.postgresql.tls`",
+    "Merge": "### `merge`",
+    "Cache": "### `cache`",
+    "User": "### `users.<name>`",
+    "Scram": "### `users.<name>.scram`",
+    "SecretRef": "### References: `password`, `verifier` and any value of `connection`",
+    "SourceFile": "## `sources/<name>.yml`",
+    "Expose": "### `expose`",
+    "SourceLimits": "### `limits`",
+    "AsOf": "### `as_of`",
+    "ViewHeader": "## `views/<schema>/<name>.view.sql`",
+    "Freshness": "### `freshness`",
+    "Guard": "### `guard`",
+    "RelationTo": "### `relations.<name>`",
+    "ColumnFacts": "### `columns.<name>`",
+    "Expectation": "### `tests[]`",
+}
+
+
+def models() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each model's name and its properties, as the JSON Schemas have them."""
+    names = {"project": "ProjectFile", "source": "SourceFile", "view": "ViewHeader"}
+    for which in FILES:
+        made = schema(which)
+        yield names[which], made["properties"]
+        yield from ((name, part["properties"]) for name, part in made["$defs"].items())
+
+
+@pytest.mark.parametrize(("model", "properties"), list(models()))
+def test_every_key_is_documented(model: str, properties: dict[str, Any]) -> None:
+    _, found, rest = DOCS.partition(SECTIONS[model] + "\n")
+    assert found, f"docs/files.md has no section {SECTIONS[model]}"
+    section = re.split(r"\n##", rest)[0]
+    rows = re.findall(r"^\| `(\w+)` \|", section, re.M)
+    assert rows == list(properties), f"docs/files.md, {SECTIONS[model]}"
+
+
+@pytest.mark.parametrize(("model", "properties"), list(models()))
+def test_every_key_has_a_description_for_editors(model: str, properties: dict[str, Any]) -> None:
+    assert [key for key, facts in properties.items() if not facts.get("description")] == []
+
+
+@pytest.mark.parametrize("which", list(FILES))
+def test_committed_schemas_are_up_to_date(which: str) -> None:
+    committed = (ROOT / "docs" / "schema" / f"{which}.json").read_text()
+    assert committed == text(which), f"write it anew: vdw schema {which} > docs/schema/{which}.json"
+
+
+@pytest.mark.parametrize("which", list(FILES))
+def test_schemas_are_schemas(which: str) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema(which))
+
+
+def examples() -> list[tuple[str, type[ProjectFile | SourceFile | ViewHeader], Any]]:
+    project, source = re.findall(r"```yaml\n(.*?)```", DOCS, re.S)
+    (view,) = re.findall(r"/\*---\n(.*?)---\*/\n", DOCS.partition("```sql")[2], re.S)[:1]
+    return [("project", ProjectFile, project), ("source", SourceFile, source), ("view", ViewHeader, view)]
+
+
+@pytest.mark.parametrize(("which", "model", "written"), examples())
+def test_examples_are_right_by_model_and_schema(which: str, model: type[ProjectFile], written: str) -> None:
+    value = read_yaml(written).value
+    model.model_validate(value)
+    jsonschema.validate(value, schema(which))
+    assert yaml.safe_load(written) == value  # and editors that read YAML 1.1 see the same
+
+
+@pytest.mark.parametrize(
+    ("which", "value"),
+    [
+        ("project", {"name": "x", "nmae": 1}),
+        ("project", {"name": "x", "users": {"a": {"password": "literal"}}}),
+        ("project", {"name": "x", "users": {"a": {"password": {}}}}),
+        ("source", {"kind": "x", "ttl": 15}),
+        ("source", {"kind": "x", "limits": {"rows": 0}}),
+        ("view", {"freshness": {"ttl": "15"}}),
+        ("view", {"key": []}),
+        ("view", {"on_source_down": {"crm": "maybe"}}),
+    ],
+)
+def test_schemas_refuse_what_the_models_refuse(which: str, value: Any) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(value, schema(which))
+    with pytest.raises(ValueError):
+        FILES[which].model_validate(value)
