@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from connectors.types import PgType
 from planner import scalar as sc
+from planner.plan import Verdict
 from planner.scalar import Col, Scalar
 from views.catalog import SourceTable
 
@@ -25,15 +26,14 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Something in FROM that only the canon can produce (a function, VALUES, a temporary table, a catalog):
-    canonical text cut at its arguments, and the columns as (id, name, type) it gives; `alias` is its column-alias
-    list. Reads `args`, so it is lateral where these have columns of its siblings."""
+    """Something in FROM that only the canon can produce (a function, a temporary table, a catalog): canonical text
+    cut at its arguments, aliased `l`, and the columns as (id, name in l, type) that are read of it. It reads `args`,
+    so it is lateral where these have columns of its siblings."""
 
     parts: tuple[str | int, ...]
     args: tuple[Scalar, ...]
     columns: tuple[tuple[int, str, PgType | None], ...]
     volatile: bool = False
-    definitions: bool = False  # the alias list carries types: json_to_recordset(...) r(a integer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +166,7 @@ class Cut:
     source: str
     rel: Rel
     columns: tuple[tuple[int, PgType], ...]
+    verdicts: tuple[Verdict, ...] = ()
 
 
 Rel = (
@@ -281,7 +282,7 @@ def with_scalars(rel: Rel, new: tuple[Scalar, ...]) -> Rel:
         return rel
     match rel:
         case Local():
-            return Local(rel.parts, new, rel.columns, rel.volatile, rel.definitions)
+            return Local(rel.parts, new, rel.columns, rel.volatile)
         case Filter():
             return Filter(rel.input, new)
         case Project():

@@ -10,10 +10,15 @@ from connectors.types import PgType
 
 @dataclass(frozen=True, slots=True)
 class ParamRef:
-    """The client's parameter number `index` (from 0), as a fragment's parameter of `type`."""
+    """The client's parameter number `index` (from 0), as a fragment's parameter of `type`.
+
+    `bound` is set where it bounds rows (LIMIT, OFFSET): the value that a NULL stands for; a negative value is the
+    error 2201W there.
+    """
 
     index: int
     type: PgType
+    bound: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +30,15 @@ class KeysRef:
     type: PgType  # an array type
 
 
-Value = Bound | ParamRef | KeysRef
+@dataclass(frozen=True, slots=True)
+class ComputedRef:
+    """The value of `Plan.computed[index]`, which the canon computes before the fragments run."""
+
+    index: int
+    type: PgType
+
+
+Value = Bound | ParamRef | KeysRef | ComputedRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +88,8 @@ class Plan:
     `residual` is PostgreSQL's SQL over relations f0, f1 ... (fragment i with columns c0, c1 ...); the client's
     parameters stand in it as $1, $2 .... It is None where fragment 0's rows, in their order, are the answer.
     `duckdb` is the same residual in DuckDB's dialect where every expression of it is proven equal there, else
-    None with `why_canon`. `columns` are the names and types of the answer.
+    None with `why_canon`. `computed` expressions are evaluated in the canon, in the session's settings, before
+    fragments run; the client's parameters stand in them as $1 ... too. `columns` are the names and types of the answer.
     """
 
     fragments: tuple[Fragment, ...]
@@ -88,6 +102,8 @@ class Plan:
     session: bool = False
     catalog_version: str = ""
     ordered: bool = False  # the answer's order is the statement's
+    computed: tuple[tuple[str, PgType], ...] = ()  # SQL without columns (now() - '3 days'), evaluated once per query
+    volatile: bool = False  # two runs may differ on the same data: no answer of it is kept
 
     @property
     def streams(self) -> bool:

@@ -15,6 +15,8 @@ from connectors.types import PgType
 if TYPE_CHECKING:
     from planner.ir import Rel
 
+BOOL = PgType("bool")
+
 
 @dataclass(frozen=True, slots=True)
 class Col:
@@ -98,12 +100,14 @@ class KeyIn:
 
     args: tuple[Scalar]
     driver: int
-    type: PgType | None = PgType("bool")
+
+    @property
+    def type(self) -> PgType:
+        return BOOL
 
 
 Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn
 
-BOOL = PgType("bool")
 TRUE = Lit("true", BOOL)
 
 
@@ -135,7 +139,7 @@ def rebuild(e: Scalar, args: tuple[Scalar, ...]) -> Scalar:
         case Sub():
             return Sub(e.kind, e.rel, e.columns, args, e.op, e.type)
         case KeyIn():
-            return KeyIn((args[0],), e.driver, e.type)
+            return KeyIn((args[0],), e.driver)
         case Agg():
             where = args[-1] if e.where is not None else None
             return Agg(e.name, args if where is None else args[:-1], e.type, e.distinct, where)
@@ -268,7 +272,9 @@ def _safe_cast(e: Call) -> bool:
 
 
 # Calls that give NULL whenever one of their arguments is NULL.
-_STRICT = frozenset("= <> < <= > >= like notlike ilike notilike + - * / % || cast lower upper length neg abs not".split())
+_STRICT = frozenset(
+    "= <> < <= > >= like notlike ilike notilike + - * / % || cast lower upper length neg abs not".split()
+)
 
 
 def strict_on(e: Scalar, ids: frozenset[int]) -> bool:

@@ -1,0 +1,88 @@
+"""DuckDB, as the warehouse's engine and as the merge engine: binary text, decimals up to 38 digits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from connectors.capability.rules import (
+    ALWAYS,
+    COMPARISONS,
+    Capability,
+    Rule,
+    Signature,
+    V,
+    aggregate,
+    binary,
+    case,
+    coalesce,
+    compare,
+    identities,
+    is_test,
+    like_escaped,
+    logic,
+    membership,
+    no_membership,
+    nulls_ordered,
+    wrap,
+)  # fmt: skip
+
+_TYPES = ("int", "numeric", "float", "date", "timestamp", "timestamptz", "time", "bool", "text")
+_KEYS = ("int", "numeric", "date", "timestamp", "timestamptz", "time", "bool", "text")
+
+
+def _any(args: Sequence[exp.Expr]) -> exp.Expr:
+    values = exp.Select(expressions=[exp.Anonymous(this="unnest", expressions=[args[1]])])
+    return exp.In(this=wrap(args[0]), query=exp.Subquery(this=values))
+
+
+def _widened(name: str, kind: str) -> Rule:
+    """sum() gives HUGEINT or DECIMAL(38, s), which the reader casts; its argument must not be narrower."""
+    del kind
+    return Rule(aggregate(name))
+
+
+def _scalars() -> dict[Signature, Rule]:
+    rules = logic() | identities() | compare(_TYPES, COMPARISONS)
+    rules["in", "text", "..."] = Rule(membership)
+    rules["notin", "text", "..."] = Rule(no_membership)
+    for op in ("like", "notlike"):
+        rules[op, "text", "text"] = Rule(like_escaped(op))
+    for kind in _TYPES:
+        for op in ("is distinct", "is not distinct"):
+            rules[op, kind, kind] = Rule(binary(op))
+        rules["coalesce", kind, "..."] = Rule(coalesce)
+        rules["case", kind, "..."] = Rule(case)
+        if kind != "time":
+            rules["any", kind, f"array of {kind}"] = Rule(_any)
+    for word in ("true", "false", "not true", "not false"):
+        rules[f"is {word}", "bool"] = Rule(is_test(word))
+    rules["||", "text", "text"] = Rule(binary("||"))
+    return rules
+
+
+def _aggregates() -> dict[Signature, Rule]:
+    rules: dict[Signature, Rule] = {("count",): Rule(aggregate("count"))}
+    for kind in _TYPES:
+        rules["count", kind] = Rule(aggregate("count"))
+        if kind in _KEYS:
+            rules["count distinct", kind] = Rule(aggregate("count", distinct=True))
+        if kind != "bool":
+            for name in ("min", "max"):
+                rules[name, kind] = Rule(aggregate(name))
+    for kind in ("int4", "int8", "numeric"):
+        rules["sum", kind] = _widened("sum", kind)
+    return rules
+
+
+CAPABILITY = Capability(
+    engine="duckdb",
+    dialect="duckdb",
+    scalars=_scalars(),
+    aggregates=_aggregates(),
+    keys=dict.fromkeys(_KEYS, ALWAYS),
+    order=dict.fromkeys((*_KEYS, "float"), (V.EXACT, V.EXACT, V.EXACT)),
+    sort=nulls_ordered,
+    features=frozenset(("full join", "union all", "distinct", "filter")),
+)

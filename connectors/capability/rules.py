@@ -1,0 +1,236 @@
+"""What an engine computes as PostgreSQL does: a verdict and a builder for each typed signature.
+
+A signature is an operator and the families of its arguments' types. Nothing that is not listed is pushed, so an
+entry must only be right in what it claims.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from sqlglot import exp
+
+from connectors.base import Collation
+from connectors.types import PgType
+
+
+class V(IntEnum):
+    """EXACT: the source's answer is the canon's. SUPERSET: it holds it, so check again. NO: it stays here."""
+
+    NO = 0
+    SUPERSET = 1
+    EXACT = 2
+
+
+Build = Callable[[Sequence[exp.Expr]], exp.Expr]
+Signature = tuple[str, ...]
+
+FAMILIES = {
+    "int2": "int", "int4": "int", "int8": "int", "numeric": "numeric", "float8": "float", "float4": "float4",
+    "text": "text", "varchar": "text", "bpchar": "bpchar", "bool": "bool", "date": "date", "timestamp": "timestamp",
+    "timestamptz": "timestamptz", "time": "time", "uuid": "uuid", "bytea": "bytea",
+}  # fmt: skip
+COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
+ORDERINGS = ("<", "<=", ">", ">=")
+
+
+def family(kind: PgType | None) -> str:
+    """The family of a type: int, numeric, float, text ...; 'array of x' for arrays, '?' for what no rule knows."""
+    if kind is None:
+        return "?"
+    if kind.name.startswith("_"):
+        return f"array of {FAMILIES.get(kind.name[1:], '?')}"
+    return FAMILIES.get(kind.name, "?")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`verdict` by the coarsest collation among the arguments (EXACT where none is text), and the builder."""
+
+    build: Build
+    verdicts: tuple[V, V, V] = (V.EXACT, V.EXACT, V.EXACT)  # Collation.BYTES, EQUAL, LOOSE
+    reason: str = ""
+
+    def verdict(self, collation: Collation) -> V:
+        """The verdict when the arguments compare under `collation`."""
+        return self.verdicts[{Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}[collation]]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One engine's table. `keys`: families whose equality, `order`: families whose order is the canon's,
+    by collation as in Rule; `sort` builds one ORDER BY term from (expression, family, desc, nulls_first)."""
+
+    engine: str
+    dialect: str
+    scalars: dict[Signature, Rule]
+    aggregates: dict[Signature, Rule]
+    keys: dict[str, tuple[V, V, V]]
+    order: dict[str, tuple[V, V, V]]
+    sort: Callable[[exp.Expr, str, bool, bool], list[exp.Expr]]
+    features: frozenset[str] = field(default_factory=frozenset)  # full join, intersect, except, filter ...
+
+    def scalar(self, op: str, args: Sequence[PgType | None]) -> Rule | None:
+        """The rule for an operator or function over arguments of those types."""
+        return self.scalars.get((op, *(family(a) for a in args)))
+
+    def variadic(self, op: str, args: Sequence[PgType | None]) -> Rule | None:
+        """The rule for IN, COALESCE ... over any number of arguments of one family."""
+        found = {family(a) for a in args}
+        return self.scalars.get((op, found.pop(), "...")) if len(found) == 1 else None
+
+
+ALWAYS = (V.EXACT, V.EXACT, V.EXACT)
+BYTES_ONLY = (V.EXACT, V.NO, V.NO)
+EQUALITY = (V.EXACT, V.EXACT, V.SUPERSET)
+INEQUALITY = (V.EXACT, V.EXACT, V.NO)
+LIKENESS = (V.EXACT, V.EXACT, V.SUPERSET)
+
+
+def wrap(e: exp.Expr) -> exp.Expr:
+    """Parentheses around what is not a single term."""
+    if isinstance(e, exp.Binary | exp.Unary | exp.Connector | exp.Not | exp.Is | exp.In | exp.Between | exp.Escape):
+        return exp.Paren(this=e)
+    return e
+
+
+_BINARY: dict[str, type[exp.Binary]] = {
+    "=": exp.EQ, "<>": exp.NEQ, "<": exp.LT, "<=": exp.LTE, ">": exp.GT, ">=": exp.GTE, "+": exp.Add, "-": exp.Sub,
+    "*": exp.Mul, "/": exp.Div, "%": exp.Mod, "||": exp.DPipe, "like": exp.Like, "ilike": exp.ILike,
+    "is distinct": exp.NullSafeNEQ, "is not distinct": exp.NullSafeEQ,
+}  # fmt: skip
+
+
+def binary(op: str) -> Build:
+    """A binary operator in standard form."""
+    kind = _BINARY[op]
+
+    def build(args: Sequence[exp.Expr]) -> exp.Expr:
+        return kind(this=wrap(args[0]), expression=wrap(args[1]))
+
+    return build
+
+
+def junction(op: str) -> Build:
+    """AND or OR of any number."""
+
+    def build(args: Sequence[exp.Expr]) -> exp.Expr:
+        made = wrap(args[0])
+        for arg in args[1:]:
+            made = (exp.And if op == "and" else exp.Or)(this=made, expression=wrap(arg))
+        return made
+
+    return build
+
+
+def negation(args: Sequence[exp.Expr]) -> exp.Expr:
+    """NOT x."""
+    return exp.Not(this=wrap(args[0]))
+
+
+def is_test(word: str) -> Build:
+    """IS [NOT] NULL, TRUE, FALSE."""
+    negate = word.startswith("not ")
+    target = word.removeprefix("not ")
+
+    def build(args: Sequence[exp.Expr]) -> exp.Expr:
+        right = exp.Null() if target == "null" else exp.Boolean(this=target == "true")
+        test = exp.Is(this=wrap(args[0]), expression=right)
+        return exp.Not(this=test) if negate else test
+
+    return build
+
+
+def membership(args: Sequence[exp.Expr]) -> exp.Expr:
+    """x IN (a, b ...)."""
+    return exp.In(this=wrap(args[0]), expressions=list(args[1:]))
+
+
+def no_membership(args: Sequence[exp.Expr]) -> exp.Expr:
+    """x NOT IN (a, b ...)."""
+    return exp.Not(this=membership(args))
+
+
+def like_escaped(op: str) -> Build:
+    """LIKE with PostgreSQL's default escape written out, for engines that have none or another."""
+    negate = op.startswith("not")
+    kind = exp.ILike if op.endswith("ilike") else exp.Like
+
+    def build(args: Sequence[exp.Expr]) -> exp.Expr:
+        like = kind(this=wrap(args[0]), expression=wrap(args[1]))
+        made = exp.Escape(this=like, expression=exp.Literal.string("\\"))
+        return exp.Not(this=exp.Paren(this=made)) if negate else made
+
+    return build
+
+
+def function(name: str) -> Build:
+    """A function by its own name."""
+
+    def build(args: Sequence[exp.Expr]) -> exp.Expr:
+        return exp.Anonymous(this=name, expressions=list(args))
+
+    return build
+
+
+def same(args: Sequence[exp.Expr]) -> exp.Expr:
+    """The argument itself: a cast that changes nothing that the engine could see."""
+    return args[0]
+
+
+def case(args: Sequence[exp.Expr]) -> exp.Expr:
+    """CASE WHEN c THEN v ... ELSE v END from (c, v, ..., [v])."""
+    pairs = [exp.If(this=args[i], true=args[i + 1]) for i in range(0, len(args) - 1, 2)]
+    return exp.Case(ifs=pairs, default=args[-1] if len(args) % 2 else None)
+
+
+def coalesce(args: Sequence[exp.Expr]) -> exp.Expr:
+    """COALESCE of any number."""
+    return exp.Coalesce(this=args[0], expressions=list(args[1:]))
+
+
+def aggregate(name: str, distinct: bool = False) -> Build:
+    """name([DISTINCT] x), or name(*)."""
+
+    def build(args: Sequence[exp.Expr]) -> exp.Expr:
+        inner: list[exp.Expr] = list(args) if args else [exp.Star()]
+        return exp.Anonymous(this=name, expressions=[exp.Distinct(expressions=inner)] if distinct else inner)
+
+    return build
+
+
+def nulls_ordered(e: exp.Expr, _: str, desc: bool, nulls_first: bool) -> list[exp.Expr]:
+    """ORDER BY term with its NULLS clause written out."""
+    return [exp.Ordered(this=e, desc=desc, nulls_first=nulls_first)]
+
+
+def logic() -> dict[Signature, Rule]:
+    """AND, OR, NOT and NULL tests, which every engine has as PostgreSQL does."""
+    rules: dict[Signature, Rule] = {
+        ("and", "bool", "..."): Rule(junction("and")),
+        ("or", "bool", "..."): Rule(junction("or")),
+        ("not", "bool"): Rule(negation),
+    }
+    for kind in (*set(FAMILIES.values()), "?"):
+        rules["is null", kind] = Rule(is_test("null"))
+        rules["is not null", kind] = Rule(is_test("not null"))
+    return rules
+
+
+def identities() -> dict[Signature, Rule]:
+    """Casts between types that one engine's type stands for; the cast's own target decides (see `place`)."""
+    return {("cast", kind, kind): Rule(same) for kind in ("int", "text", "date", "timestamp", "timestamptz", "bool")}
+
+
+def compare(kinds: Sequence[str], ops: Sequence[str] = COMPARISONS) -> dict[Signature, Rule]:
+    """Comparisons and IN lists within each family that is not text."""
+    rules: dict[Signature, Rule] = {}
+    for kind in kinds:
+        for op in ops:
+            rules[op, kind, kind] = Rule(binary(op))
+        if "=" in ops:
+            rules["in", kind, "..."] = Rule(membership)
+            rules["notin", kind, "..."] = Rule(no_membership)
+    return rules

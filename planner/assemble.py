@@ -1,0 +1,208 @@
+"""From the placed statement to a Plan: fragments numbered and written out, the residual in both merge dialects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from connectors.base import Profile
+from connectors.capability import Capability, capability
+from connectors.types import PgType
+from planner import ir
+from planner import scalar as sc
+from planner.emit import Emitter
+from planner.ir import Cut, Rel
+from planner.keys import unique_keys
+from planner.merge import why_not
+from planner.plan import Fragment, KeysRef, Plan, SourceText, Verdict
+from planner.scalar import Col, KeyIn, Scalar
+from planner.scope import Columns
+from planner.statement import Statement
+from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
+from views.catalog import Catalog
+
+_DUCKDB = capability(Profile("duckdb"))
+
+
+def assemble(
+    rel: Rel, columns: Columns, statement: Statement, catalog: Catalog, computed: list[tuple[Scalar, PgType]]
+) -> Plan:
+    """The plan of a placed statement; its output columns are `columns` by id."""
+    rel = _straight(rel, columns)
+    book = Book(catalog, rel)
+    plan = Plan(
+        fragments=book.fragments,
+        columns=statement.columns,
+        params=statement.params,
+        session=statement.session,
+        catalog_version=catalog.version,
+        volatile=ir.volatile_rel(rel),
+        computed=tuple((_canon(e), kind) for e, kind in computed),
+    )
+    if isinstance(rel, Cut) and _streams(rel, columns, statement):
+        kinds = tuple((name, kind) for name, kind in statement.columns)
+        return replace(plan, fragments=(replace(book.fragments[0], columns=kinds),))
+    names = [(i, f"c{at}") for at, (_, i, _) in enumerate(columns)]
+    residual = Emitter(CanonTarget(book.numbers)).query(rel, names).sql("postgres", comments=False)
+    why, duckdb = why_not(rel, _DUCKDB) if _DUCKDB is not None else "no DuckDB", None
+    if statement.session:
+        why = "it reads relations of the session"
+    if not why and _DUCKDB is not None:
+        target = DuckdbTarget(_DUCKDB, book.numbers)
+        duckdb = Emitter(target).query(rel, names).sql("duckdb", comments=False)
+    return replace(plan, residual=residual, duckdb=duckdb, why_canon=why)
+
+
+def _canon(e: Scalar) -> str:
+    return Emitter(CanonTarget({})).scalar(e, {}).sql("postgres", comments=False)
+
+
+def _streams(rel: Cut, columns: Columns, statement: Statement) -> bool:
+    """Whether the fragment's rows are the answer: every column of the type that the canon gave it."""
+    if len(rel.columns) != len(columns) or not columns:
+        return False
+    return all(
+        i == wanted and kind.name == exact.name and (kind.name != "numeric" or kind.arrow == exact.arrow)
+        for (i, kind), (_, wanted, _), (_, exact) in zip(rel.columns, columns, statement.columns, strict=True)
+    )
+
+
+def _straight(rel: Rel, columns: Columns) -> Rel:
+    """A projection that only picks columns of a fragment is the fragment with these columns."""
+    wanted = [i for _, i, _ in columns]
+    if isinstance(rel, ir.Project) and isinstance(rel.input, Cut) and all(isinstance(e, Col) for _, e in rel.items):
+        items = {i: e for i, e in rel.items if isinstance(e, Col)}
+        kinds = dict(rel.input.columns)
+        if all(e.id in kinds for e in items.values()):
+            inner = ir.Project(rel.input.rel, tuple((i, items[i]) for i in dict.fromkeys(wanted)))
+            picked = tuple((i, kinds[items[i].id]) for i in dict.fromkeys(wanted))
+            rel = Cut(rel.input.source, inner, picked, rel.input.verdicts)
+    if isinstance(rel, Cut) and set(wanted) == {i for i, _ in rel.columns}:
+        kinds = dict(rel.columns)
+        rel = Cut(rel.source, rel.rel, tuple((i, kinds[i]) for i in dict.fromkeys(wanted)), rel.verdicts)
+    return rel
+
+
+def _cuts(rel: Rel) -> Iterator[Cut]:
+    if isinstance(rel, Cut):
+        yield rel
+        return
+    for e in ir.scalars(rel):
+        for node in sc.walk(e):
+            if isinstance(node, sc.Sub):
+                yield from _cuts(node.rel)
+    for branch in ir.inputs(rel):
+        yield from _cuts(branch)
+
+
+class Book:
+    """Numbers the fragments: drivers before those that need their keys, equal ones once."""
+
+    def __init__(self, catalog: Catalog, rel: Rel) -> None:
+        cuts = list(_cuts(rel))
+        self.catalog = catalog
+        self.renames = dict(_renames(rel))
+        self.owner = {i: cut for cut in cuts for i, _ in cut.columns}
+        self.numbers: dict[int, int] = {}
+        self.made: list[Fragment] = []
+        self.shapes: dict[object, int] = {}
+        for cut in cuts:
+            self._number(cut, ())
+        self.fragments = tuple(self.made)
+
+    def _driver(self, column: int) -> tuple[Cut, int] | None:
+        """The fragment and position whose column a driver's id is, through renaming projections."""
+        seen: set[int] = set()
+        while column not in self.owner and column in self.renames and column not in seen:
+            seen.add(column)
+            column = self.renames[column]
+        cut = self.owner.get(column)
+        return (cut, [i for i, _ in cut.columns].index(column)) if cut is not None else None
+
+    def _number(self, cut: Cut, waiting: tuple[int, ...]) -> int:
+        """The fragment's number; `waiting` are those that need it, which it cannot need in turn."""
+        if id(cut) in self.numbers:
+            return self.numbers[id(cut)]
+        waiting = (*waiting, id(cut))
+        drivers: dict[int, KeysRef] = {}
+        for key in _keys(cut.rel):
+            found = self._driver(key.driver)
+            kind = key.args[0].type
+            if found is None or kind is None or id(found[0]) in waiting:
+                continue
+            drivers[key.driver] = KeysRef(self._number(found[0], waiting), found[1], kind.bare.array)
+        return self._add(cut, drivers)
+
+    def _add(self, cut: Cut, drivers: Mapping[int, KeysRef]) -> int:
+        source = self.catalog.sources[cut.source]
+        cap = capability(source.profile) if source.profile is not None else None
+        if cap is None:
+            cap = Capability("?", "postgres", {}, {}, {}, {}, lambda e, _f, _d, _n: [e])
+        text = write(cut, cap, drivers)
+        full = write(cut, cap, {}) if drivers else None
+        kinds = tuple((f"c{at}", kind) for at, (_, kind) in enumerate(cut.columns))
+        shape = (cut.source, text.parts, text.params, kinds)
+        if shape not in self.shapes:
+            self.shapes[shape] = len(self.made)
+            small = any(not key for key in unique_keys(cut.rel)) or _short(cut.rel)
+            tables = tuple(dict.fromkeys(_tables(cut.rel)))
+            number = len(self.made)
+            self.made.append(
+                Fragment(number, cut.source, text, kinds, _notes(cut), full, small or bool(drivers), tables)
+            )
+        self.numbers[id(cut)] = self.shapes[shape]
+        return self.shapes[shape]
+
+
+def write(cut: Cut, cap: Capability, drivers: Mapping[int, KeysRef]) -> SourceText:
+    """The fragment's statement; keys without a driver fall away."""
+    target = SourceTarget(cap, dict(drivers))
+    rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, drivers))
+    names = [(i, f"c{at}") for at, (i, _) in enumerate(cut.columns)]
+    return target.finish(Emitter(target).query(rel, names))
+
+
+def _with_keys(node: Rel, drivers: Mapping[int, KeysRef]) -> Rel:
+    if not isinstance(node, ir.Filter):
+        return node
+    kept = tuple(p for p in node.predicates if not isinstance(p, KeyIn) or p.driver in drivers)
+    return ir.Filter(node.input, kept) if kept else node.input
+
+
+def _keys(rel: Rel) -> Iterator[KeyIn]:
+    if isinstance(rel, ir.Filter):
+        yield from (p for p in rel.predicates if isinstance(p, KeyIn))
+    for branch in ir.inputs(rel):
+        yield from _keys(branch)
+
+
+def _renames(rel: Rel) -> Iterator[tuple[int, int]]:
+    if isinstance(rel, ir.Project):
+        yield from ((i, e.id) for i, e in rel.items if isinstance(e, Col))
+    for e in ir.scalars(rel):
+        for node in sc.walk(e):
+            if isinstance(node, sc.Sub):
+                yield from _renames(node.rel)
+    if not isinstance(rel, Cut):
+        for branch in ir.inputs(rel):
+            yield from _renames(branch)
+
+
+def _short(rel: Rel) -> bool:
+    """Whether a small LIMIT bounds the fragment."""
+    while isinstance(rel, ir.Project):
+        rel = rel.input
+    if not isinstance(rel, ir.Limit) or not isinstance(rel.count, sc.Lit) or rel.count.value is None:
+        return False
+    return int(rel.count.value) <= 1000
+
+
+def _tables(rel: Rel) -> Iterator[str]:
+    if isinstance(rel, ir.Scan):
+        yield rel.table.name
+    for branch in ir.inputs(rel):
+        yield from _tables(branch)
+
+
+def _notes(cut: Cut) -> tuple[Verdict, ...]:
+    return tuple(dict.fromkeys(cut.verdicts))

@@ -1,0 +1,67 @@
+"""Column sets that are unique in a relation, by the sources' keys, grouping and DISTINCT."""
+
+from __future__ import annotations
+
+from planner import ir
+from planner.ir import Rel
+from planner.scalar import Call, Col, Lit, Param
+
+Key = frozenset[int]
+
+
+def unique_keys(rel: Rel) -> tuple[Key, ...]:
+    """Sets of column ids of which no two rows have the same values; an empty set: at most one row."""
+    match rel:
+        case ir.Scan():
+            return _scan(rel)
+        case ir.Filter():
+            return _fixed(rel)
+        case ir.Sort() | ir.Limit() | ir.Window():
+            return unique_keys(rel.input)
+        case ir.Project():
+            back = {e.id: i for i, e in rel.items if isinstance(e, Col)}
+            inner = unique_keys(rel.input)
+            return tuple(frozenset(back[i] for i in key) for key in inner if key <= back.keys())
+        case ir.Aggregate() if not rel.sets:
+            return (frozenset(i for i, _ in rel.keys),)
+        case ir.Distinct() if rel.on is None:
+            return (ir.ids(rel), *unique_keys(rel.input))
+        case ir.Join():
+            return _join(rel)
+        case _:
+            return ()
+
+
+def _scan(rel: ir.Scan) -> tuple[Key, ...]:
+    table = rel.table.table
+    if table is None:
+        return ()
+    at = {table.columns[position].name: i for i, position in rel.columns}
+    return tuple(frozenset(at[c] for c in key) for key in table.keys if all(c in at for c in key))
+
+
+def _fixed(rel: ir.Filter) -> tuple[Key, ...]:
+    """A column that a constant fixes adds nothing to a key."""
+    fixed = set()
+    for p in rel.predicates:
+        if isinstance(p, Call) and p.op == "=" and any(isinstance(a, Lit | Param) for a in p.args):
+            fixed |= {a.id for a in p.args if isinstance(a, Col)}
+    return tuple(key - fixed for key in unique_keys(rel.input))
+
+
+def _join(rel: ir.Join) -> tuple[Key, ...]:
+    left, right = ir.ids(rel.left), ir.ids(rel.right)
+    used = {
+        a.id
+        for p in rel.on
+        if isinstance(p, Call) and p.op == "=" and all(isinstance(a, Col) for a in p.args)
+        for a in p.args
+        if isinstance(a, Col)
+    }
+    lefts, rights = unique_keys(rel.left), unique_keys(rel.right)
+    found: list[Key] = []
+    if any(key <= used & right for key in rights) and rel.kind != "full":
+        found += lefts
+    if any(key <= used & left for key in lefts) and rel.kind == "inner":
+        found += rights
+    return (*found, *(a | b for a in lefts for b in rights))

@@ -1,0 +1,166 @@
+"""Whether an engine computes a scalar as the canon does: EXACT, SUPERSET or NO, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from connectors.base import Collation
+from connectors.capability import Capability, V, family
+from planner import scalar as sc
+from planner.scalar import Agg, Call, Col, KeyIn, Lit, Param, Scalar, Verbatim
+from planner.targets import bindable, computed_ref, find, find_aggregate, python_value
+
+_COARSENESS = {Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What is known of a column where it is computed: whether stored values are of its type, and its collation."""
+
+    exact: bool = True
+    collation: Collation = Collation.BYTES
+
+
+Facts = Mapping[int, Fact]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A verdict, the coarsest collation among the columns, and why it is no better."""
+
+    verdict: V
+    collation: Collation = Collation.BYTES
+    reason: str = ""
+
+
+def coarser(a: Collation, b: Collation) -> Collation:
+    """The coarser of two collations."""
+    return a if _COARSENESS[a] >= _COARSENESS[b] else b
+
+
+def prove(e: Scalar, capability: Capability, facts: Facts) -> Proof:
+    """The verdict on one scalar."""
+    match e:
+        case Col():
+            return _column(e, facts)
+        case Lit():
+            return _literal(e)
+        case Param():
+            return Proof(V.EXACT) if bindable((e.type,)) else Proof(V.NO, reason=f"parameter of {e.type.sql}")
+        case Verbatim():
+            if computed_ref(e) is not None:
+                return Proof(V.EXACT)
+            text = "".join(p if isinstance(p, str) else "…" for p in e.parts)
+            return Proof(V.NO, reason=f"no rule for {text[:60]}")
+        case KeyIn():
+            return _keys(e, capability, facts)
+        case Call():
+            return _call(e, capability, facts)
+        case _:
+            return Proof(V.NO, reason="sub-query" if isinstance(e, sc.Sub) else "aggregate")
+
+
+def _column(e: Col, facts: Facts) -> Proof:
+    fact = facts.get(e.id)
+    if fact is None:
+        return Proof(V.NO, reason="a column of an enclosing query")
+    return Proof(V.EXACT, fact.collation)
+
+
+def _literal(e: Lit) -> Proof:
+    if not bindable((e.type,)):
+        return Proof(V.NO, reason=f"constant of {e.type.sql}")
+    try:
+        python_value(e)
+    except ValueError:
+        return Proof(V.NO, reason=f"constant {e.type.sql} {e.value}")
+    return Proof(V.EXACT)
+
+
+def _keys(e: KeyIn, capability: Capability, facts: Facts) -> Proof:
+    column = e.args[0]
+    kind = column.type
+    if not isinstance(column, Col) or kind is None or not facts.get(column.id, Fact(exact=False)).exact:
+        return Proof(V.NO)
+    rule = capability.scalar("any", (kind, kind.bare.array))
+    return Proof(V.SUPERSET if rule is not None else V.NO)
+
+
+def _inexact(e: Scalar, facts: Facts) -> bool:
+    return isinstance(e, Col) and e.id in facts and not facts[e.id].exact
+
+
+def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
+    proofs = [prove(a, capability, facts) for a in e.args]
+    collation = Collation.BYTES
+    for proof in proofs:
+        collation = coarser(collation, proof.collation)
+    worst = min(proofs, key=lambda p: p.verdict, default=Proof(V.EXACT))
+    if worst.verdict is V.NO:
+        return Proof(V.NO, collation, worst.reason)
+    if e.op in ("and", "or"):
+        return Proof(worst.verdict, collation, worst.reason)
+    if worst.verdict is V.SUPERSET:
+        return Proof(V.NO, collation, f"{worst.reason} below {e.op}")
+    if e.op not in ("is null", "is not null") and any(_inexact(a, facts) for a in e.args):
+        return Proof(V.NO, collation, "stored values may not be of the column's type")
+    rule = find(capability, e)
+    if rule is None:
+        kinds = ", ".join(a.type.sql if a.type is not None else "?" for a in e.args)
+        return Proof(V.NO, collation, f"no rule for {e.op}({kinds}) on {capability.engine}")
+    verdict = rule.verdict(collation)
+    why = "" if verdict is V.EXACT else rule.reason or f"collation compares {collation.value}"
+    # What a comparison gives is no text any more; what || or coalesce gives still is.
+    return Proof(verdict, collation if family(e.type) == "text" else Collation.BYTES, why)
+
+
+def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
+    """The verdict on one aggregate call."""
+    if not isinstance(e, Agg):
+        return Proof(V.NO, reason="an aggregate that no rule knows")
+    rule = find_aggregate(capability, e)
+    if rule is None:
+        return Proof(V.NO, reason=f"no rule for {e.name} on {capability.engine}")
+    if e.where is not None and "filter" not in capability.features:
+        return Proof(V.NO, reason="FILTER")
+    proofs = [prove(a, capability, facts) for a in sc.children(e)]
+    if any(p.verdict is not V.EXACT for p in proofs):
+        return Proof(V.NO, reason=next(p.reason for p in proofs if p.verdict is not V.EXACT))
+    if e.name != "count" and any(_inexact(a, facts) for a in e.args):
+        return Proof(V.NO, reason="stored values may not be of the column's type")
+    if e.distinct and any(_inexact(a, facts) for a in e.args):
+        return Proof(V.NO, reason="stored values may not be of the column's type")
+    collation = Collation.BYTES
+    for proof in proofs[: len(e.args)]:
+        collation = coarser(collation, proof.collation)
+    verdict = rule.verdict(collation)
+    return Proof(verdict if verdict is V.EXACT else V.NO, Collation.BYTES, f"collation compares {collation.value}")
+
+
+def prove_key(e: Scalar, capability: Capability, facts: Facts, table: str = "keys") -> Proof:
+    """Whether values group (table 'keys') or sort ('order') there as in the canon."""
+    proof = prove(e, capability, facts)
+    if proof.verdict is not V.EXACT or _inexact(e, facts):
+        return Proof(V.NO, reason=proof.reason or "stored values may not be of the column's type")
+    kind = family(e.type)
+    verdicts = (capability.keys if table == "keys" else capability.order).get(kind)
+    if verdicts is None or (kind == "numeric" and table == "keys" and e.type is not None and e.type.mod < 0):
+        return Proof(V.NO, reason=f"{table} of {e.type.sql if e.type else '?'}")
+    verdict = verdicts[_COARSENESS[proof.collation]]
+    if verdict is not V.EXACT:
+        return Proof(V.NO, proof.collation, f"collation orders {proof.collation.value}")
+    return Proof(V.EXACT, proof.collation)
+
+
+def weaken(e: Scalar, capability: Capability, facts: Facts) -> Scalar | None:
+    """A pushable predicate that is true wherever `e` is; None where there is none."""
+    if prove(e, capability, facts).verdict is not V.NO:
+        return e
+    if not isinstance(e, Call) or e.op not in ("and", "or"):
+        return None
+    parts = [weaken(a, capability, facts) for a in e.args]
+    kept = tuple(p for p in parts if p is not None)
+    if not kept or (e.op == "or" and len(kept) < len(parts)):
+        return None
+    return kept[0] if len(kept) == 1 else Call(e.op, kept, sc.BOOL)

@@ -1,0 +1,122 @@
+"""Joins and correlated sub-queries hand the keys of their small side to the large one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from planner import ir
+from planner import scalar as sc
+from planner.estimate import rows
+from planner.ir import Rel
+from planner.scalar import Call, Col, KeyIn, Scalar, Sub
+
+_KEYS = frozenset(("int2", "int4", "int8", "text", "varchar", "date", "uuid"))
+MOST = 10_000.0  # keys that a bind join sends at the most; the engine decides again on those it sees
+_WORTH = 200.0  # rows below which the other side is fetched whole
+
+
+def bind_keys(rel: Rel) -> Rel:
+    """Adds the redundant predicate `column in keys of the other side` where it would save rows.
+
+    Never where a NULL of the column matters: not to the preserved side of an outer join, not under NOT IN.
+    """
+    return ir.rewrite(rel, _node)
+
+
+def _node(rel: Rel) -> Rel:
+    if isinstance(rel, ir.Join) and rel.kind in ("inner", "left") and not rel.lateral:
+        return _join(rel)
+    if isinstance(rel, ir.Filter):
+        rel = _semi(rel)
+    return _correlated(rel)
+
+
+def _keyed(column: Col, driver: Col) -> KeyIn | None:
+    if column.type is None or driver.type is None or column.type.name != driver.type.name:
+        return None
+    return KeyIn((column,), driver.id) if column.type.name in _KEYS else None
+
+
+def _join(rel: ir.Join) -> Rel:
+    left, right = rows(rel.left), rows(rel.right)
+    to_right = left <= MOST and right > max(left, _WORTH)
+    to_left = rel.kind == "inner" and right <= MOST and left > max(right, _WORTH)
+    if not (to_right or to_left):
+        return rel
+    ids = ir.ids(rel.right)
+    found = []
+    for p in rel.on:
+        if not (isinstance(p, Call) and p.op == "="):
+            continue
+        a, b = p.args
+        if not (isinstance(a, Col) and isinstance(b, Col)):
+            continue
+        mine, theirs = (b, a) if (b.id in ids) == to_right else (a, b)
+        if (mine.id in ids) == to_right and (theirs.id in ids) != to_right:
+            found.append(_keyed(mine, theirs))
+    keys = tuple(k for k in found if k is not None)
+    if not keys:
+        return rel
+    if to_right:
+        return ir.Join(rel.kind, rel.left, ir.Filter(rel.right, keys), rel.on)
+    return ir.Join(rel.kind, ir.Filter(rel.left, keys), rel.right, rel.on)
+
+
+def _semi(rel: ir.Filter) -> ir.Filter:
+    """`x IN (sub-query)` as a conjunct: whichever side is small bounds the other."""
+    extra: list[Scalar] = []
+    predicates: list[Scalar] = []
+    for p in rel.predicates:
+        if isinstance(p, Sub) and p.kind in ("in", "any") and p.op == "=" and len(p.args) == 1:
+            p, more = _membership(p, rel.input)
+            extra += more
+        predicates.append(p)
+    return ir.Filter(rel.input, (*predicates, *extra)) if extra or tuple(predicates) != rel.predicates else rel
+
+
+def _membership(p: Sub, outer: Rel) -> tuple[Sub, list[Scalar]]:
+    left = p.args[0]
+    kinds = dict(ir.output(p.rel))
+    inner = Col(p.columns[0], kinds[p.columns[0]])
+    if not isinstance(left, Col) or ir.outer_columns(p.rel):
+        return p, []
+    few, many = rows(outer), rows(p.rel)
+    if few <= MOST and many > max(few, _WORTH):
+        key = _keyed(inner, left)
+        return (Sub(p.kind, ir.Filter(p.rel, (key,)), p.columns, p.args, p.op, p.type) if key else p), []
+    if many <= MOST and few > max(many, _WORTH):
+        key = _keyed(left, inner)
+        return p, [key] if key else []
+    return p, []
+
+
+def _correlated(rel: Rel) -> Rel:
+    """Inside a correlated sub-query, `inner = outer` lets in only rows that some outer row asks for."""
+    if not any(sc.has_sub(e) for e in ir.scalars(rel)) or not ir.inputs(rel):
+        return rel
+    outer = ir.inputs(rel)[0]
+    if rows(outer) > MOST:
+        return rel
+    outside = ir.ids(outer)
+    return ir.map_subs(rel, lambda sub: ir.rewrite(sub, lambda node: _inside(node, outside)))
+
+
+def _inside(rel: Rel, outside: frozenset[int]) -> Rel:
+    if not isinstance(rel, ir.Filter):
+        return rel
+    keys = tuple(dict.fromkeys(k for p in rel.predicates for k in _pairs(p, outside)))
+    new = tuple(k for k in keys if k not in rel.predicates)
+    return ir.Filter(rel.input, (*rel.predicates, *new)) if new else rel
+
+
+def _pairs(p: Scalar, outside: frozenset[int]) -> Iterator[KeyIn]:
+    if not (isinstance(p, Call) and p.op == "=") or not all(isinstance(a, Col) for a in p.args):
+        return
+    a, b = p.args
+    assert isinstance(a, Col)
+    assert isinstance(b, Col)
+    for inner, outer in ((a, b), (b, a)):
+        if outer.id in outside and inner.id not in outside:
+            key = _keyed(inner, outer)
+            if key is not None:
+                yield key

@@ -1,0 +1,87 @@
+"""Columns that nobody reads are not produced, so not fetched."""
+
+from __future__ import annotations
+
+from planner import ir
+from planner import scalar as sc
+from planner.ir import Rel
+
+
+def prune_columns(rel: Rel) -> Rel:
+    """Only what the statement's own columns need, from the top down.
+
+    DISTINCT and set operations other than UNION ALL compare all columns and keep them all.
+    """
+    return _prune(rel, ir.ids(rel))
+
+
+def _prune(rel: Rel, live: frozenset[int]) -> Rel:
+    rel = _narrow(rel, live)
+    own = frozenset().union(*(sc.columns(e) for e in ir.scalars(rel)))
+    rel = ir.map_subs(rel, lambda sub: _sub(sub))
+    match rel:
+        case ir.Project() | ir.Aggregate():
+            return ir.with_inputs(rel, (_prune(rel.input, own),))
+        case ir.Filter() | ir.Sort() | ir.Limit():
+            return ir.with_inputs(rel, (_prune(rel.input, live | own),))
+        case ir.Window():
+            return ir.with_inputs(rel, (_prune(rel.input, (live | own)),))
+        case ir.Distinct():
+            keep = ir.ids(rel.input) if rel.on is None else live | own
+            return ir.with_inputs(rel, (_prune(rel.input, keep),))
+        case ir.Join():
+            need = live | own | (ir.outer_columns(rel.right) if rel.lateral else frozenset())
+            return ir.with_inputs(rel, (_prune(rel.left, need), _prune(rel.right, need)))
+        case ir.SetOp():
+            return _set_operation(rel)
+        case ir.Recursive():
+            base = _prune(rel.base, frozenset(rel.base_ids))
+            return ir.with_inputs(rel, (base, _prune(rel.step, frozenset(rel.step_ids))))
+        case ir.Shared():
+            return ir.with_inputs(rel, (_prune(rel.body, frozenset(rel.body_ids)), _prune(rel.input, live)))
+        case _:
+            return rel
+
+
+def _sub(rel: Rel) -> Rel:
+    return _prune(rel, ir.ids(rel))
+
+
+def _set_operation(rel: ir.SetOp) -> Rel:
+    branches = tuple((_prune(branch, frozenset(ids)), ids) for branch, ids in rel.inputs)
+    return ir.SetOp(rel.kind, rel.all, branches, rel.columns)
+
+
+def _narrow(rel: Rel, live: frozenset[int]) -> Rel:
+    """The node itself without the columns that nothing above reads."""
+    match rel:
+        case ir.Scan():
+            kept = tuple(c for c in rel.columns if c[0] in live)
+            return ir.Scan(rel.table, kept or rel.columns[_cheapest(rel) : _cheapest(rel) + 1])
+        case ir.Cut():
+            fetched = tuple(c for c in rel.columns if c[0] in live)
+            return ir.Cut(rel.source, rel.rel, fetched or rel.columns[:1], rel.verdicts)
+        case ir.Project() if not any(sc.special(e) == "srf" for _, e in rel.items):
+            return ir.Project(rel.input, tuple(item for item in rel.items if item[0] in live))
+        case ir.Aggregate():
+            return ir.Aggregate(rel.input, rel.keys, tuple(a for a in rel.aggs if a[0] in live), rel.sets)
+        case ir.Window():
+            items = tuple(item for item in rel.items if item[0] in live or sc.special(item[1]) == "srf")
+            return ir.Window(rel.input, items) if items else _narrow(rel.input, live)
+        case ir.SetOp() if rel.kind == "union" and rel.all:
+            at = [n for n, (i, _) in enumerate(rel.columns) if i in live] or [0]
+            if not rel.columns:
+                return rel
+            branches = tuple((branch, tuple(ids[n] for n in at)) for branch, ids in rel.inputs)
+            return ir.SetOp(rel.kind, True, branches, tuple(rel.columns[n] for n in at))
+        case _:
+            return rel
+
+
+_WIDTH = {"bool": 0, "int2": 1, "int4": 2, "date": 3, "int8": 4, "float8": 5}
+
+
+def _cheapest(rel: ir.Scan) -> int:
+    """The position of the column that costs least to fetch when only the number of rows matters."""
+    kinds = [_WIDTH.get(kind.name, 9) if kind is not None else 9 for _, kind in ir.output(rel)]
+    return kinds.index(min(kinds)) if kinds else 0

@@ -1,0 +1,317 @@
+"""The three places SQL is written for: the canon, a source, and DuckDB as the merge engine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from functools import cache
+
+from sqlglot import exp
+
+from connectors.base import Bound
+from connectors.capability.rules import Capability, Rule, binary, case, coalesce, family, is_test, junction, wrap
+from connectors.types import PgType
+from planner import ir
+from planner.plan import ComputedRef, KeysRef, ParamRef, SourceText, Value
+from planner.scalar import Agg, Call, Col, KeyIn, Lit, Param, Scalar, Sub, Verbatim
+from planner.types import INT8
+
+_MARK = re.compile("\x00(\\d+)\x00")
+_NAMED = {
+    "and": junction("and"), "or": junction("or"), "coalesce": coalesce, "case": case,
+    **{op: binary(op) for op in ("=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||", "like", "ilike",
+                                 "is distinct", "is not distinct")},
+    **{f"is {word}": is_test(word) for word in ("null", "not null", "true", "false", "not true", "not false")},
+}  # fmt: skip
+
+
+@cache
+def _type(sql: str) -> exp.DataType:
+    return exp.DataType.build(sql, dialect="postgres", udt=True)
+
+
+def _cast(e: exp.Expr, kind: PgType) -> exp.Expr:
+    return exp.Cast(this=e, to=_type(kind.sql).copy())
+
+
+class CanonTarget:
+    """PostgreSQL's own text: everything can be said. Fragments are relations f0, f1 ... with columns c0, c1 ...
+
+    `cuts` gives the fragment's number by the identity of its Cut node.
+    """
+
+    dialect = "postgres"
+
+    def __init__(self, cuts: Mapping[int, int]) -> None:
+        self.cuts = cuts
+
+    def table(self, leaf: ir.Scan | ir.Cut) -> tuple[exp.Expr, list[str]]:
+        """Fragment i as f{i}."""
+        if isinstance(leaf, ir.Scan):
+            raise TypeError("a scan outside every fragment")
+        at = self.cuts[id(leaf)]
+        return exp.to_table(f"f{at}"), [f"c{n}" for n in range(len(leaf.columns))]
+
+    def sort(self, e: exp.Expr, key: ir.SortKey) -> list[exp.Expr]:
+        """One term, its NULLS clause written out."""
+        return [exp.Ordered(this=wrap(e), desc=key.desc, nulls_first=key.nulls_first)]
+
+    def bound(self, e: Scalar, args: list[exp.Expr], unbounded: int) -> exp.Expr:
+        """As any other scalar."""
+        del unbounded
+        return self.scalar(e, args)
+
+    def scalar(self, e: Scalar, args: list[exp.Expr]) -> exp.Expr:
+        """Any scalar."""
+        match e:
+            case Lit():
+                return canon_literal(e)
+            case Param():
+                return exp.Parameter(this=exp.Literal.number(e.index + 1))
+            case Verbatim():
+                if computed_ref(e) is not None:
+                    return args[0]
+                return exp.Var(this="".join(_piece(p, args) for p in e.parts))
+            case Agg():
+                return _aggregate(e, args)
+            case Call():
+                return _call(e, args)
+            case KeyIn():
+                return exp.true()
+            case Col() | Sub():
+                raise TypeError(f"{type(e).__name__} is the emitter's")
+
+
+def _piece(part: str | int, args: list[exp.Expr]) -> str:
+    return part if isinstance(part, str) else wrap(args[part]).sql("postgres")
+
+
+def canon_literal(e: Lit) -> exp.Expr:
+    """A constant with its exact type."""
+    if e.value is None:
+        return exp.Null() if e.type.name == "unknown" else _cast(exp.Null(), e.type)
+    if e.type.name == "bool":
+        return exp.Boolean(this=e.value in ("true", "t"))
+    if e.type.name == "int4" and e.value.isdigit():
+        return exp.Literal.number(e.value)
+    text = exp.Literal.string(e.value)
+    return text if e.type.name == "unknown" else _cast(text, e.type)
+
+
+def _aggregate(e: Agg, args: list[exp.Expr]) -> exp.Expr:
+    args, where = (args[:-1], args[-1]) if e.where is not None else (args, None)
+    inner: list[exp.Expr] = [exp.Star()] if not args else list(args)
+    made: exp.Expr = exp.Anonymous(this=e.name, expressions=[exp.Distinct(expressions=inner)] if e.distinct else inner)
+    return made if where is None else exp.Filter(this=made, expression=exp.Where(this=where))
+
+
+def _call(e: Call, args: list[exp.Expr]) -> exp.Expr:
+    if e.op in _NAMED:
+        return _NAMED[e.op](args)
+    match e.op:
+        case "not":
+            return exp.Not(this=wrap(args[0]))
+        case "cast" if e.type is not None:
+            return _cast(args[0], e.type)
+        case "in":
+            return exp.In(this=wrap(args[0]), expressions=args[1:])
+        case "notin":
+            return exp.Not(this=exp.In(this=wrap(args[0]), expressions=args[1:]))
+        case "any":
+            return exp.EQ(this=wrap(args[0]), expression=exp.Any(this=exp.Paren(this=args[1])))
+        case "notlike" | "notilike":
+            return exp.Not(this=exp.Paren(this=binary(e.op[3:])(args)))
+        case "array":
+            return exp.Array(expressions=args)
+        case "neg":
+            return exp.Neg(this=wrap(args[0]))
+        case _:
+            return exp.Anonymous(this=e.op, expressions=args)
+
+
+class SourceTarget:
+    """One source's dialect: only what its capability table has; constants and parameters are bound, never inlined."""
+
+    def __init__(self, capability: Capability, drivers: dict[int, KeysRef] | None = None) -> None:
+        self.capability = capability
+        self.dialect = capability.dialect
+        self.values: list[Value] = []
+        self.drivers = drivers or {}
+
+    def table(self, leaf: ir.Scan | ir.Cut) -> tuple[exp.Expr, list[str]]:
+        """The table under the source's own names."""
+        if isinstance(leaf, ir.Cut) or leaf.table.table is None:
+            raise TypeError("a fragment inside a fragment")
+        table = leaf.table.table
+        named = exp.Table(this=exp.to_identifier(table.name, quoted=True))
+        if table.schema:
+            named.set("db", exp.to_identifier(table.schema, quoted=True))
+        return named, [table.columns[at].name for _, at in leaf.columns]
+
+    def sort(self, e: exp.Expr, key: ir.SortKey) -> list[exp.Expr]:
+        """As the capability table orders that family."""
+        return self.capability.sort(e, family(key.expr.type), key.desc, key.nulls_first)
+
+    def bound(self, e: Scalar, args: list[exp.Expr], unbounded: int) -> exp.Expr:
+        """A parameter that may be NULL is bound with its default."""
+        if isinstance(e, Param):
+            return self._bind(ParamRef(e.index, INT8, unbounded), INT8)
+        return self.scalar(e, args)
+
+    def scalar(self, e: Scalar, args: list[exp.Expr]) -> exp.Expr:
+        """A scalar that `place` proved."""
+        match e:
+            case Lit():
+                return self._bind(Bound(e.type, python_value(e)), e.type)
+            case Param():
+                return self._bind(ParamRef(e.index, e.type), e.type)
+            case KeyIn():
+                keys = self.drivers[e.driver]
+                rule = self.capability.scalar("any", (e.args[0].type, keys.type))
+                if rule is None:
+                    raise TypeError("keys of a type that the source cannot compare")
+                return rule.build([args[0], self._bind(keys, keys.type)])
+            case Agg():
+                return self._aggregate(e, args)
+            case Verbatim():
+                at = next((v for v in (computed_ref(e),) if v is not None), None)
+                if at is None or e.type is None:
+                    raise TypeError("verbatim text at a source")
+                return self._bind(at, e.type)
+            case Call():
+                rule = find(self.capability, e)
+                if rule is None:
+                    raise TypeError(f"{e.op} at a source")
+                return rule.build(args)
+            case _:
+                raise TypeError(f"{type(e).__name__} is the emitter's")
+
+    def _aggregate(self, e: Agg, args: list[exp.Expr]) -> exp.Expr:
+        rule = find_aggregate(self.capability, e)
+        if rule is None:
+            raise TypeError(f"{e.name} at a source")
+        made = rule.build(args[:-1] if e.where is not None else args)
+        return made if e.where is None else exp.Filter(this=made, expression=exp.Where(this=args[-1]))
+
+    def _bind(self, value: Value, kind: PgType) -> exp.Expr:
+        if value in self.values and not isinstance(value, Bound):
+            at = self.values.index(value)
+        else:
+            self.values.append(value)
+            at = len(self.values) - 1
+        mark = exp.Var(this=f"\x00{at}\x00")
+        return _cast(mark, kind) if "casts parameters" in self.capability.features else mark
+
+    def finish(self, query: exp.Query) -> SourceText:
+        """The statement cut at its parameters."""
+        pieces = _MARK.split(query.sql(self.dialect, comments=False))
+        parts = tuple(int(p) if at % 2 else p for at, p in enumerate(pieces) if at % 2 or p)
+        return SourceText(parts, tuple(self.values))
+
+
+def computed_ref(e: Verbatim) -> ComputedRef | None:
+    """The computed parameter that a marker stands for (see rules/fold_stable.py)."""
+    if e.parts and isinstance(e.parts[0], str) and e.parts[0].startswith("\x01") and e.type is not None:
+        return ComputedRef(int(e.parts[0][1:]), e.type)
+    return None
+
+
+class DuckdbTarget(SourceTarget):
+    """DuckDB over the fragments' Arrow tables; parameters as $n, constants in place."""
+
+    def __init__(self, capability: Capability, cuts: Mapping[int, int]) -> None:
+        super().__init__(capability)
+        self.cuts = cuts
+
+    def table(self, leaf: ir.Scan | ir.Cut) -> tuple[exp.Expr, list[str]]:
+        """Fragment i as f{i}."""
+        return CanonTarget(self.cuts).table(leaf)
+
+    def scalar(self, e: Scalar, args: list[exp.Expr]) -> exp.Expr:
+        """A scalar that the DuckDB table has."""
+        match e:
+            case Lit():
+                return _duckdb_literal(e)
+            case Param():
+                return _cast(exp.Parameter(this=exp.Literal.number(e.index + 1)), e.type)
+            case KeyIn():
+                return exp.true()
+            case _:
+                return super().scalar(e, args)
+
+
+def _duckdb_literal(e: Lit) -> exp.Expr:
+    if e.value is not None and e.type.name == "numeric":
+        number = exp.Literal.number(e.value.lstrip("-"))
+        return exp.Paren(this=exp.Neg(this=number)) if e.value.startswith("-") else number
+    return canon_literal(e)
+
+
+def find(capability: Capability, e: Call) -> Rule | None:
+    """The rule for a call; casts count only where they change nothing that the engine could see."""
+    kinds = [a.type for a in e.args]
+    if e.op == "cast":
+        rule = capability.scalar("cast", (kinds[0], e.type))
+        return rule if rule is not None and harmless_cast(kinds[0], e.type) else None
+    if e.op == "case":
+        values = kinds[1::2] + (kinds[-1:] if len(kinds) % 2 else [])
+        return capability.variadic("case", values)
+    return capability.scalar(e.op, kinds) or capability.variadic(e.op, kinds)
+
+
+_RANK = {"int2": 0, "int4": 1, "int8": 2}
+
+
+def harmless_cast(source: PgType | None, target: PgType | None) -> bool:
+    """Whether a cast within one family leaves every value as it is."""
+    if source is None or target is None or target.mod >= 0:
+        return False
+    if source.name in _RANK and target.name in _RANK:
+        return _RANK[source.name] <= _RANK[target.name]
+    return source.name == target.name or {source.name, target.name} == {"text", "varchar"}
+
+
+def find_aggregate(capability: Capability, e: Agg) -> Rule | None:
+    """The rule for an aggregate, by the type's name first and its family then."""
+    name = f"{e.name} distinct" if e.distinct and e.name not in ("min", "max") else e.name
+    if not e.args:
+        return capability.aggregates.get((name,))
+    kind = e.args[0].type
+    if kind is None:
+        return None
+    exact = {"int2": "int4"}.get(kind.name, kind.name)
+    return capability.aggregates.get((name, exact)) or capability.aggregates.get((name, family(kind)))
+
+
+def python_value(e: Lit) -> object:
+    """A constant as the Python value that Bound takes; ValueError where it has none (infinity, BC ...)."""
+    if e.value is None:
+        return None
+    match e.type.name:
+        case "int2" | "int4" | "int8":
+            return int(e.value)
+        case "bool":
+            return e.value in ("true", "t")
+        case "float8" | "float4":
+            return float(e.value)
+        case "date":
+            return date.fromisoformat(e.value)
+        case "timestamp" | "timestamptz":
+            return datetime.fromisoformat(_iso(e.value))
+        case "time":
+            return time.fromisoformat(e.value)
+        case "text" | "varchar" | "bpchar" | "numeric" | "uuid":
+            return e.value
+        case _:
+            raise ValueError(f"a constant of type {e.type.sql}")
+
+
+def _iso(text: str) -> str:
+    """PostgreSQL's '2024-01-01 00:00:00.5+00' as fromisoformat of Python 3.11 reads it."""
+    return text
+
+
+def bindable(kinds: Sequence[PgType]) -> bool:
+    """Whether values of these types can be bound at a source at all."""
+    return all(family(kind) not in ("?", "array of ?") for kind in kinds)

@@ -1,0 +1,116 @@
+"""Types of what the planner understands: sqlglot's type nodes, constants, operators and aggregates."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from connectors.types import PgType, bpchar, numeric, varchar
+
+BOOL, INT2, INT4, INT8 = PgType("bool"), PgType("int2"), PgType("int4"), PgType("int8")
+TEXT, NUMERIC, FLOAT8, DATE = PgType("text"), PgType("numeric"), PgType("float8"), PgType("date")
+UNKNOWN = PgType("unknown")
+
+_NAMES = {
+    "BOOLEAN": "bool", "SMALLINT": "int2", "INT": "int4", "BIGINT": "int8", "REAL": "float4",
+    "DOUBLE PRECISION": "float8", "DECIMAL": "numeric", "NUMERIC": "numeric", "TEXT": "text", "VARCHAR": "varchar",
+    "CHAR": "bpchar", "BPCHAR": "bpchar", "DATE": "date", "TIMESTAMP": "timestamp", "TIMESTAMPTZ": "timestamptz",
+    "TIME": "time", "TIMETZ": "timetz", "INTERVAL": "interval", "UUID": "uuid", "JSON": "json", "JSONB": "jsonb",
+    "BYTEA": "bytea", "INET": "inet", "CIDR": "cidr", "MACADDR": "macaddr", "MONEY": "money", "XML": "xml",
+    "OID": "oid", "NAME": "name",
+}  # fmt: skip
+
+_INTEGERS = {"int2": 0, "int4": 1, "int8": 2}
+_BY_RANK = (INT2, INT4, INT8)
+_COMPARISONS = frozenset(
+    "= <> < <= > >= and or not in notin any like notlike ilike notilike".split()
+) | {"is null", "is not null", "is true", "is false", "is not true", "is not false", "is distinct", "is not distinct"}  # fmt: skip
+
+
+def from_ast(node: exp.DataType) -> PgType | None:
+    """PgType of a type node in canonical text; None for a type that is not known here."""
+    text = node.sql("postgres").upper()
+    if text.endswith("[]"):
+        inner = from_text(text[:-2])
+        return inner.bare.array if inner is not None else None
+    return from_text(text)
+
+
+def from_text(text: str) -> PgType | None:
+    """PgType of upper-case SQL such as VARCHAR(20)."""
+    head, _, rest = text.partition("(")
+    name = _NAMES.get(head.strip())
+    if name is None:
+        return None
+    if not rest:
+        return bpchar(1) if head == "CHAR" else PgType(name)
+    numbers = [int(n) for n in rest.rstrip(") ").split(",") if n.strip().lstrip("-").isdigit()]
+    if not numbers:
+        return None
+    if name == "numeric":
+        return numeric(numbers[0], numbers[1] if len(numbers) > 1 else 0)
+    if name == "varchar":
+        return varchar(numbers[0])
+    if name == "bpchar":
+        return bpchar(numbers[0])
+    return PgType(name, numbers[0]) if name in ("timestamp", "timestamptz", "time", "timetz") else None
+
+
+def number(text: str) -> PgType:
+    """The type PostgreSQL gives a numeric constant without cast."""
+    if text.isdigit():
+        value = int(text)
+        if value < 2**31:
+            return INT4
+        if value < 2**63:
+            return INT8
+    return NUMERIC
+
+
+def of_call(op: str, args: tuple[PgType | None, ...]) -> PgType | None:
+    """Result type of an operator or function over those types; None where the planner does not know."""
+    if op in _COMPARISONS:
+        return BOOL
+    if not args or any(arg is None for arg in args):
+        return None
+    names = [arg.name for arg in args if arg is not None]
+    if op in ("coalesce", "nullif", "greatest", "least"):
+        return args[0].bare if args[0] is not None and len(set(names)) == 1 else None
+    if op in ("lower", "upper", "||"):
+        return TEXT if set(names) <= {"text", "varchar"} else None
+    if op == "length":
+        return INT4 if names[0] in ("text", "varchar") else None
+    if op in ("neg", "abs"):
+        return args[0].bare if args[0] is not None and names[0] in (*_INTEGERS, "numeric", "float8") else None
+    if op in ("+", "-", "*", "/", "%"):
+        return _arithmetic(op, names)
+    return None
+
+
+def _arithmetic(op: str, names: list[str]) -> PgType | None:
+    if all(name in _INTEGERS for name in names):
+        return _BY_RANK[max(_INTEGERS[name] for name in names)]
+    if set(names) == {"numeric"} or set(names) == {"float8"}:
+        return PgType(names[0])
+    if names == ["date", "date"] and op == "-":
+        return INT4
+    if names == ["date", "int4"] and op in ("+", "-"):
+        return DATE
+    return None
+
+
+def of_aggregate(name: str, args: tuple[PgType | None, ...]) -> PgType | None:
+    """Result type of an aggregate; None where the planner does not know the aggregate."""
+    if name == "count":
+        return INT8
+    if len(args) != 1 or args[0] is None:
+        return None
+    kind = args[0].name
+    if name in ("min", "max"):
+        return args[0].bare if kind not in ("varchar", "name") else TEXT
+    if name == "sum":
+        return {"int2": INT8, "int4": INT8, "int8": NUMERIC, "numeric": NUMERIC, "float8": FLOAT8}.get(kind)
+    if name == "avg":
+        return {"int2": NUMERIC, "int4": NUMERIC, "int8": NUMERIC, "numeric": NUMERIC, "float8": FLOAT8}.get(kind)
+    if name in ("bool_and", "bool_or", "every"):
+        return BOOL if kind == "bool" else None
+    return None
