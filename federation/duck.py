@@ -98,13 +98,8 @@ class _Statement:
         with contextlib.closing(self.instance.cursor()) as cursor, self.cancel.hook(cursor.interrupt):
             try:
                 yield from self._batches(cursor)
-            except duckdb.InterruptException:
-                self.cancel.check()
-                raise LimitExceeded("canceling statement: the merge took too long", sqlstate="57014") from None
-            except duckdb.OutOfMemoryException as error:
-                raise self._too_large(error) from None
-            except (duckdb.Error, pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                raise Unfit(str(error).partition("\n")[0]) from error
+            except (duckdb.Error, pa.ArrowException, OSError) as error:
+                raise self._error(str(error).partition("\n")[0]) from error
 
     def _batches(self, cursor: duckdb.DuckDBPyConnection) -> Generator[pa.RecordBatch, None, None]:
         for number, table in self.tables.items():
@@ -123,12 +118,17 @@ class _Statement:
             if empty:
                 yield pa.RecordBatch.from_pylist([], schema)
 
-    def _too_large(self, error: duckdb.Error) -> LimitExceeded:
-        return LimitExceeded(
-            f"merging this query needs more than the {self.memory} of memory that merges may use",
-            detail=str(error).partition("\n")[0],
-            hint="Filter or aggregate so that fewer rows meet, or raise merge.memory or merge.spill_limit in vdw.yml.",
-        )
+    def _error(self, said: str) -> Exception:
+        """What an error means. By its text: out of the Arrow reader every error is an OSError."""
+        if said.startswith("INTERRUPT Error"):
+            return self.cancel.reason or LimitExceeded("canceling statement: the merge took too long", sqlstate="57014")
+        if said.startswith("Out of Memory Error"):
+            return LimitExceeded(
+                f"merging this query needs more than the {self.memory} of memory that merges may use",
+                detail=said,
+                hint="Filter or aggregate so that fewer rows meet, or raise merge.memory in vdw.yml.",
+            )
+        return Unfit(said)
 
 
 def _instance(limits: MergeLimits) -> duckdb.DuckDBPyConnection:
