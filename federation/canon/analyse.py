@@ -172,7 +172,14 @@ class Analyser:
             return await self._typed(reader, told.params)
 
     async def analyse_on(
-        self, backend: Backend, sql: str, *, in_transaction: bool, declared: Sequence[int] = (), standard: bool = True
+        self,
+        backend: Backend,
+        sql: str,
+        *,
+        in_transaction: bool,
+        declared: Sequence[int] = (),
+        standard: bool = True,
+        form: Form = VIEW,
     ) -> Statement:
         """The same on a client session's own backend, for what reads its temporary tables.
 
@@ -184,7 +191,7 @@ class Analyser:
         try:
             told = await backend.describe(sql, declared)
             marked = Marked.of(sql, one, await self._typed(backend, told.params), standard)
-            return await self._made(backend, marked, told, VIEW)
+            return await self._made(backend, marked, told, form)
         finally:
             undo = ("ROLLBACK TO SAVEPOINT vdw_analysis", "RELEASE SAVEPOINT vdw_analysis")
             await backend.rows(*(undo if in_transaction else ("ROLLBACK",)))

@@ -67,6 +67,7 @@ SETTINGS = {
 }
 
 HBA = f"""local all {OWNER},{MERGE} peer map=own
+local all +vdw_open trust
 local all all scram-sha-256
 """
 

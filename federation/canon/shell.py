@@ -6,12 +6,10 @@ import hashlib
 from collections.abc import Iterable, Mapping
 
 import psycopg
-from psycopg.sql import SQL, Identifier, Literal
 
 from connectors.errors import ConfigError, Error
 from views.catalog import Catalog, Relation, SourceTable
 
-VIEWS, TABLES = "vdw_views", "vdw_tables"  # roles that may read all shells of that kind
 LOCK_WAIT = "1s"  # a session idle in a transaction may hold a shell
 TRIES = 3
 
@@ -38,11 +36,64 @@ LANGUAGE sql STABLE SET search_path = '' SET timezone = 'UTC' SET datestyle = 'I
 SET quote_all_identifiers = off SET extra_float_digits = 1 SET bytea_output = 'hex' AS
 'SELECT pg_get_viewdef(view, false), ev_action::text FROM pg_rewrite WHERE ev_class = view';
 CREATE TABLE vdw.shell (schema text, name text, digest text NOT NULL, PRIMARY KEY (schema, name));
-CREATE ROLE vdw_views;
-CREATE ROLE vdw_tables;
+CREATE TABLE vdw.reads (role text, schema text, name text, PRIMARY KEY (role, schema, name));
+CREATE FUNCTION vdw.grant_reads() RETURNS void LANGUAGE plpgsql SET search_path = '' AS $$
+DECLARE
+  one record;
+BEGIN
+  -- what should be against what is, so that a privilege that stands is never missing for a moment
+  FOR one IN
+    WITH wanted AS (
+      SELECT r.role, s.schema, s.name FROM vdw.reads AS r JOIN vdw.shell AS s
+      ON r.schema IN ('*', s.schema) AND r.name IN ('*', s.name) GROUP BY 1, 2, 3),
+    standing AS (
+      SELECT pg_catalog.pg_get_userbyid(a.grantee)::text AS role, s.schema, s.name FROM vdw.shell AS s
+      JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.schema
+      JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.name
+      CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a
+      WHERE a.grantee <> c.relowner AND a.privilege_type = 'SELECT'),
+    changes AS (
+      SELECT w.*, true AS give FROM (TABLE wanted EXCEPT TABLE standing) AS w
+      UNION ALL SELECT s.*, false FROM (TABLE standing EXCEPT TABLE wanted) AS s)
+    SELECT give, role, string_agg(format('%I.%I', schema, name), ', ') AS names FROM changes GROUP BY give, role
+  LOOP
+    EXECUTE format(CASE WHEN one.give THEN 'GRANT SELECT ON %s TO %I' ELSE 'REVOKE SELECT ON %s FROM %I' END,
+      one.names, one.role);
+  END LOOP;
+  FOR one IN
+    SELECT DISTINCT r.role, s.schema FROM vdw.reads AS r JOIN vdw.shell AS s
+    ON r.schema IN ('*', s.schema) AND r.name IN ('*', s.name)
+    WHERE NOT has_schema_privilege(r.role, s.schema, 'USAGE')
+  LOOP
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', one.schema, one.role);
+  END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION vdw.grant_reads() FROM PUBLIC;
+CREATE ROLE vdw_open;
 CREATE ROLE vdw_merge LOGIN NOINHERIT;
 ALTER ROLE vdw_merge SET default_transaction_read_only = on;
 """
+
+
+LOCK = "SELECT pg_advisory_xact_lock(3171)"
+BEGIN = (f"SET LOCAL lock_timeout = '{LOCK_WAIT}'", LOCK)
+STANDING = "SELECT schema, name, digest FROM vdw.shell"
+# Schemas that hold nothing any more go, then who may read what is settled.
+FINISH = (
+    """DO $$ DECLARE one text; BEGIN
+    FOR one IN SELECT nspname FROM pg_namespace AS n
+      WHERE nspname !~ '^pg_' AND nspname NOT IN ('public', 'vdw', 'information_schema')
+      AND NOT EXISTS (SELECT FROM vdw.shell AS s WHERE s.schema = n.nspname)
+    LOOP EXECUTE format('DROP SCHEMA %I CASCADE', one); END LOOP; END $$""",
+    "SELECT vdw.grant_reads()",
+)
+# Sessions that sit idle in a transaction and hold a shell.
+EVICT = """
+SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a
+WHERE a.state LIKE 'idle in transaction%' AND EXISTS (
+  SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
+  JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  JOIN vdw.shell AS s ON s.name = c.relname AND s.schema = n.nspname WHERE l.pid = a.pid)"""
 
 
 def install(dsn: str, catalog: Catalog) -> None:
@@ -56,7 +107,6 @@ def install_relations(dsn: str, relations: Iterable[Relation]) -> None:
     for number in range(1, TRIES + 1):
         try:
             with psycopg.connect(dsn) as connection:
-                connection.execute(SQL("SET LOCAL lock_timeout = {}").format(Literal(LOCK_WAIT)))
                 _install(connection, wanted)
                 return
         except psycopg.errors.LockNotAvailable as error:
@@ -64,52 +114,36 @@ def install_relations(dsn: str, relations: Iterable[Relation]) -> None:
             if number == TRIES:
                 raise Error("the shells are locked by a running statement", sqlstate="55P03") from error
             if number == TRIES - 1:
-                _evict(dsn)
+                with psycopg.connect(dsn, autocommit=True) as connection:
+                    connection.execute(EVICT)
 
 
-def _evict(dsn: str) -> None:
-    """End the sessions that sit idle in a transaction and hold a shell."""
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("""
-            SELECT pg_terminate_backend(a.pid) FROM pg_stat_activity AS a
-            WHERE a.state LIKE 'idle in transaction%' AND EXISTS (
-              SELECT FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation
-              JOIN vdw.shell AS s ON s.name = c.relname AND s.schema = c.relnamespace::regnamespace::text
-              WHERE l.pid = a.pid)""")
+def support(dsn: str) -> None:
+    """Make what shells and analysis stand on, once."""
+    with psycopg.connect(dsn) as connection:
+        connection.execute(LOCK)
+        if connection.execute("SELECT to_regclass('vdw.shell')").fetchone() == (None,):
+            connection.execute(SUPPORT)
 
 
 def _install(connection: psycopg.Connection, wanted: Mapping[tuple[str, str], Relation]) -> None:
-    connection.execute("SELECT pg_advisory_xact_lock(3171)")
+    for statement in BEGIN:
+        connection.execute(statement)
     if connection.execute("SELECT to_regclass('vdw.shell')").fetchone() == (None,):
         connection.execute(SUPPORT)
-    standing = {(schema, name): digest for schema, name, digest in connection.execute("TABLE vdw.shell")}
-    digests = {key: _digest(relation) for key, relation in wanted.items()}
-    gone = [key for key, digest in standing.items() if digests.get(key) != digest]
-    new = [relation for key, relation in wanted.items() if standing.get(key) != digests[key]]
-    for schema, name in gone:
-        connection.execute(SQL("DROP VIEW {} CASCADE").format(Identifier(schema, name)))
-        connection.execute("DELETE FROM vdw.shell WHERE schema = %s AND name = %s", (schema, name))
-    for schema in {schema for schema, _ in gone} - {schema for schema, _ in wanted} - {"public"}:
-        connection.execute(SQL("DROP SCHEMA {} CASCADE").format(Identifier(schema)))
-    for schema in {relation.schema for relation in new}:
-        connection.execute(_schema(schema))
-    for relation in new:
-        _create(connection, relation)
-    if new:
-        rows = [(*relation.key, digests[relation.key]) for relation in new]
-        with connection.cursor() as cursor:
-            cursor.executemany("INSERT INTO vdw.shell VALUES (%s, %s, %s)", rows)
+    standing = {(schema, name): digest for schema, name, digest in connection.execute(STANDING)}
+    for key in standing.keys() - wanted.keys():
+        connection.execute("; ".join(drop(key)).encode())
+    for key, relation in wanted.items():
+        if standing.get(key) != digest(relation):
+            _create(connection, [*(drop(key) if key in standing else ()), *create(relation)], relation)
+    for statement in FINISH:
+        connection.execute(statement)
 
 
-def _schema(schema: str) -> psycopg.sql.Composed:
-    roles = SQL(", ").join([Identifier(VIEWS), Identifier(TABLES)])
-    text = SQL("CREATE SCHEMA IF NOT EXISTS {name}; GRANT USAGE ON SCHEMA {name} TO {roles}")
-    return text.format(name=Identifier(schema), roles=roles)
-
-
-def _create(connection: psycopg.Connection, relation: Relation) -> None:
+def _create(connection: psycopg.Connection, statements: Iterable[str], relation: Relation) -> None:
     try:
-        connection.execute(_statement(relation))
+        connection.execute("; ".join(statements).encode())
     except psycopg.errors.LockNotAvailable:
         raise
     except psycopg.Error as error:
@@ -119,24 +153,37 @@ def _create(connection: psycopg.Connection, relation: Relation) -> None:
         ) from error
 
 
-def _statement(relation: Relation) -> psycopg.sql.Composed:
-    name = Identifier(relation.schema, relation.name)
-    columns = SQL(", ").join(
-        SQL("{} {}").format(Identifier(column), SQL(kind.sql))  # type: ignore[arg-type]  # our own text of a type
-        for column, kind in relation.columns
-    )
-    whole = Literal(f"{relation.schema}.{relation.name}")
-    parts = [
-        SQL("CREATE VIEW {} AS SELECT * FROM vdw.guard({}) AS shell({})").format(name, whole, columns),
-        SQL("GRANT SELECT ON {} TO {}").format(name, Identifier(TABLES)),
+def drop(key: tuple[str, str]) -> list[str]:
+    """Statements that take a shell away, and with it what clients' temporary views made of it."""
+    schema, name = map(_literal, key)
+    return [
+        f"DROP VIEW {_name(*key)} CASCADE",
+        f"DELETE FROM vdw.shell WHERE schema = {schema} AND name = {name}",
     ]
-    if not isinstance(relation, SourceTable):
-        parts.append(SQL("GRANT SELECT ON {} TO {}").format(name, Identifier(VIEWS)))
+
+
+def create(relation: Relation) -> list[str]:
+    """Statements that make a shell."""
+    name = _name(*relation.key)
+    columns = ", ".join(f"{_quoted(column)} {kind.sql}" for column, kind in relation.columns)
+    full = _literal(f"{relation.schema}.{relation.name}")
+    told = ", ".join(map(_literal, (*relation.key, digest(relation))))
+    parts = [
+        f"CREATE SCHEMA IF NOT EXISTS {_quoted(relation.schema)}",
+        f"CREATE VIEW {name} AS SELECT * FROM vdw.guard({full}) AS shell({columns})",
+        f"INSERT INTO vdw.shell VALUES ({told})",
+    ]
     if relation.comment:
-        parts.append(SQL("COMMENT ON VIEW {} IS {}").format(name, Literal(relation.comment)))
+        parts.append(f"COMMENT ON VIEW {name} IS {_literal(relation.comment)}")
     for column, comment in _comments(relation).items():
-        parts.append(SQL("COMMENT ON COLUMN {}.{} IS {}").format(name, Identifier(column), Literal(comment)))
-    return SQL("; ").join(parts)
+        parts.append(f"COMMENT ON COLUMN {name}.{_quoted(column)} IS {_literal(comment)}")
+    return parts
+
+
+def digest(relation: Relation) -> str:
+    """Differs between two shells that differ."""
+    facts = (relation.columns, relation.comment, sorted(_comments(relation).items()))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _comments(relation: Relation) -> Mapping[str, str]:
@@ -149,6 +196,14 @@ def _comments(relation: Relation) -> Mapping[str, str]:
     return {name: comment for name, comment in told.items() if name in names and comment}
 
 
-def _digest(relation: Relation) -> str:
-    facts = (isinstance(relation, SourceTable), relation.columns, relation.comment, sorted(_comments(relation).items()))
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _name(schema: str, name: str) -> str:
+    return f"{_quoted(schema)}.{_quoted(name)}"
+
+
+def _literal(text: str) -> str:
+    """A constant that reads the same whatever standard_conforming_strings is; a NUL has no place in PostgreSQL."""
+    return " E'" + text.replace("\0", "").replace("\\", "\\\\").replace("'", "''") + "'"
