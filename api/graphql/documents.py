@@ -28,11 +28,12 @@ PLANS = 64
 
 
 class Invalid(Exception):
-    """A document that cannot be run, and why."""
+    """A document that cannot be run, and why; `writes` tells that it would have changed something."""
 
-    def __init__(self, errors: list[GraphQLError]) -> None:
+    def __init__(self, errors: list[GraphQLError], writes: bool = False) -> None:
         super().__init__(errors[0].message)
         self.errors = errors
+        self.writes = writes
 
 
 class Document:
@@ -59,10 +60,6 @@ class Document:
             else "Must provide operation name if query contains multiple operations."
         )
         raise Invalid([GraphQLError(message)])
-
-    def is_query(self, name: str | None) -> bool:
-        """Whether the operation reads and does nothing else."""
-        return self.operation(name).operation is OperationType.QUERY
 
     def plan(self, key: tuple[str, ...], variables: Mapping[str, Any]) -> tuple[Any, Compiled | None]:
         """The name under which a field's SQL is kept for variables of this structure, and the SQL if it is."""
@@ -105,5 +102,6 @@ class Documents:
             raise Invalid([error]) from None
         errors = validate(self._schema, node, self._rules, max_errors=MAX_ERRORS)
         if errors:
-            raise Invalid(errors[: MAX_ERRORS + 1])
+            kinds = [d.operation for d in node.definitions if isinstance(d, OperationDefinitionNode)]
+            raise Invalid(errors, writes=OperationType.MUTATION in kinds)
         return Document(node, len(text))

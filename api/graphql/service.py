@@ -68,13 +68,14 @@ class Service:
         except Invalid as invalid:
             # Only the newer media type may tell by status: old clients read nothing but 200.
             status = 400 if kind == GRAPHQL else 200
-            return _json({"errors": _formatted(invalid.errors)}, kind, status, {"Cache-Control": "no-store"})
+            headers = {"Cache-Control": "no-store"}
+            if invalid.writes and http.method == "GET":
+                status, headers = 405, {**headers, "Allow": "POST"}
+            return _json({"errors": _formatted(invalid.errors)}, kind, status, headers)
 
     async def _answer(self, http: HttpRequest, question: Asked, kind: str, who: Principal, cancel: Cancel) -> Response:
         schema = await self.schema()
         document = schema.documents.get(question.query)
-        if http.method == "GET" and not document.is_query(question.operation):
-            raise Refused(405, "only queries can be asked by GET", {"Allow": "POST"})
         document.operation(question.operation)
         digest = hashlib.sha256(question.query.encode()).hexdigest()
         if len(question.query) * 10 < PERSISTED_CHARACTERS:

@@ -89,7 +89,7 @@ FILTER = "query($w: CrmCustomersFilter){crmCustomers(where:$w){name}}"
 def variables() -> dict[str, dict[str, Any]]:
     """Attacks in the variables of `FILTER`, by name."""
     return {
-        "deep": {"w": nested(500)},
+        "deep": {"w": nested(200)},
         "wide": {"w": {"_or": [{"customerId": {"_eq": i}} for i in range(3000)]}},
         "15,000 items": {"w": {"customerId": {"_in": list(range(15_000))}}},
         "null": {"w": {"customerId": {"_eq": None}}},
