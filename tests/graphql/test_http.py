@@ -21,12 +21,9 @@ from connectors.types import PgType
 from federation.result import Result
 from planner.plan import Plan
 from tests.graphql import attacks, oracle
-from tests.graphql.conftest import data, engine, streaming
 from tests.graphql.oracle import PgEngine
 from views.catalog import Catalog, View
 from views.files import ProjectFile
-
-__all__ = ["data", "engine", "streaming"]
 
 RESPONSE = "application/graphql-response+json"
 QUESTION = "{crmCustomersByKey(customerId: 1) {name}}"
