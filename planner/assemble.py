@@ -25,9 +25,14 @@ _DUCKDB = capability(Profile("duckdb"))
 
 
 def assemble(
-    rel: Rel, columns: Columns, statement: Statement, catalog: Catalog, computed: list[tuple[Scalar, PgType]]
+    rel: Rel,
+    columns: Columns,
+    statement: Statement,
+    catalog: Catalog,
+    computed: list[tuple[Scalar, PgType]],
+    reason: str = "",
 ) -> Plan:
-    """The plan of a placed statement; its output columns are `columns` by id."""
+    """The plan of a placed statement; its output columns are `columns` by id; `reason`: why it is not modelled."""
     rel = _straight(rel, columns)
     book = Book(catalog, rel)
     plan = Plan(
@@ -47,6 +52,8 @@ def assemble(
     why, duckdb = why_not(rel, _DUCKDB) if _DUCKDB is not None else "no DuckDB", None
     if statement.session:
         why = "it reads relations of the session"
+    if reason:
+        why = f"not modelled: {reason}"
     if not why and _DUCKDB is not None:
         target = DuckdbTarget(_DUCKDB, book.numbers)
         duckdb = Emitter(target).query(rel, names).sql("duckdb", comments=False)

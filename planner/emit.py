@@ -110,6 +110,8 @@ class Emitter:
                 return self._recursive(rel, outer)
             case ir.Shared():
                 return self._shared(rel, outer)
+            case ir.Opaque():
+                return self._opaque(rel)
 
     def _leaf(self, rel: ir.Scan | ir.Cut) -> Block:
         table, names = self.target.table(rel)
@@ -322,6 +324,16 @@ class Emitter:
         )
         outerq.set("with_", exp.With(expressions=[exp.CTE(this=body, alias=alias, materialized=True)]))
         return Block(ready=outerq, columns=_bare(ir.output(rel.input)))
+
+    def _opaque(self, rel: ir.Opaque) -> Block:
+        ctes = []
+        for label, branch, named in rel.inputs:
+            query = self._select(self._emit(branch, {}), list(named))
+            ctes.append(f"{exp.to_identifier(label, quoted=True).sql('postgres')} AS ({query.sql('postgres')})")
+        text = f"WITH {', '.join(ctes)} SELECT * FROM ({rel.text}) AS q" if ctes else rel.text
+        names = [f"c{i}" for i, _ in rel.columns]
+        source = exp.Subquery(this=exp.Var(this=text))
+        return self._named(source, [i for i, _ in rel.columns], names, rename=True)
 
     # -- a finished SELECT
 

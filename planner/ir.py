@@ -160,6 +160,16 @@ class Shared:
 
 
 @dataclass(frozen=True, slots=True)
+class Opaque:
+    """A query that the algebra does not model: its text, run in the canon over `inputs`, which it names by label;
+    each input with the (id, name) of its columns. `columns` are (id, type) in the text's own order."""
+
+    text: str
+    inputs: tuple[tuple[str, Rel, tuple[tuple[int, str], ...]], ...]
+    columns: tuple[tuple[int, PgType | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cut:
     """A fragment: `rel` runs whole at `source` and gives `columns` (id, type) in that order."""
 
@@ -171,7 +181,7 @@ class Cut:
 
 Rel = (
     Scan | Local | Filter | Project | Join | Aggregate | Window | Distinct | SetOp | Sort | Limit | Values
-    | Recursive | CteRef | Shared | Cut
+    | Recursive | CteRef | Shared | Opaque | Cut
 )  # fmt: skip
 
 
@@ -214,6 +224,8 @@ def inputs(rel: Rel) -> tuple[Rel, ...]:
             return (rel.base, rel.step)
         case Shared():
             return (rel.body, rel.input)
+        case Opaque():
+            return tuple(branch for _, branch, _ in rel.inputs)
         case _:
             return ()
 
@@ -246,6 +258,9 @@ def with_inputs(rel: Rel, new: tuple[Rel, ...]) -> Rel:
             return Recursive(rel.id, rel.all, new[0], rel.base_ids, new[1], rel.step_ids, rel.columns)
         case Shared():
             return Shared(rel.id, new[0], rel.body_ids, new[1])
+        case Opaque():
+            named = tuple((label, branch, at) for (label, _, at), branch in zip(rel.inputs, new, strict=True))
+            return Opaque(rel.text, named, rel.columns)
         case _:
             return rel
 
@@ -361,7 +376,7 @@ def produced(rel: Rel) -> frozenset[int]:
 
 def volatile_rel(rel: Rel) -> bool:
     """Whether two evaluations of the relation in one statement may differ."""
-    if isinstance(rel, Local) and rel.volatile:
+    if isinstance(rel, Opaque) or (isinstance(rel, Local) and rel.volatile):
         return True
     return any(sc.volatile(e) for e in scalars(rel)) or any(volatile_rel(branch) for branch in inputs(rel))
 

@@ -324,16 +324,16 @@ class Lowering:
 
     def _item(self, node: exp.Expr, scope: Scope) -> tuple[Rel, list[str]]:
         """One item of FROM; its aliases enter the scope."""
-        if isinstance(node, exp.Subquery) and not isinstance(node.this, exp.Query):
+        joins = node.args.get("joins") or ()
+        if joins:
+            bare, before = node.copy(), set(scope.relations)
+            bare.set("joins", None)
+            inner = self._joined(bare, joins, scope)
+            return inner, [a for a in scope.relations if a not in before]
+        if isinstance(node, exp.Subquery) and _is_join(node):
             return self._parenthesised(node, scope)
         if node.args.get("sample") or node.args.get("pivots") or node.args.get("only"):
             raise Unmodelled("TABLESAMPLE or ONLY")
-        joins = node.args.get("joins") or ()
-        if joins:
-            bare = node.copy()
-            bare.set("joins", None)
-            inner = self._joined(bare, joins, scope)
-            return inner, list(scope.relations)
         alias = node.args.get("alias")
         rel, columns, offered = self._relation(node, scope)
         label = name(alias.this) if alias is not None and alias.this is not None else ""
@@ -353,8 +353,6 @@ class Lowering:
         inner = Scope(scope.parent, windows=scope.windows) if alias is not None else scope
         before = set(inner.relations)
         rel, _ = self._item(node.this, inner)
-        for join in node.args.get("joins") or ():
-            rel, _ = self._join(rel, [a for a in inner.relations if a not in before], join, inner)
         if alias is None:
             return rel, [a for a in scope.relations if a not in before]
         known: dict[str, Scalar] = dict(inner.merged)
@@ -408,6 +406,14 @@ class Lowering:
             parts += [at, f" AS {quoted}, " if at < len(names.known) - 1 else f" AS {quoted}"]
         parts.append(") AS r)")
         return Verbatim(tuple(parts), tuple(names.known.values()))
+
+
+def _is_join(node: exp.Subquery) -> bool:
+    """Whether the parentheses hold a join or a FROM item, not a query."""
+    inner = node.this
+    if isinstance(inner, exp.Subquery):
+        return bool(inner.args.get("joins") or inner.args.get("alias")) or _is_join(inner)
+    return not isinstance(inner, exp.Query) or bool(inner.args.get("joins") and isinstance(inner, exp.Values))
 
 
 def _bare(node: exp.Subquery) -> bool:

@@ -1,68 +1,56 @@
-"""The last resort: a statement that the algebra does not model runs as it stands, over relations fetched for it."""
+"""The last resort: a query that the algebra does not model runs as it stands, over relations fetched for it."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
 
-from sqlglot import exp
-
+from connectors.types import PgType
 from planner import ir
-from planner.assemble import Book
-from planner.emit import Emitter
 from planner.ir import Rel
-from planner.plan import Plan
-from planner.scope import Columns
-from planner.statement import Statement
-from planner.targets import CanonTarget
-from views.catalog import Catalog
+from planner.scope import Columns, Counter
 
-# Canonical text is regular: strings, quoted names, words and signs, one blank between them at the most.
+# Canonical text is regular: strings, quoted names, words and signs.
 _TOKEN = re.compile(
     r"""E?'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*|\s+|.""", re.S
 )
 _PARAM = re.compile(r"vdw\.param\((\d+), NULL::[^()]*(?:\([^()]*\))?[^()]*\)")
-_AFTER = frozenset(
+_NO_ALIAS = frozenset(
     "on join left right full inner cross where group order having limit offset union intersect except window fetch "
     "for using natural tablesample as".split()
 )
 
 Named = tuple[str, str]
-Place = Callable[[Named, frozenset[str]], tuple[Rel, Columns]]
 
 
-def opaque(statement: Statement, catalog: Catalog, place: Place, reason: str) -> Plan:
-    """The plan that fetches every relation the statement names, only the columns whose names occur in it.
-
-    `place` gives the placed relation with at least those of its columns that the text may name.
-    """
-    words = frozenset(_unquoted(t) for t in _TOKEN.findall(statement.text))
-    parts = {named: place(named, words) for named in statement.relations}
-    whole = ir.SetOp("union", True, tuple((rel, ()) for rel, _ in parts.values()), ())
-    book = Book(catalog, whole)
-    ctes = [_cte(named, *parts[named], book) for named in parts]
-    body = "".join(_renamed(_PARAM.sub(r"$\1", statement.text), frozenset(parts)))
-    prefix = f"WITH {', '.join(ctes)} " if ctes else ""
-    return Plan(
-        fragments=book.fragments,
-        columns=statement.columns,
-        params=statement.params,
-        residual=f"{prefix}SELECT * FROM ({body.rstrip().rstrip(';')}) AS q",
-        why_canon=f"not modelled: {reason}",
-        session=statement.session,
-        catalog_version=catalog.version,
-        volatile=True,
-    )
-
-
-def _cte(named: Named, rel: Rel, columns: Columns, book: Book) -> str:
-    names = [(i, name) for name, i, _ in columns]
-    query = Emitter(CanonTarget(book.numbers)).query(rel, names)
-    return f"{_label(named)} AS ({query.sql('postgres', comments=False)})"
+def opaque(
+    text: str,
+    columns: tuple[tuple[str, PgType], ...],
+    relations: tuple[Named, ...],
+    splice: Callable[[str, str], tuple[Rel, Columns] | None],
+    next_id: Counter,
+) -> tuple[Rel, Columns]:
+    """Canonical text as one node over the virtual relations that it names, with those of their columns whose names
+    occur in it; `columns` are the names and types that the canon gave it."""
+    words = frozenset(_unquoted(t) for t in _TOKEN.findall(text))
+    inputs = []
+    for schema, name in relations:
+        found = splice(schema, name)
+        if found is None:
+            continue
+        rel, offered = found
+        kept = tuple(c for c in offered if c[0] in words) or offered[:1]
+        picked = ir.Project(rel, tuple((next_id(), ir.col((i, kind))) for _, i, kind in kept))
+        at = tuple((i, n) for (i, _), (n, _, _) in zip(picked.items, kept, strict=True))
+        inputs.append((_label(schema, name), picked, at))
+    named = frozenset(relations)
+    body = "".join(_renamed(_PARAM.sub(r"$\1", text.rstrip().rstrip(";")), named))
+    output = tuple((name, next_id(), kind) for name, kind in columns)
+    return ir.Opaque(body, tuple(inputs), tuple((i, kind) for _, i, kind in output)), output
 
 
-def _label(named: Named) -> str:
-    return exp.to_identifier(f"vdw {named[0]}.{named[1]}", quoted=True).sql("postgres")
+def _label(schema: str, name: str) -> str:
+    return f"vdw {schema}.{name}"
 
 
 def _unquoted(token: str) -> str:
@@ -74,15 +62,13 @@ def _renamed(text: str, relations: frozenset[Named]) -> Iterator[str]:
     tokens = _TOKEN.findall(text)
     at = 0
     while at < len(tokens):
-        named = tuple(_unquoted(t) for t in (tokens[at], *tokens[at + 2 : at + 3]))
-        if len(named) == 2 and tokens[at + 1] == "." and named in relations and _is_from(tokens, at):
-            yield _label((named[0], named[1]))
+        named = (_unquoted(tokens[at]), _unquoted(tokens[at + 2]) if at + 2 < len(tokens) else "")
+        if named in relations and tokens[at + 1] == "." and _is_from(tokens, at):
+            label = _label(*named).replace('"', '""')
+            yield f'"{label}"'
             at += 3
             following = next((t for t in tokens[at:] if not t.isspace()), ")")
-            if (
-                not (following[0] == '"' or following[0].isalpha() or following[0] == "_")
-                or following.lower() in _AFTER
-            ):
+            if not (following[0].isalpha() or following[0] in '"_') or following.lower() in _NO_ALIAS:
                 yield f" AS {tokens[at - 1]}"
         else:
             yield tokens[at]

@@ -1,6 +1,6 @@
 """SQL in, Plan out. The phases by name, in their order:
 
-lower     canonical text to the algebra, views spliced in (lower.py)
+lower     canonical text to the algebra, views spliced in (lower.py; opaque.py for what it does not model)
 rewrite   RULES, one file each
 place     what each source computes exactly (place.py, by connectors/capability)
 assemble  fragments and residual written out (assemble.py)
@@ -42,50 +42,45 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("columns", prune_columns),
 )
 
-_bound: LRUCache[tuple[str, str, str], tuple[Rel, Columns]] = LRUCache(maxsize=4096)
+_bound: LRUCache[tuple[str, str, str], tuple[Rel, Columns, str]] = LRUCache(maxsize=4096)
 
 
 def plan(statement: Statement, catalog: Catalog, off: frozenset[str] = frozenset()) -> Plan:
     """The plan of one analysed statement. Pure: reads nothing but its arguments; `off` names rules to leave out.
 
-    Never refuses: what the algebra does not model runs whole in the canon over fetched relations.
+    Never refuses: what the algebra does not model runs as it stands in the canon, over fetched relations.
     """
-    try:
-        lowering = Lowering(lambda schema, name: _splice(catalog, schema, name, next_id), next_id := Counter())
-        rel, columns = lowering.statement(parse(statement.text))
-        columns = _typed(columns, statement)
-        computed = Computed()
-        placed = _placed(rel, catalog, off, computed)
-        return assemble(placed, columns, statement, catalog, computed.found)
-    except Unmodelled as reason:
-        return opaque(statement, catalog, lambda named, words: _leaf(named, words, catalog, off), str(reason))
-
-
-def _placed(rel: Rel, catalog: Catalog, off: frozenset[str], computed: Computed | None = None) -> Rel:
+    next_id = Counter()
+    rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
     for name, rule in RULES:
         if name not in off:
             rel = rule(rel)
-    if computed is not None and "computed" not in off:
+    computed = Computed()
+    if "computed" not in off:
         rel = computed.fold(rel)
-    return prune_columns(Placer(catalog).run(rel))
+    placed = prune_columns(Placer(catalog).run(rel))
+    return assemble(placed, columns, statement, catalog, computed.found, reason)
 
 
-def _typed(columns: Columns, statement: Statement) -> Columns:
-    """The output under the names and types that the canon gave it."""
-    if len(columns) != len(statement.columns):
-        raise Unmodelled("columns")
-    return tuple((name, i, kind) for (name, kind), (_, i, _) in zip(statement.columns, columns, strict=True))
+def _lower(
+    text: str,
+    output: tuple[tuple[str, PgType], ...],
+    relations: tuple[tuple[str, str], ...],
+    catalog: Catalog,
+    next_id: Counter,
+) -> tuple[Rel, Columns, str]:
+    """The algebra of canonical text, its columns, and why it is not modelled ('' where it is)."""
 
+    def splice(schema: str, name: str) -> tuple[Rel, Columns] | None:
+        return _splice(catalog, schema, name, next_id)
 
-def _leaf(named: tuple[str, str], words: frozenset[str], catalog: Catalog, off: frozenset[str]) -> tuple[Rel, Columns]:
-    found = _splice(catalog, *named, next_id=Counter())
-    if found is None:
-        raise Unmodelled(f"relation {named[0]}.{named[1]}")
-    rel, columns = found
-    kept = tuple(c for c in columns if c[0] in words) or columns[:1]
-    picked = ir.Project(rel, tuple((i, ir.col((i, kind))) for _, i, kind in kept))
-    fresh, at = relabel(picked, Counter(1_000_000))
-    return _placed(fresh, catalog, off), tuple((n, at[i], kind) for n, i, kind in kept)
+    try:
+        rel, columns = Lowering(splice, next_id).statement(parse(text))
+        if len(columns) != len(output):
+            raise Unmodelled("its columns")
+    except Unmodelled as reason:
+        return (*opaque(text, output, relations, splice, next_id), str(reason))
+    return rel, columns, ""
 
 
 def _splice(catalog: Catalog, schema: str, name: str, next_id: Counter) -> tuple[Rel, Columns] | None:
@@ -106,14 +101,13 @@ def _view(view: View, catalog: Catalog) -> tuple[Rel, Columns]:
     key = (catalog.version, view.schema, view.name)
     if key not in _bound:
         next_id = Counter()
-        lowering = Lowering(lambda schema, name: _splice(catalog, schema, name, next_id), next_id)
-        rel, columns = lowering.statement(parse(view.text))
+        rel, columns, reason = _lower(view.text, view.columns, view.depends, catalog, next_id)
         items = []
         for (_, i, own), (_, declared) in zip(columns, view.columns, strict=True):
             items.append((next_id(), ir.col((i, _agreed(own, declared)))))
         named = tuple((n, i, e.type) for (n, _), (i, e) in zip(view.columns, items, strict=True))
-        _bound[key] = ir.Project(rel, tuple(items)), named
-    return _bound[key]
+        _bound[key] = ir.Project(rel, tuple(items)), named, reason
+    return _bound[key][:2]
 
 
 def _agreed(own: PgType | None, declared: PgType) -> PgType | None:

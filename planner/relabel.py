@@ -72,6 +72,9 @@ def _names(rel: Rel, at: dict[int, int]) -> Rel:
         case ir.Recursive():
             base, step = _ids(rel.base_ids, at), _ids(rel.step_ids, at)
             return ir.Recursive(at[rel.id], rel.all, rel.base, base, rel.step, step, _pairs(rel.columns, at))
+        case ir.Opaque():
+            inputs_ = tuple((n, branch, tuple((at[i], c) for i, c in own)) for n, branch, own in rel.inputs)
+            return ir.Opaque(rel.text, inputs_, _pairs(rel.columns, at))
         case ir.Shared():
             return ir.Shared(at[rel.id], rel.body, _ids(rel.body_ids, at), rel.input)
         case _:

@@ -37,6 +37,9 @@ def _prune(rel: Rel, live: frozenset[int]) -> Rel:
         case ir.Recursive():
             base = _prune(rel.base, frozenset(rel.base_ids))
             return ir.with_inputs(rel, (base, _prune(rel.step, frozenset(rel.step_ids))))
+        case ir.Opaque():
+            named = (_prune(branch, frozenset(i for i, _ in own)) for _, branch, own in rel.inputs)
+            return ir.with_inputs(rel, tuple(named))
         case ir.Shared():
             return ir.with_inputs(rel, (_prune(rel.body, frozenset(rel.body_ids)), _prune(rel.input, live)))
         case _:

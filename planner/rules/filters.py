@@ -118,7 +118,10 @@ def _set_operation(rel: ir.SetOp, preds: tuple[Scalar, ...]) -> Rel:
 
 
 def _alike(a: PgType | None, b: PgType | None) -> bool:
-    return a is not None and b is not None and a.name == b.name and (a.name != "bpchar" or a == b)
+    if a is None or b is None:
+        return False
+    text = {"text", "varchar"}
+    return (a.name == b.name and (a.name != "bpchar" or a == b)) or {a.name, b.name} <= text
 
 
 # -- joins
