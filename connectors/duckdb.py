@@ -27,7 +27,7 @@ from connectors.lists import listed
 from connectors.registry import ConnectionOptions
 from connectors.stopping import Stopper, stopping, timed_out
 
-BATCH_ROWS = 32_768
+BATCH_ROWS = 8192  # a wide row takes a kilobyte: some MB at a time
 _PATIENCE = 60.0  # seconds for our own questions
 _log = logging.getLogger(__name__)
 
@@ -212,25 +212,28 @@ class _Embedded:
         except SourceError as error:
             error.place = error.place or self._place
             raise
-        except (duckdb.Error, pa.ArrowException) as error:
+        except (duckdb.Error, pa.ArrowException, OSError) as error:  # in mid-stream pyarrow says OSError for all
             if stopper.reason is not None:
                 raise stopper.reason from error
             raise self.fault(error) from error
 
     def fault(self, error: Exception) -> SourceError:
-        if isinstance(error, duckdb.ConversionException | pa.ArrowInvalid):
+        """DuckDB's error as ours; its text begins with its class, whatever Python class carried it."""
+        text = str(error)
+        if text.startswith("Conversion Error"):
             return SourceError(
                 "a value does not fit the type that was asked for",
                 sqlstate="HV004",
                 place=self._place,
-                hint="cast the column in the source, or take it out of the view",
-                detail=str(error),
+                hint="exclude such rows with a filter, or cast the column in the source",
+                detail=text,
             )
+        lost = isinstance(error, duckdb.IOException) or text.startswith("IO Error")
         return SourceError(
-            f"DuckDB says: {str(error).splitlines()[0]}",
-            sqlstate="08006" if isinstance(error, duckdb.IOException) else "HV000",
+            f"DuckDB says: {text.splitlines()[0]}",
+            sqlstate="08006" if lost else "HV000",
             place=self._place,
-            detail=str(error),
+            detail=text,
         )
 
 

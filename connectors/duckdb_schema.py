@@ -100,8 +100,8 @@ def expose(cursor: duckdb.DuckDBPyConnection, table: str, pattern: str) -> int:
 
 def _exposed(name: str, native: str) -> str:
     wanted = natural(mapped(native))
-    # a cast of nanoseconds would cut them off silently; left as they are, a value that is lost is an error
-    if wanted == native or native == "TIMESTAMP_NS":
+    # a cast would cut nanoseconds off silently (left as they are, a loss is an error), and hide that it is JSON
+    if wanted == native or native in ("TIMESTAMP_NS", "JSON"):
         return quote(name)
     return f"CAST({quote(name)} AS {wanted}) AS {quote(name)}"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ _BUSY_SECONDS = 5.0  # wait for a writer's lock
 _PATIENCE = 60.0  # seconds for our own questions
 _PROLOGUE = ("query_only = 1", "case_sensitive_like = 1", "schema_version")
 _LOST = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY")
+_UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(.*?)' with text", re.DOTALL)
 _REMEDY = (
     "correct the value, or name the column's real type under connection: types: in the source's file "
     "(text, say) and convert it in a view"
@@ -87,11 +89,11 @@ class SqliteConnector:
         text = "".join(part if isinstance(part, str) else _mark(query, i) for i, part in enumerate(query.parts))
         with self._session(timeout, cancel) as connection, contextlib.closing(connection.cursor()) as cursor:
             cursor.execute(text, values)
-            rows = cursor.fetchmany(BATCH_ROWS)
+            rows = _fetch(cursor, query)
             yield _batch(query, rows)
             while len(rows) == BATCH_ROWS:
                 cancel.check()
-                rows = cursor.fetchmany(BATCH_ROWS)
+                rows = _fetch(cursor, query)
                 if rows:
                     yield _batch(query, rows)
 
@@ -202,6 +204,17 @@ def _mark(query: SourceQuery, place: int) -> str:
     return "SELECT value FROM json_each(?)" if listed(query, place) else "?"
 
 
+def _fetch(cursor: sqlite3.Cursor, query: SourceQuery) -> list[tuple[Any, ...]]:
+    try:
+        return cursor.fetchmany(BATCH_ROWS)
+    except sqlite3.OperationalError as error:
+        named = _UNDECODABLE.search(str(error))  # only the name may be told: the text of the error quotes the value
+        if named is None:
+            raise
+        at = [column[0] for column in cursor.description].index(named[1])
+        raise arrow.unfit(f"c{at}", "text that is not UTF-8", query.columns[at], _REMEDY) from None
+
+
 def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.columns)
     if len(columns) != len(query.columns):
@@ -220,8 +233,6 @@ def _column(number: int, values: Sequence[Any], kind: PgType) -> pa.Array:
 
 def _fault(error: sqlite3.Error, place: str) -> SourceError:
     name, text = getattr(error, "sqlite_errorname", ""), str(error)
-    if "decode to UTF-8" in text:
-        return SourceError("a text of the answer is not UTF-8", sqlstate="HV004", place=place, hint=_REMEDY)
     return SourceError(
         f"SQLite says: {text}",
         sqlstate="08006" if name.startswith(_LOST) else "HV000",

@@ -23,7 +23,8 @@ none, and anything else                     text            text; integers and r
 ==========================================  ==============  ==========================================
 
 A real in a decimal column is the decimal that it is the nearest double to, if there is only one of that scale
-(12.34 in DECIMAL(10,2)); where there are several (1e17 in DECIMAL(20,2)), or it has more digits, it is an error.
+(12.34 in DECIMAL(10,2)); where there are several (1e15 + 0.5 in DECIMAL(20,2)), or it has more digits, it is an error.
+What SQLite rounded when it was written (such a column makes reals of long decimal texts) no reader can see.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ class Case:
     writes: tuple[str, ...]
     active: str | None = None  # number of our statements that run at the server
     connected: str | None = None  # number of our connections
+    wide: str = "repeat('x', {width})"
     marks: tuple[pytest.MarkDecorator, ...] = field(default=(pytest.mark.service,))
 
 
@@ -187,7 +188,7 @@ CASES = (
     ),
     Case(
         kind="mariadb",
-        open=_serving("mariadb"),
+        open=_serving("mariadb", "CREATE TABLE hundred AS SELECT seq FROM seq_1_to_100"),
         samples=MARIADB,
         unfit=(
             ("date", "'0000-00-00'", T("date")),
@@ -199,7 +200,8 @@ CASES = (
         ),
         schema="conform_mariadb",
         numbers="SELECT seq FROM seq_1_to_{n}",
-        slow="SELECT count(*) FROM seq_1_to_1000000 AS a, seq_1_to_1000000 AS b",
+        # a join of seq_... tables is deaf to KILL
+        slow="SELECT count(*) FROM hundred a, hundred b, hundred c, hundred d, hundred e, hundred f",
         writes=("INSERT INTO guarded VALUES (2)", "DELETE FROM guarded", "CREATE TABLE other (id int)"),
         active="SELECT count(*) FROM information_schema.processlist WHERE user = 'vdw' AND command = 'Query'",
         connected="SELECT count(*) FROM information_schema.processlist WHERE user = 'vdw'",

@@ -9,9 +9,13 @@ import pytest
 from connectors.base import Connector
 from connectors.registry import connect
 from tests.connectors.cases import CASES, Case, Site
+from tests.connectors.embedded_cases import EMBEDDED
 
 
-@pytest.fixture(scope="module", params=[pytest.param(case, id=case.kind, marks=case.marks) for case in CASES])
+PARAMS = [pytest.param(case, id=case.kind, marks=case.marks) for case in (*CASES, *EMBEDDED)]
+
+
+@pytest.fixture(scope="module", params=PARAMS)
 def case(request: pytest.FixtureRequest) -> Case:
     """The connector under test."""
     found: Case = request.param

@@ -48,7 +48,7 @@ def resident() -> int:
 def test_a_large_answer_streams_in_bounded_memory(case: Case, connector: Connector) -> None:
     rows, width = 200_000, 1000
     inner = case.numbers.format(n=rows)
-    query = statement(f"SELECT n.*, repeat('x', {width}) FROM ({inner}) AS n", columns=(INT8, TEXT))
+    query = statement(f"SELECT n.*, {case.wide.format(width=width)} FROM ({inner}) AS n", columns=(INT8, TEXT))
     before, most, seen, batches = resident(), 0, 0, 0
     for batch in connector.execute(query, timeout=120, cancel=Cancel()):
         seen, batches = seen + batch.num_rows, batches + (batch.num_rows > 0)
