@@ -34,7 +34,9 @@ MOMENTS = frozenset({"date", "time", "timestamp", "timestamptz"})
 
 def wire_type(kind: PgType) -> PgType:
     """The element type of the array in which a column of type `kind` travels."""
-    native = kind.name in FIXED or kind.name in MOMENTS or kind.name in AS_TEXT or kind.name in ("bytea", "uuid", "jsonb")
+    native = (
+        kind.name in FIXED or kind.name in MOMENTS or kind.name in AS_TEXT or kind.name in ("bytea", "uuid", "jsonb")
+    )
     return kind.bare if native or pa.types.is_decimal(kind.arrow) else TEXT
 
 
@@ -219,5 +221,3 @@ def _wide(
             carry = part - limbs[i] * base
         digits[:, at] = carry
     return digits
-
-

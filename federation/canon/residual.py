@@ -33,7 +33,9 @@ ONE: Mapping[int, int] = MappingProxyType({})
 CANCELLED = "57014"
 FEW = 200  # rows; beyond, a plan made without knowing the rows may be a bad one
 OURS = frozenset({"role", "session_authorization", "search_path", "statement_timeout"})
-ROLE = "coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'SET') AND NOT rolsuper), 'none')"
+ROLE = (
+    "coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'SET') AND NOT rolsuper), 'none')"
+)
 
 
 def with_arrays(plan: Plan, residual_sql: str, pieces: Mapping[int, int] = ONE) -> str:

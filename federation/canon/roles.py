@@ -17,7 +17,12 @@ ANONYMOUS = "anonymous"
 OPEN = "vdw_open"  # roles that log in without a password, where a project has no users
 EVERYTHING = ("*",)
 # Bounds of each role; a user may tighten the first two by SET, the others are PostgreSQL's to keep.
-BOUNDS = {"statement_timeout": "60s", "work_mem": "16MB", "temp_file_limit": "1GB", "idle_in_transaction_session_timeout": "10min"}
+BOUNDS = {
+    "statement_timeout": "60s",
+    "work_mem": "16MB",
+    "temp_file_limit": "1GB",
+    "idle_in_transaction_session_timeout": "10min",
+}
 CONNECTIONS = 100  # of one role
 RESERVED = frozenset({OWNER, MERGE, OPEN, "postgres", "public", "none"})
 # Functions that PostgreSQL gives to everybody and that reach beyond a session: the server's files and processes, large
@@ -112,7 +117,9 @@ def _make(connection: psycopg.Connection, name: str, account: Account, *, new: b
         connection.execute(SQL("SET LOCAL scram_iterations = {}").format(Literal(account.iterations)))
         connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(role, Literal(account.secret)))
     with connection.cursor() as cursor:
-        cursor.executemany("INSERT INTO vdw.reads VALUES (%s, %s, %s)", [(name, *_parts(r)) for r in set(account.reads)])
+        cursor.executemany(
+            "INSERT INTO vdw.reads VALUES (%s, %s, %s)", [(name, *_parts(r)) for r in set(account.reads)]
+        )
 
 
 def _parts(name: str) -> tuple[str, str]:

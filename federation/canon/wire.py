@@ -200,7 +200,7 @@ def query(sql: str) -> Command:
 def encode(sql: str) -> bytes:
     """UTF-8 as the server takes it; a NUL would end the message early."""
     if "\0" in sql:
-        raise QueryError("invalid byte sequence for encoding \"UTF8\": 0x00", sqlstate="22021")
+        raise QueryError('invalid byte sequence for encoding "UTF8": 0x00', sqlstate="22021")
     try:
         return sql.encode()
     except UnicodeEncodeError as error:
@@ -209,9 +209,7 @@ def encode(sql: str) -> bytes:
 
 def description(result: PGresult) -> Description:
     """Of the result of a Describe."""
-    columns = tuple(
-        ((result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i)) for i in range(result.nfields)
-    )
+    columns = tuple(((result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i)) for i in range(result.nfields))
     return Description(tuple(result.param_type(i) for i in range(result.nparams)), columns)
 
 

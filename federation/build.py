@@ -1,0 +1,377 @@
+"""From a project's files to what can be asked: sources introspected, views analysed, the canon's shells in step.
+
+What is at fault stands aside with a diagnostic, together with the views over it, and the rest serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
+
+from connectors import registry
+from connectors.base import Connector, Profile, Table
+from connectors.errors import ConfigError, Error, QueryError
+from federation.canon import shell
+from federation.canon.analyse import BODY, Analyser
+from federation.canon.server import Canon
+from federation.canon.wire import Wire
+from planner.statement import Statement
+from views.catalog import Catalog, Relation, Source, SourceTable, View
+from views.check import check_columns
+from views.project import Diagnostic, Project, ViewDraft
+
+INTROSPECTION = 15.0  # seconds that one source may take
+LONGEST_NAME = 63  # bytes; PostgreSQL would cut a longer one
+USER_TYPES = 16384  # the first oid that is not PostgreSQL's own
+EXPOSE = "leave it out of expose.tables, or rename it at the source"
+Key = tuple[str, str]
+T = TypeVar("T")
+
+
+class Built(NamedTuple):
+    """What serves, and what is wrong. The connectors are the caller's to close."""
+
+    catalog: Catalog
+    connectors: dict[str, Connector]
+    diagnostics: tuple[Diagnostic, ...]
+    identities: Mapping[str, str] = MappingProxyType({})  # of connectors: who has the same is the same
+
+
+async def build(
+    project: Project,
+    canon: Canon,
+    *,
+    environment: Mapping[str, str] | None = None,
+    previous: Built | None = None,
+    timeout: float = INTROSPECTION,
+) -> Built:
+    """Introspect, analyse, and install the shells, all at once or not at all.
+
+    With `previous`, connectors whose source file says the same are taken over, and a source that cannot be reached
+    now keeps the tables that were known of it. Otherwise its views wait for it: see `rebuild`. Diagnostics are the
+    project's own and those found here.
+    """
+    surroundings = os.environ if environment is None else environment
+    found = await _sources(project, surroundings, timeout, previous)
+    work = _Work(project, found, Analyser(canon))
+    await asyncio.to_thread(shell.support, canon.dsn())
+    async with _transaction(canon) as wire:
+        await work.install(wire)
+    catalog = Catalog(
+        sources={name: one.source for name, one in found.items()},
+        tables=work.tables,
+        views=work.views,
+        version="",
+    )
+    connectors = {name: one.connector for name, one in found.items() if one.connector is not None}
+    diagnostics = tuple(dict.fromkeys([*project.diagnostics, *work.diagnostics]))
+    identities = {name: one.identity for name, one in found.items()}
+    return Built(replace(catalog, version=version(catalog)), connectors, diagnostics, identities)
+
+
+async def rebuild(
+    project: Project, canon: Canon, previous: Built, *, environment: Mapping[str, str] | None = None
+) -> Built | None:
+    """Build again when a source that was down answers; None while none does."""
+    down = [name for name, source in previous.catalog.sources.items() if source.fault]
+    answers = await asyncio.gather(*(_alive(previous.connectors.get(name)) for name in down))
+    if not any(answers):
+        return None
+    return await build(project, canon, previous=previous, environment=environment)
+
+
+def version(catalog: Catalog) -> str:
+    """A hash of all that the catalog holds: the same contents give the same version in any process."""
+    facts = (sorted(catalog.sources.items()), sorted(catalog.tables.items()), sorted(catalog.views.items()))
+    return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+async def _alive(connector: Connector | None) -> bool:
+    if connector is None:
+        return False
+    with suppress(Error, TimeoutError):
+        await _within(connector.ping, 5.0)
+        return True
+    return False
+
+
+# -- sources
+
+
+@dataclass(slots=True)
+class _Found:
+    """A source, and what it told of itself."""
+
+    source: Source
+    connector: Connector | None = None
+    identity: str = ""
+    tables: tuple[Table, ...] = ()
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+async def _sources(
+    project: Project, environment: Mapping[str, str], timeout: float, previous: Built | None
+) -> dict[str, _Found]:
+    names = list(project.sources)
+    found = await asyncio.gather(*(_introspect(project, name, environment, timeout, previous) for name in names))
+    return dict(zip(names, found, strict=True))
+
+
+async def _introspect(
+    project: Project, name: str, environment: Mapping[str, str], timeout: float, previous: Built | None
+) -> _Found:
+    file = project.sources[name]
+    found = _Found(Source(name, file.kind, None, file.limits.value, file.ttl, file.as_of.model_dump(exclude_none=True)))
+    place = f"sources/{name}.yml"
+    try:
+        options = {"pool_size": file.limits.concurrency, **project.options(name, environment)}
+        found.identity = hashlib.sha256(repr((file.kind, sorted(options.items()))).encode()).hexdigest()
+        if previous is not None and previous.identities.get(name) == found.identity:
+            found.connector = previous.connectors.get(name)
+        found.connector = found.connector or registry.connect(file.kind, name, options)
+        profile, found.tables = await _within(_asked(found.connector, file.expose.schemas, file.expose.tables), timeout)
+        found.source = replace(found.source, profile=profile)
+    except ConfigError as error:
+        _fault(found, place, error, error.hint or "correct the file")
+    except Error as error:
+        _fault(found, place, error, error.hint or "views over it are served as soon as it answers")
+    except TimeoutError:
+        slow = Error(f"did not answer within {timeout:g} s")
+        _fault(found, place, slow, "views over it are served as soon as it answers")
+    if found.source.fault and previous is not None:
+        _remember(found, previous)
+    return found
+
+
+def _asked(
+    connector: Connector, schemas: Sequence[str], tables: Sequence[str]
+) -> Callable[[], tuple[Profile, tuple[Table, ...]]]:
+    return lambda: (connector.profile(), connector.tables(tuple(schemas), tuple(tables)))
+
+
+def _fault(found: _Found, place: str, error: Error, remedy: str) -> None:
+    line = 1
+    if error.place is not None and error.place.startswith(place + ":"):
+        line = int(error.place.rpartition(":")[2])
+    message = " ".join((error.message + (f": {error.detail}" if error.detail else "")).split())
+    found.source = replace(found.source, fault=message)
+    found.diagnostics.append(
+        Diagnostic("error", place, line, f"source {found.source.name} cannot be read: {message}", remedy)
+    )
+
+
+def _remember(found: _Found, previous: Built) -> None:
+    """What was known of a source before it went away."""
+    known = previous.catalog.sources.get(found.source.name)
+    if known is None or known.profile is None or known.kind != found.source.kind:
+        return
+    found.source = replace(found.source, profile=known.profile)
+    tables = (relation.table for relation in previous.catalog.tables.values())
+    found.tables = tuple(table for table in tables if table is not None and table.source == known.name)
+
+
+async def _within(work: Callable[[], T], timeout: float) -> T:
+    """The result of blocking work; TimeoutError when it takes longer, and nobody waits for its thread then."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_exception(error) if error is not None else done.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = work()
+        except BaseException as raised:
+            error = raised
+        with suppress(RuntimeError):  # the loop is gone
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="introspection", daemon=True).start()
+    async with asyncio.timeout(timeout):
+        return await done
+
+
+# -- relations
+
+
+@asynccontextmanager
+async def _transaction(canon: Canon) -> AsyncIterator[Wire]:
+    wire = await Wire.connect(canon.dsn())
+    try:
+        await wire.rows("BEGIN", *shell.BEGIN)
+        yield wire
+        await wire.rows(*shell.FINISH, "COMMIT")
+    finally:
+        wire.close()
+
+
+@dataclass(slots=True)
+class _Work:
+    """One build's relations as they come to be, in one transaction of the canon."""
+
+    project: Project
+    found: Mapping[str, _Found]
+    analyser: Analyser
+    tables: dict[Key, SourceTable] = field(default_factory=dict)
+    views: dict[Key, View] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    lost: dict[Key, str] = field(default_factory=dict)  # why it is not served
+    standing: dict[Key, str] = field(default_factory=dict)
+
+    async def install(self, wire: Wire) -> None:
+        """Tables, then views in their order. A shell of what is not served goes before anything could read it."""
+        (rows,) = await wire.rows(shell.STANDING)
+        self.standing = {(schema or "", name or ""): digest or "" for schema, name, digest in rows}
+        for found in self.found.values():
+            self.diagnostics += found.diagnostics
+            await self._tables(wire, found)
+        drafts = {draft.key: draft for draft in self.project.views}
+        for key in self.standing.keys() - self.tables.keys() - drafts.keys():
+            await self._drop(wire, key)
+        for draft in drafts.values():
+            await self._view(wire, draft)
+        await self._checked(wire, drafts)
+
+    async def _drop(self, wire: Wire, key: Key) -> None:
+        if self.standing.pop(key, None) is not None:
+            await wire.rows(*shell.drop(key))
+
+    async def _tables(self, wire: Wire, found: _Found) -> None:
+        names = Counter(table.name for table in found.tables)
+        for table in found.tables:
+            relation = SourceTable(
+                found.source.name,
+                table.name,
+                tuple((column.name, column.type) for column in table.columns),
+                table.comment,
+                table,
+            )
+            why = _unfit(relation, names)
+            if not why:
+                why = await self._shell(wire, relation)
+            if why:
+                place = f"sources/{found.source.name}.yml"
+                await self._lose(wire, relation.key, Diagnostic("error", place, 1, why, EXPOSE))
+            else:
+                self.tables[relation.key] = relation
+
+    async def _view(self, wire: Wire, draft: ViewDraft) -> None:
+        if draft.key in self.tables:
+            message = f"{draft.full_name} is a table of source {draft.schema} already"
+            await self._lose(wire, draft.key, Diagnostic("error", draft.file, 1, message, "rename the view"))
+            return
+        try:
+            statement = await self.analyser.analyse_on(wire, draft.query, in_transaction=True, form=BODY)
+            view = draft.view(statement.columns, statement.text, statement.relations)
+            why = _unfit_view(statement, draft) or await self._shell(wire, view)
+        except QueryError as error:
+            await self._lose(wire, draft.key, self._told(draft, error))
+            return
+        if why:
+            await self._lose(wire, draft.key, Diagnostic("error", draft.file, draft.line, why))
+            return
+        self.views[draft.key] = view
+        if statement.fleeting:
+            message = f"{draft.full_name} may hold a moment of loading: 'today' and the like are constants in a view"
+            self.diagnostics.append(
+                Diagnostic("warning", draft.file, draft.line, message, "write current_date or now()")
+            )
+
+    async def _shell(self, wire: Wire, relation: Relation) -> str:
+        """Make the relation's shell unless it stands already; why that cannot be, or ''."""
+        standing = self.standing.get(relation.key)
+        if standing == shell.digest(relation):
+            return ""
+        try:
+            await wire.rows("SAVEPOINT vdw_shell", *(shell.drop(relation.key) if standing is not None else ()))
+            await wire.rows(*shell.create(relation), "RELEASE SAVEPOINT vdw_shell")
+        except QueryError as error:
+            if error.sqlstate == "55P03":
+                raise
+            await wire.rows("ROLLBACK TO SAVEPOINT vdw_shell", "RELEASE SAVEPOINT vdw_shell")
+            return f"{relation.schema}.{relation.name} cannot be a view: {error.message}"
+        self.standing[relation.key] = shell.digest(relation)
+        return ""
+
+    async def _checked(self, wire: Wire, drafts: Mapping[Key, ViewDraft]) -> None:
+        """Check the headers against the columns; what fails is lost, and what reads it too."""
+        relations: dict[Key, Relation] = {**self.tables, **self.views}
+        columns = {key: tuple(name for name, _ in relation.columns) for key, relation in relations.items()}
+        for link in [link for view in self.views.values() for link in view.links]:
+            if link.to not in relations:  # the link is left out below, and not held against the view
+                columns[link.to] = (*columns.get(link.to, ()), *(other for _, other in link.join))
+        for key, view in list(self.views.items()):
+            draft = drafts[key]
+            errors = [d for d in check_columns(draft, columns, self.project.sources) if d.severity == "error"]
+            for read in [read for read in view.depends if read in self.lost][:1]:
+                message = f"{draft.full_name} reads {'.'.join(read)}, which is not served"
+                errors.append(Diagnostic("error", draft.file, draft.line, message, f"first correct: {self.lost[read]}"))
+            for error in errors:
+                await self._lose(wire, key, error)
+        for key, view in self.views.items():
+            served = tuple(link for link in view.links if link.to in self.views or link.to in self.tables)
+            if len(served) < len(view.links):
+                self.views[key] = replace(view, links=served)
+
+    def _told(self, draft: ViewDraft, error: QueryError) -> Diagnostic:
+        """The canon's error about a view; where it reads what is not served, that is the reason."""
+        line = draft.at(error.position)
+        down = sorted(
+            s for s in {schema for schema, _ in draft.reads} & self.found.keys() if self.found[s].source.fault
+        )
+        lost = sorted(key for key in draft.reads if key in self.lost)
+        if error.sqlstate in ("42P01", "3F000") and (lost or down):
+            what = f"{'.'.join(lost[0])}, which is not served" if lost else f"source {down[0]}, which cannot be read"
+            remedy = f"first correct: {self.lost[lost[0]]}" if lost else "it is served as soon as the source answers"
+            return Diagnostic("error", draft.file, line, f"{draft.full_name} reads {what}", remedy)
+        return Diagnostic("error", draft.file, line, f"{draft.full_name}: {error.message}", error.hint or "")
+
+    async def _lose(self, wire: Wire, key: Key, diagnostic: Diagnostic) -> None:
+        """Not served: neither here nor in the canon."""
+        self.lost.setdefault(key, diagnostic.message)
+        self.diagnostics.append(diagnostic)
+        self.views.pop(key, None)
+        if key not in self.tables:
+            await self._drop(wire, key)
+
+
+def _unfit(relation: SourceTable, names: Counter[str]) -> str:
+    """Why a source's table cannot be a relation here; ''."""
+    full = f"{relation.schema}.{relation.name}"
+    if names[relation.name] > 1:
+        return f"{full} is in more than one schema of the source: name the one to expose in expose.schemas"
+    columns = Counter(name for name, _ in relation.columns)
+    long = [name for name in (relation.name, *columns) if len(name.encode()) > LONGEST_NAME]
+    if long:
+        return f'{full}: the name "{long[0]}" is longer than {LONGEST_NAME} bytes'
+    if not columns:
+        return f"{full} has no columns that can be read"
+    return ""
+
+
+def _unfit_view(statement: Statement, draft: ViewDraft) -> str:
+    """Why a statement cannot be a view; ''."""
+    columns = Counter(name for name, _ in statement.columns)
+    twice = [name for name, count in columns.items() if count > 1]
+    foreign = [(name, kind) for name, kind in statement.columns if kind.oid >= USER_TYPES]
+    if statement.params:
+        return f"{draft.full_name} has a parameter, and a view has none"
+    if statement.session:
+        return f"{draft.full_name} reads catalogs or the session: a view reads sources and views only"
+    if not columns:
+        return f"{draft.full_name} has no columns"
+    if twice:
+        return f'{draft.full_name} has the column "{twice[0]}" twice: name them with AS'
+    if foreign:
+        return f'{draft.full_name}: column "{foreign[0][0]}" is a whole row: name its columns'
+    return ""
