@@ -18,7 +18,9 @@ Env = Mapping[int, exp.Expr]
 
 
 class Target(Protocol):
-    """How scalars and leaves look in one dialect."""
+    """How scalars and leaves look in one dialect; `binds_once`: computed expressions are sent as values."""
+
+    binds_once: bool
 
     def scalar(self, e: Scalar, args: list[exp.Expr]) -> exp.Expr:
         """A constant, parameter, call, aggregate or verbatim text over finished arguments."""
@@ -374,6 +376,8 @@ class Emitter:
             return env[e.id].copy()
         if isinstance(e, sc.Sub):
             return self._sub(e, env)
+        if isinstance(e, sc.Once) and self.target.binds_once:
+            return self.target.scalar(e, [])
         args = [self.scalar(child, env) for child in sc.children(e)]
         return self.target.scalar(e, args)
 

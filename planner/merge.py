@@ -7,8 +7,9 @@ from connectors.types import PgType
 from planner import ir
 from planner.ir import Rel
 from planner.prove import Fact, Facts, prove, prove_aggregate, prove_key
-from planner.scalar import Col, KeyIn, Lit, Param, Scalar
+from planner.scalar import Col, KeyIn, Lit, Once, Param, Scalar, walk
 from planner.show import show
+from planner.types import alike
 
 
 class NotProven(Exception):
@@ -67,6 +68,8 @@ def _numbers(rel: ir.Limit) -> bool:
 
 def _exact(predicates: tuple[Scalar, ...], cap: Capability, facts: Facts) -> None:
     for p in predicates:
+        if any(isinstance(node, Once) for node in walk(p)):
+            raise NotProven(f"{show(p)}: it is computed in the canon")
         proof = prove(p, cap, facts)
         if proof.verdict is not V.EXACT:
             raise NotProven(f"{show(p)}: {proof.reason}")
@@ -81,11 +84,16 @@ def _project(rel: ir.Project, cap: Capability) -> Facts:
                 raise NotProven("a column of an enclosing query")
             made[i] = facts[e.id]
             continue
-        if e.type is None or e.type.name == "numeric" or isinstance(e, Param | Lit):
+        if e.type is None or e.type.name == "numeric" or isinstance(e, Param):
             raise NotProven(f"{show(e)}: the text of its value is not proven")
         _exact((e,), cap, facts)
         made[i] = Fact()
     return made
+
+
+def _same(a: PgType | None, b: PgType) -> bool:
+    """Of one type in DuckDB too: decimals of another scale would print otherwise."""
+    return alike(a, b) and (b.name != "numeric" or a == b)
 
 
 def _aggregate(rel: ir.Aggregate, cap: Capability) -> Facts:
@@ -109,7 +117,7 @@ def _keys(keys: list[Scalar], cap: Capability, facts: Facts, table: str) -> None
 def _set_operation(rel: ir.SetOp, cap: Capability) -> Facts:
     facts = [(_check(branch, cap), dict(ir.output(branch)), ids) for branch, ids in rel.inputs]
     for at, (_, kind) in enumerate(rel.columns):
-        if kind is None or any(types[ids[at]] != kind for _, types, ids in facts):
+        if kind is None or any(not _same(types[ids[at]], kind) for _, types, ids in facts):
             raise NotProven("branches of different types")
     made = {i: Fact(all(known[ids[at]].exact for known, _, ids in facts)) for at, (i, _) in enumerate(rel.columns)}
     if not (rel.kind == "union" and rel.all):

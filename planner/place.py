@@ -32,6 +32,11 @@ class Placer:
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
+        self.names: dict[int, str] = {}
+
+    def show(self, e: Scalar) -> str:
+        """A scalar in the words of the sources' columns."""
+        return show(e, self.names)
 
     def run(self, rel: Rel) -> Rel:
         """The statement with its fragments as Cut nodes; a Cut at the top is the whole answer."""
@@ -109,6 +114,7 @@ class Placer:
         facts = {}
         for i, at in rel.columns:
             column = table.columns[at]
+            self.names[i] = f"{table.name}.{column.name}"
             text = column.type.name in ("text", "varchar", "bpchar")
             facts[i] = Fact(column.exact, column.collation if text else Collation.BYTES)
         return Placed(rel, table.source, facts)
@@ -145,7 +151,7 @@ class Placer:
             if proof.verdict is not V.EXACT or weaker is not p:
                 stay.append(p)
             verdict = proof.verdict.name if weaker is p else "SUPERSET" if weaker is not None else "NO"
-            notes.append(Verdict(show(p), verdict, proof.reason))
+            notes.append(Verdict(self.show(p), verdict, proof.reason))
         return tuple(pushed), tuple(stay), tuple(notes)
 
     def _project(self, rel: ir.Project) -> Placed:
@@ -157,12 +163,13 @@ class Placer:
         for i, e in rel.items:
             if isinstance(e, Col) and e.id in below.facts:
                 facts[i] = below.facts[e.id]
+                self.names[i] = self.names.get(e.id, f"c{e.id}")
                 continue
             # A bare constant or parameter is not worth a round trip through a source's types.
             proof = prove(e, cap, below.facts) if cap is not None and not isinstance(e, Lit | Param) else None
             if proof is None or proof.verdict is not V.EXACT or e.type is None:
                 why = proof.reason if proof is not None else "a constant"
-                notes = (*below.notes, Verdict(show(e), "NO", why))
+                notes = (*below.notes, Verdict(self.show(e), "NO", why))
                 cut = self._cut(Placed(below.rel, below.site, below.facts, notes))
                 return Placed(ir.Project(cut, rel.items))
             facts[i] = Fact(True, proof.collation)
@@ -173,10 +180,10 @@ class Placer:
         reason = self._why_apart(rel, left, right)
         if not reason:
             facts = {**left.facts, **right.facts}
-            notes = (*left.notes, *right.notes, *(Verdict(show(p), "EXACT") for p in rel.on))
+            notes = (*left.notes, *right.notes, *(Verdict(self.show(p), "EXACT") for p in rel.on))
             joined = ir.Join(rel.kind, left.rel, right.rel, rel.on, rel.lateral)
             return Placed(joined, left.site, facts, notes)
-        note = Verdict("join " + show(sc.conjoin(rel.on)), "NO", reason)
+        note = Verdict("join " + self.show(sc.conjoin(rel.on)), "NO", reason)
         a, b = (
             p.rel if p.site is None else self._cut(Placed(p.rel, p.site, p.facts, (*p.notes, note)))
             for p in (left, right)
@@ -196,7 +203,7 @@ class Placer:
         for p in rel.on:
             proof = prove(p, cap, facts)
             if proof.verdict is not V.EXACT:
-                return f"{show(p)}: {proof.reason}"
+                return f"{self.show(p)}: {proof.reason}"
         if not _expands_no_row(rel):
             return "neither side is unique in the join's columns: the source would send more rows than both sides have"
         return ""
@@ -210,11 +217,13 @@ class Placer:
         reason = "GROUPING SETS" if rel.sets else "no aggregate" if not rel.aggs and not rel.keys else ""
         for i, e in rel.keys:
             proof = prove_key(e, cap, below.facts)
-            reason = reason or ("" if proof.verdict is V.EXACT else f"{show(e)}: {proof.reason}")
+            reason = reason or ("" if proof.verdict is V.EXACT else f"{self.show(e)}: {proof.reason}")
             facts[i] = Fact(True, proof.collation)
         for i, e in rel.aggs:
             proof = prove_aggregate(e, cap, below.facts)
-            reason = reason or ("" if proof.verdict is V.EXACT and e.type is not None else f"{show(e)}: {proof.reason}")
+            reason = reason or (
+                "" if proof.verdict is V.EXACT and e.type is not None else f"{self.show(e)}: {proof.reason}"
+            )
             facts[i] = Fact()
         if _bounded(below.rel):
             reason = reason or "LIMIT below"
@@ -267,7 +276,7 @@ class Placer:
         reason = ""
         for key in rel.keys:
             proof = prove_key(key.expr, cap, below.facts, "order")
-            reason = reason or ("" if proof.verdict is V.EXACT else f"{show(key.expr)}: {proof.reason}")
+            reason = reason or ("" if proof.verdict is V.EXACT else f"{self.show(key.expr)}: {proof.reason}")
         if any(not isinstance(key.expr, Col) for key in rel.keys) or _bounded(below.rel):
             reason = reason or "order by an expression"
         notes = (*below.notes, Verdict("order by", "NO" if reason else "EXACT", reason))

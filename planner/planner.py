@@ -52,12 +52,12 @@ def plan(statement: Statement, catalog: Catalog, off: frozenset[str] = frozenset
     """
     next_id = Counter()
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
-    for name, rule in RULES:
-        if name not in off:
-            rel = rule(rel)
     computed = Computed()
     if "computed" not in off:
         rel = computed.fold(rel)
+    for name, rule in RULES:
+        if name not in off:
+            rel = rule(rel)
     placed = prune_columns(Placer(catalog).run(rel))
     return assemble(placed, columns, statement, catalog, computed.found, reason)
 

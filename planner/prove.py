@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from connectors.base import Collation
 from connectors.capability import Capability, V, family
 from planner import scalar as sc
-from planner.scalar import Agg, Call, Col, KeyIn, Lit, Param, Scalar, Verbatim
-from planner.targets import bindable, computed_ref, find, find_aggregate, python_value
+from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar, Verbatim
+from planner.targets import bindable, find, find_aggregate, python_value
 
 _COARSENESS = {Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}
 
@@ -48,9 +48,9 @@ def prove(e: Scalar, capability: Capability, facts: Facts) -> Proof:
             return _literal(e)
         case Param():
             return Proof(V.EXACT) if bindable((e.type,)) else Proof(V.NO, reason=f"parameter of {e.type.sql}")
+        case Once():
+            return Proof(V.EXACT)
         case Verbatim():
-            if computed_ref(e) is not None:
-                return Proof(V.EXACT)
             text = "".join(p if isinstance(p, str) else "…" for p in e.parts)
             return Proof(V.NO, reason=f"no rule for {text[:60]}")
         case KeyIn():

@@ -106,7 +106,16 @@ class KeyIn:
         return BOOL
 
 
-Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn
+@dataclass(frozen=True, slots=True)
+class Once:
+    """A column-free expression over the clock, `args[0]`, which is computed once per query: `Plan.computed[index]`."""
+
+    index: int
+    args: tuple[Scalar]
+    type: PgType
+
+
+Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn | Once
 
 TRUE = Lit("true", BOOL)
 
@@ -114,7 +123,7 @@ TRUE = Lit("true", BOOL)
 def children(e: Scalar) -> tuple[Scalar, ...]:
     """Direct scalar arguments, without those inside a sub-query's relation."""
     match e:
-        case Call() | Verbatim() | Sub() | KeyIn():
+        case Call() | Verbatim() | Sub() | KeyIn() | Once():
             return e.args
         case Agg():
             return e.args if e.where is None else (*e.args, e.where)
@@ -140,6 +149,8 @@ def rebuild(e: Scalar, args: tuple[Scalar, ...]) -> Scalar:
             return Sub(e.kind, e.rel, e.columns, args, e.op, e.type)
         case KeyIn():
             return KeyIn((args[0],), e.driver)
+        case Once():
+            return Once(e.index, (args[0],), e.type)
         case Agg():
             where = args[-1] if e.where is not None else None
             return Agg(e.name, args if where is None else args[:-1], e.type, e.distinct, where)

@@ -14,7 +14,7 @@ from connectors.capability.rules import Capability, Rule, binary, case, coalesce
 from connectors.types import PgType
 from planner import ir
 from planner.plan import ComputedRef, KeysRef, ParamRef, SourceText, Value
-from planner.scalar import Agg, Call, Col, KeyIn, Lit, Param, Scalar, Sub, Verbatim
+from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
 from planner.types import INT8
 
 _MARK = re.compile("\x00(\\d+)\x00")
@@ -42,6 +42,7 @@ class CanonTarget:
     """
 
     dialect = "postgres"
+    binds_once = False
 
     def __init__(self, cuts: Mapping[int, int]) -> None:
         self.cuts = cuts
@@ -69,9 +70,9 @@ class CanonTarget:
                 return canon_literal(e)
             case Param():
                 return exp.Parameter(this=exp.Literal.number(e.index + 1))
+            case Once():
+                return args[0]
             case Verbatim():
-                if computed_ref(e) is not None:
-                    return args[0]
                 return exp.Var(this="".join(_piece(p, args) for p in e.parts))
             case Agg():
                 return _aggregate(e, args)
@@ -133,6 +134,8 @@ def _call(e: Call, args: list[exp.Expr]) -> exp.Expr:
 class SourceTarget:
     """One source's dialect: only what its capability table has; constants and parameters are bound, never inlined."""
 
+    binds_once = True
+
     def __init__(self, capability: Capability, drivers: dict[int, KeysRef] | None = None) -> None:
         self.capability = capability
         self.dialect = capability.dialect
@@ -174,11 +177,8 @@ class SourceTarget:
                 return rule.build([args[0], self._bind(keys, keys.type)])
             case Agg():
                 return self._aggregate(e, args)
-            case Verbatim():
-                at = next((v for v in (computed_ref(e),) if v is not None), None)
-                if at is None or e.type is None:
-                    raise TypeError("verbatim text at a source")
-                return self._bind(at, e.type)
+            case Once():
+                return self._bind(ComputedRef(e.index, e.type), e.type)
             case Call():
                 rule = find(self.capability, e)
                 if rule is None:
@@ -208,13 +208,6 @@ class SourceTarget:
         pieces = _MARK.split(query.sql(self.dialect, comments=False))
         parts = tuple(int(p) if at % 2 else p for at, p in enumerate(pieces) if at % 2 or p)
         return SourceText(parts, tuple(self.values))
-
-
-def computed_ref(e: Verbatim) -> ComputedRef | None:
-    """The computed parameter that a marker stands for (see rules/fold_stable.py)."""
-    if e.parts and isinstance(e.parts[0], str) and e.parts[0].startswith("\x01") and e.type is not None:
-        return ComputedRef(int(e.parts[0][1:]), e.type)
-    return None
 
 
 class DuckdbTarget(SourceTarget):

@@ -114,3 +114,10 @@ def of_aggregate(name: str, args: tuple[PgType | None, ...]) -> PgType | None:
     if name in ("bool_and", "bool_or", "every"):
         return BOOL if kind == "bool" else None
     return None
+
+
+def alike(a: PgType | None, b: PgType | None) -> bool:
+    """Whether values of both types compare, sort and print the same: text and varchar do, numeric and int4 do not."""
+    if a is None or b is None:
+        return False
+    return (a.name == b.name and (a.name != "bpchar" or a == b)) or {a.name, b.name} <= {"text", "varchar"}

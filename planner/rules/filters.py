@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
 from planner.scalar import Call, Col, Scalar
+from planner.types import alike
 
 
 def push_filters(rel: Rel) -> Rel:
@@ -105,7 +105,7 @@ def _set_operation(rel: ir.SetOp, preds: tuple[Scalar, ...]) -> Rel:
     same = frozenset(
         o
         for at, (o, kind) in enumerate(rel.columns)
-        if all(_alike(own[ids[at]], kind) for own, (_, ids) in zip(types, rel.inputs, strict=True))
+        if all(alike(own[ids[at]], kind) for own, (_, ids) in zip(types, rel.inputs, strict=True))
     )
     own_ids = ir.ids(rel)
     down = tuple(p for p in preds if _movable(p) and sc.columns(p) & own_ids and sc.columns(p) & own_ids <= same)
@@ -115,13 +115,6 @@ def _set_operation(rel: ir.SetOp, preds: tuple[Scalar, ...]) -> Rel:
         at = {o: Col(i, own[i]) for i, (o, _) in zip(ids, rel.columns, strict=True)}
         branches.append((_push(branch, tuple(sc.substitute(p, at) for p in down)), ids))
     return _stay(ir.SetOp(rel.kind, rel.all, tuple(branches), rel.columns), stay)
-
-
-def _alike(a: PgType | None, b: PgType | None) -> bool:
-    if a is None or b is None:
-        return False
-    text = {"text", "varchar"}
-    return (a.name == b.name and (a.name != "bpchar" or a == b)) or {a.name, b.name} <= text
 
 
 # -- joins

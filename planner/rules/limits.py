@@ -6,7 +6,7 @@ from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel, SortKey
 from planner.scalar import Col, Lit, Param, Scalar
-from planner.types import INT8
+from planner.types import INT8, alike
 
 
 def push_limits(rel: Rel) -> Rel:
@@ -61,7 +61,9 @@ def _inside(rel: Rel, keys: tuple[SortKey, ...], bound: Scalar) -> Rel:
         for branch, ids in rel.inputs:
             types = dict(ir.output(branch))
             at: dict[int, Scalar] = {o: Col(i, types[i]) for i, (o, _) in zip(ids, rel.columns, strict=True)}
-            if any(at[o].type != kind for o, kind in rel.columns):
+            kinds = dict(rel.columns)
+            read = frozenset().union(*(sc.columns(k.expr) for k in keys))
+            if not all(alike(at[o].type, kinds[o]) for o in read & kinds.keys()):
                 return rel
             branches.append((_bounded(branch, _moved(keys, at), bound), ids))
         return ir.SetOp("union", True, tuple(branches), rel.columns)

@@ -6,7 +6,7 @@ from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
-from planner.scalar import Call, Lit, Param, Scalar, Verbatim
+from planner.scalar import Call, Lit, Once, Param, Scalar, Verbatim
 from planner.targets import bindable
 
 _CLOCK = {
@@ -43,9 +43,9 @@ class Computed:
             return e
         for at, (known, _) in enumerate(self.found):
             if known == e:
-                return Verbatim((f"\x01{at}",), (e,), stable=True, type=kind)
+                return Once(at, (e,), kind)
         self.found.append((e, kind))
-        return Verbatim((f"\x01{len(self.found) - 1}",), (e,), stable=True, type=kind)
+        return Once(len(self.found) - 1, (e,), kind)
 
 
 def stable_type(e: Scalar) -> PgType | None:
