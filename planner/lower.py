@@ -481,6 +481,9 @@ def _same(branches: list[tuple[Rel, Columns]], at: int) -> bool:
 
 
 def _only(found: set[PgType | None]) -> PgType | None:
+    """The one type of a column's branches; text where text and varchar meet."""
+    if {kind.name if kind is not None else "" for kind in found} == {"text", "varchar"}:
+        return types.TEXT
     return next(iter(found)) if len(found) == 1 else None
 
 

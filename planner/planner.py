@@ -28,6 +28,7 @@ from planner.rules.limits import push_limits
 from planner.rules.stable import Computed
 from planner.scope import Columns, Counter, Unmodelled
 from planner.statement import Statement
+from planner.types import alike
 from views.catalog import Catalog, SourceTable, View
 
 Rule = Callable[[Rel], Rel]
@@ -112,4 +113,4 @@ def _view(view: View, catalog: Catalog) -> tuple[Rel, Columns]:
 
 def _agreed(own: PgType | None, declared: PgType) -> PgType | None:
     """The canon's type of a view's column; None, so nothing is proven of it, where ours is another."""
-    return declared if own is None or own.name == declared.name else None
+    return declared if own is None or alike(own, declared) else None
