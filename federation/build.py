@@ -51,7 +51,7 @@ async def build(
     *,
     environment: Mapping[str, str] | None = None,
     previous: Built | None = None,
-    timeout: float = INTROSPECTION,
+    patience: float = INTROSPECTION,
 ) -> Built:
     """Introspect, analyse, and install the shells, all at once or not at all.
 
@@ -60,7 +60,7 @@ async def build(
     project's own and those found here.
     """
     surroundings = os.environ if environment is None else environment
-    found = await _sources(project, surroundings, timeout, previous)
+    found = await _sources(project, surroundings, patience, previous)
     work = _Work(project, found, Analyser(canon))
     await asyncio.to_thread(shell.support, canon.dsn())
     async with _transaction(canon) as wire:
@@ -118,15 +118,15 @@ class _Found:
 
 
 async def _sources(
-    project: Project, environment: Mapping[str, str], timeout: float, previous: Built | None
+    project: Project, environment: Mapping[str, str], patience: float, previous: Built | None
 ) -> dict[str, _Found]:
     names = list(project.sources)
-    found = await asyncio.gather(*(_introspect(project, name, environment, timeout, previous) for name in names))
+    found = await asyncio.gather(*(_introspect(project, name, environment, patience, previous) for name in names))
     return dict(zip(names, found, strict=True))
 
 
 async def _introspect(
-    project: Project, name: str, environment: Mapping[str, str], timeout: float, previous: Built | None
+    project: Project, name: str, environment: Mapping[str, str], patience: float, previous: Built | None
 ) -> _Found:
     file = project.sources[name]
     found = _Found(Source(name, file.kind, None, file.limits.value, file.ttl, file.as_of.model_dump(exclude_none=True)))
@@ -137,14 +137,16 @@ async def _introspect(
         if previous is not None and previous.identities.get(name) == found.identity:
             found.connector = previous.connectors.get(name)
         found.connector = found.connector or registry.connect(file.kind, name, options)
-        profile, found.tables = await _within(_asked(found.connector, file.expose.schemas, file.expose.tables), timeout)
+        profile, found.tables = await _within(
+            _asked(found.connector, file.expose.schemas, file.expose.tables), patience
+        )
         found.source = replace(found.source, profile=profile)
     except ConfigError as error:
         _fault(found, place, error, error.hint or "correct the file")
     except Error as error:
         _fault(found, place, error, error.hint or "views over it are served as soon as it answers")
     except TimeoutError:
-        slow = Error(f"did not answer within {timeout:g} s")
+        slow = Error(f"did not answer within {patience:g} s")
         _fault(found, place, slow, "views over it are served as soon as it answers")
     if found.source.fault and previous is not None:
         _remember(found, previous)
@@ -178,7 +180,7 @@ def _remember(found: _Found, previous: Built) -> None:
     found.tables = tuple(table for table in tables if table is not None and table.source == known.name)
 
 
-async def _within(work: Callable[[], T], timeout: float) -> T:
+async def _within(work: Callable[[], T], patience: float) -> T:
     """The result of blocking work; TimeoutError when it takes longer, and nobody waits for its thread then."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[T] = loop.create_future()
@@ -197,7 +199,7 @@ async def _within(work: Callable[[], T], timeout: float) -> T:
             loop.call_soon_threadsafe(settle, result, error)
 
     threading.Thread(target=run, name="introspection", daemon=True).start()
-    async with asyncio.timeout(timeout):
+    async with asyncio.timeout(patience):
         return await done
 
 

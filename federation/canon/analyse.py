@@ -37,7 +37,8 @@ READING = {
     "xmloption": "content",
 }
 STANDARD = 1 + list(READING).index("standard_conforming_strings")  # its place in a state
-NAME = "vdw_statement"
+NAMES = """SELECT c.oid, n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+JOIN vdw.shell AS s ON s.schema = n.nspname AND s.name = c.relname WHERE c.oid IN """
 # In a parse tree names are escaped, so that none of these can be a name.
 _RELID = re.compile(r" :relid (\d+)")
 _WRITES = re.compile(r" :commandType [2-9]")
@@ -72,14 +73,14 @@ class Form:
 
 
 VIEW = Form(
-    head=f"CREATE TEMP VIEW {NAME}{{aliases}} AS ",
+    head="CREATE TEMP VIEW vdw_statement{aliases} AS ",
     tail="",
-    ask=f"SELECT * FROM vdw.printed_view('pg_temp.{NAME}'::regclass)",
+    ask="SELECT * FROM vdw.printed_view('pg_temp.vdw_statement'::regclass)",
 )
 BODY = Form(
-    head=f"CREATE FUNCTION pg_temp.{NAME}() RETURNS void LANGUAGE sql BEGIN ATOMIC ",
+    head="CREATE FUNCTION pg_temp.vdw_statement() RETURNS void LANGUAGE sql BEGIN ATOMIC ",
     tail="\n; END",
-    ask=f"SELECT * FROM vdw.printed_body(to_regproc('pg_temp.{NAME}'))",
+    ask="SELECT * FROM vdw.printed_body(to_regproc('pg_temp.vdw_statement'))",
     wrapped=True,
 )
 
@@ -220,7 +221,7 @@ class Analyser:
         self, backend: Backend, marked: Marked, told: Description, printed: Rows, form: Form
     ) -> Statement:
         ((text, tree),) = printed
-        assert text is not None and tree is not None  # noqa: S101, PT018
+        assert text is not None and tree is not None  # noqa: S101
         if _WRITES.search(tree):
             raise _writes()
         names = await self._named(backend, {int(oid) for oid in _RELID.findall(tree)} - {0})
@@ -258,10 +259,7 @@ class Analyser:
         if unknown:
             epoch = self._epoch
             listed = ",".join(map(str, unknown))
-            (found,) = await backend.rows(
-                "SELECT c.oid, n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
-                f"JOIN vdw.shell s ON s.schema = n.nspname AND s.name = c.relname WHERE c.oid IN ({listed})"
-            )
+            (found,) = await backend.rows(NAMES + f"({listed})")
             names = {int(oid or 0): (schema or "", name or "") for oid, schema, name in found}
             if epoch == self._epoch:
                 self._names |= names

@@ -101,7 +101,8 @@ def _filled(column: pa.Array, blank: object) -> pa.Array:
 
 def _bytes(values: npt.NDArray[np.generic]) -> Bytes:
     """The bytes of each value, one row a value."""
-    return np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+    made: Bytes = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1)
+    return made
 
 
 def _fixed(values: npt.NDArray[Any], column: pa.Array) -> bytes:
@@ -140,15 +141,15 @@ def _variable(column: pa.Array, prefix: bytes) -> bytes:
     return bytes(memoryview(data)[first:last]) if data is not None else b""
 
 
-def _moments(column: pa.Array, name: str) -> npt.NDArray[np.generic]:
+def _moments(column: pa.Array, name: str) -> npt.NDArray[Any]:
     """Dates and times counted from 2000; infinities are the ends of the range."""
     counted = column.view(pa.int32() if name == "date" else pa.int64())
-    plain = _filled(counted, 0).to_numpy(zero_copy_only=False)
+    plain: npt.NDArray[Any] = _filled(counted, 0).to_numpy(zero_copy_only=False)
     if name == "time":
         return plain.astype(">i8")
     last, epoch = (LAST_DAY, EPOCH_DAYS) if name == "date" else (LAST_MICRO, EPOCH_MICROS)
     with np.errstate(over="ignore"):
-        shifted = plain - plain.dtype.type(epoch)
+        shifted: npt.NDArray[Any] = plain - plain.dtype.type(epoch)
     shifted[plain == last] = last
     shifted[plain == -last] = -last - 1
     return shifted.astype(">i4" if name == "date" else ">i8")

@@ -11,9 +11,9 @@ from types import MappingProxyType
 
 import pyarrow as pa
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ExecStatus, PGconn
+from psycopg.pq import ExecStatus
 from psycopg.pq import Format as PqFormat
-from psycopg.pq.abc import PGresult
+from psycopg.pq.abc import PGconn, PGresult
 
 from connectors.base import Bound, Cancel
 from connectors.errors import Error, LimitExceeded
@@ -76,9 +76,9 @@ def _select(fragment: Fragment, before: int) -> str:
     given = ", ".join(f"${before + i}::{wire_type(kind).sql}[]" for i, kind in enumerate(kinds, 1))
     cast = [f"u.c{i}" + ("" if wire_type(k) == k.bare else f"::{k.bare.sql}") for i, k in enumerate(kinds)]
     if not any("::" in column for column in cast):
-        return f"SELECT * FROM unnest({given})"
+        return f"SELECT * FROM unnest({given})"  # noqa: S608
     names = ", ".join(f"c{i}" for i in range(len(kinds)))
-    return f"SELECT {', '.join(cast)} FROM unnest({given}) AS u({names})"
+    return f"SELECT {', '.join(cast)} FROM unnest({given}) AS u({names})"  # noqa: S608
 
 
 def inputs(plan: Plan, tables: Mapping[int, pa.Table]) -> tuple[list[bytes], dict[int, int]]:

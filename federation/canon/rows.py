@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from psycopg.pq.abc import PGresult
 
@@ -23,7 +25,7 @@ def readable(sql: str, columns: Sequence[PgType]) -> str:
     if all(text == f"c{i}" for i, text in enumerate(printed)):
         return sql
     names = ", ".join(f"c{i}" for i in range(len(columns)))
-    return f"SELECT {', '.join(printed)} FROM ({sql}\n) AS r({names})"
+    return f"SELECT {', '.join(printed)} FROM ({sql}\n) AS r({names})"  # noqa: S608
 
 
 def _printed(kind: PgType, name: str) -> str:
@@ -67,7 +69,7 @@ def _column(cells: Cells, kind: PgType) -> pa.Array:
         raise Error(f"a value of {kind.sql} has no decimal form: NaN or Infinity", sqlstate="22003") from error
 
 
-def _joined(cells: Cells, form: str) -> tuple[np.ndarray, np.ndarray | None]:
+def _joined(cells: Cells, form: str) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_] | None]:
     """The numbers of fixed-width cells, and where they are NULL."""
     if None not in cells:
         return np.frombuffer(b"".join(cells), form), None  # type: ignore[arg-type]
@@ -85,7 +87,7 @@ def _fixed(cells: Cells, form: str, arrow: pa.DataType) -> pa.Array:
 def _moments(cells: Cells, kind: PgType) -> pa.Array:
     day = kind.name == "date"
     values, null = _joined(cells, ">i4" if day else ">i8")
-    plain = values.astype(np.int32 if day else np.int64)
+    plain: npt.NDArray[Any] = values.astype(np.int32 if day else np.int64)
     if kind.name != "time":
         last, epoch = (LAST_DAY, EPOCH_DAYS) if day else (LAST_MICRO, EPOCH_MICROS)
         finite = (plain != last) & (plain != -last - 1)

@@ -75,7 +75,7 @@ class Watch:
                 group=self.gid,
                 extra_groups=None if self.uid is None else [],
                 env={"LC_ALL": "C", "TZ": "UTC", "PATH": os.environ.get("PATH", "")},
-                preexec_fn=die_with_parent,  # noqa: PLW1509 (one thread here)
+                preexec_fn=die_with_parent,  # safe: one thread here
             )
 
     def _until_ready(self, server: subprocess.Popen[bytes]) -> bool:

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import psycopg
-from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, PGconn, PollingStatus
-from psycopg.pq.abc import PGresult
+from psycopg import pq
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, PollingStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 from connectors.errors import Error, LimitExceeded, QueryError
 
@@ -96,7 +97,7 @@ class Wire:
             self.pgconn.pipeline_sync()
             await self._flush()
             for index in range(len(commands) + 1):
-                if chunk is not None and index == chunk[0]:
+                if chunk is not None and index == chunk[0] and failed is None:  # else libpq refuses
                     self.pgconn.set_chunked_rows_mode(chunk[1])
                 while (result := await self._next()) is not None:
                     if result.status == ExecStatus.PIPELINE_SYNC:
@@ -106,6 +107,7 @@ class Wire:
                     elif result.status != ExecStatus.PIPELINE_ABORTED:
                         yield index, result
         except psycopg.OperationalError as error:
+            self._abandon()  # what it still sends would be taken for the next statement's answer
             raise lost(str(error)) from error
         except BaseException:
             self._abandon()
@@ -251,7 +253,7 @@ def _done(future: asyncio.Future[None]) -> None:
 
 
 async def _connect(dsn: str) -> PGconn:
-    pgconn = PGconn.connect_start(dsn.encode())
+    pgconn: PGconn = pq.PGconn.connect_start(dsn.encode())
     loop = asyncio.get_running_loop()
     while True:
         if pgconn.status == ConnStatus.BAD:
