@@ -26,7 +26,6 @@ _TICK = 20_000  # SQLite's virtual machine steps between two looks at the clock
 _RANGES = {"int2": 2**15, "int4": 2**31}
 _STRICT = {"INT": "int8", "INTEGER": "int8", "REAL": "float8", "TEXT": "text", "BLOB": "bytea"}
 _STORAGE = {"int8": "integer", "int4": "integer", "int2": "integer", "bool": "integer", "float8": "real"}
-_LENGTHS = " AND (length({rest}) = 0 OR length({rest}) BETWEEN 2 AND 7 AND {rest} GLOB '.*[1-9]')"
 _log = logging.getLogger(__name__)
 
 
@@ -203,20 +202,30 @@ def _wrong_number(column: str, kind: PgType) -> str:
 def _spelling(column: str, kind: str) -> str:
     """SQL that is true for the one text that stands for an instant, a day or a UUID; '' for other types."""
     if kind == "date":
-        return f"date({column}) IS {column} AND {column} > '0001'"
+        return _day(column)
     if kind == "uuid":
         return f"length({column}) = 36 AND {column} NOT GLOB '*[^0-9a-f-]*'"
     if kind == "time":
-        return _clockwise(column, "%H:%M:%S", 8)
+        return _clock(column)
     if kind == "timestamp":
-        return f"{column} > '0001' AND {_clockwise(column, '%Y-%m-%d %H:%M:%S', 19)}"
+        return _moment(column)
     if kind == "timestamptz":
-        local = f"substr({column}, 1, length({column}) - 6)"
-        return f"{column} > '0001' AND {column} GLOB '*+00:00' AND {_clockwise(local, '%Y-%m-%d %H:%M:%S', 19)}"
+        return f"{column} GLOB '*+00:00' AND {_moment(f'substr({column}, 1, length({column}) - 6)')}"
     return ""
 
 
-def _clockwise(text: str, form: str, width: int) -> str:
-    head, rest = f"substr({text}, 1, {width})", f"substr({text}, {width + 1})"
-    fraction = _LENGTHS.format(rest=rest)
-    return f"strftime('{form}', {head}) IS {head} AND substr({rest}, 2) NOT GLOB '*[^0-9]*'{fraction}"
+def _moment(text: str) -> str:
+    return f"substr({text}, 11, 1) = ' ' AND {_day(f'substr({text}, 1, 10)')} AND {_clock(f'substr({text}, 12)')}"
+
+
+def _day(text: str) -> str:
+    """Through the Julian day, for SQLite's date() lets 30 February pass."""
+    return f"date(julianday({text})) IS {text} AND substr({text}, 1, 4) > '0000'"
+
+
+def _clock(text: str) -> str:
+    """HH:MM:SS below 24 hours, and a fraction of at most six digits that does not end in 0."""
+    head, rest = f"substr({text}, 1, 8)", f"substr({text}, 9)"
+    whole = f"strftime('%H:%M:%S', {head}) IS {head} AND {head} < '24'"
+    fraction = f"length({rest}) BETWEEN 2 AND 7 AND {rest} GLOB '.*[1-9]' AND substr({rest}, 2) NOT GLOB '*[^0-9]*'"
+    return f"{whole} AND (length({rest}) = 0 OR {fraction})"

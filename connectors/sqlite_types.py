@@ -169,13 +169,17 @@ def _decimal(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
 
 
 def _scaled(value: int | float | str, scale: int) -> Decimal:
-    if isinstance(value, int):
-        return Decimal(value)
-    if isinstance(value, str):
-        return _parsed(value)
-    if not math.isfinite(value) or math.ulp(value) >= 10.0**-scale:
+    """The value with at most `scale` digits behind the point. pyarrow raises for most others, but makes 0 of 1e-56."""
+    if isinstance(value, float) and (not math.isfinite(value) or math.ulp(value) >= 10.0**-scale):
         raise Misfit(f"a real that does not tell its decimal to {scale} digits after the point")
-    return Decimal(repr(value))
+    number = _parsed(value) if isinstance(value, str) else Decimal(repr(value))
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int)  # noqa: S101 -- for the type checker: no NaN comes through the pattern
+    while exponent < -scale and digits and digits[-1] == 0:
+        digits, exponent = digits[:-1], exponent + 1
+    if digits and exponent < -scale:
+        raise Misfit(f"a value of more than {scale} digits after the point")
+    return number
 
 
 def _digits(value: int | float | str) -> str:
