@@ -1,0 +1,165 @@
+"""A project folder brought to life: canon, sources, engine; reloaded as a whole or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import pyarrow as pa
+
+from cache.results import ResultCache
+from connectors.base import Bound, Cancel
+from connectors.errors import ConfigError, Error
+from federation.build import Built, build, rebuild
+from federation.canon import residual, roles
+from federation.canon.analyse import Analyser
+from federation.canon.server import Canon
+from federation.duck import Duck, MergeLimits
+from federation.engine import Engine
+from federation.merge import InCanon
+from federation.session import Session
+from planner.plan import Plan
+from planner.planner import plan
+from views.files import Merge, User
+from views.load import load
+from views.project import Diagnostic, Project
+
+RETRY = 5.0  # seconds between two looks at sources that are down
+LEAST_MEMORY = 32 << 20  # bytes without which DuckDB cannot start a merge
+
+Batches = AsyncGenerator[pa.RecordBatch, None]
+
+log = logging.getLogger("vdw.project")
+
+
+@dataclass(slots=True)
+class Runtime:
+    """A project that answers. `project` and `diagnostics` are those of the last load that served."""
+
+    engine: Engine
+    project: Project
+    diagnostics: tuple[Diagnostic, ...]
+    canon: Canon
+    _analyser: Analyser
+    _built: Built
+    _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def reload(self) -> tuple[Diagnostic, ...]:
+        """Read the folder again and serve what it says now; the diagnostics of it.
+
+        ConfigError, and nothing changes, where vdw.yml itself cannot be read. Listeners, cache and merge limits stay
+        as they were until a restart.
+        """
+        async with self._changing:
+            project = await asyncio.to_thread(_loaded, self.project.folder)
+            await asyncio.to_thread(roles.apply, self.canon.dsn(), _accounts(project))
+            await self._serve(project, await build(project, self.canon, previous=self._built))
+            self.engine.restricted = bool(project.file.users)
+            return self.diagnostics
+
+    async def watch(self) -> None:
+        """Until cancelled: bring back the views of sources that were down, soon after these answer again."""
+        while True:
+            await asyncio.sleep(RETRY)
+            if any(source.fault for source in self.engine.catalog.sources.values()):
+                await self._revive()
+
+    async def _revive(self) -> None:
+        try:
+            async with self._changing:
+                built = await rebuild(self.project, self.canon, self._built)
+                if built is not None:
+                    await self._serve(self.project, built)
+                    log.info("sources answer again; catalog %s serves", built.catalog.version)
+        except Error as error:
+            log.warning("sources answer again, but the catalog cannot be built: %s", error)
+
+    async def _serve(self, project: Project, built: Built) -> None:
+        self._analyser.reset()
+        await self.engine.swap(built.catalog, built.connectors)
+        self.project, self.diagnostics, self._built = project, built.diagnostics, built
+
+
+@contextlib.asynccontextmanager
+async def open_project(folder: Path) -> AsyncIterator[Runtime]:
+    """Everything of the project, up; and gone afterwards.
+
+    ConfigError where vdw.yml cannot be read or no PostgreSQL binaries are found. Whatever else is at fault stands in
+    `diagnostics`, and the rest serves.
+    """
+    project = await asyncio.to_thread(_loaded, folder)
+    async with contextlib.AsyncExitStack() as stack:
+        canon = Canon()
+        stack.push_async_callback(asyncio.to_thread, canon.stop)
+        await asyncio.to_thread(canon.start)
+        await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project))
+        built = await build(project, canon)
+        analyser = Analyser(canon)
+        stack.push_async_callback(analyser.close)
+        await analyser.start()
+        mergers = residual.Mergers(canon)
+        stack.push_async_callback(mergers.close)
+        engine = Engine(
+            catalog=built.catalog,
+            connectors=built.connectors,
+            canon=canon,
+            analyse=analyser.analyse,
+            plan=plan,
+            in_canon=_in_canon(mergers),
+            cache=ResultCache(project.file.cache.size),
+            duck=Duck(_merge_limits(project.file.merge, folder, stack)),
+            restricted=bool(project.file.users),
+        )
+        stack.push_async_callback(engine.close)
+        runtime = Runtime(engine, project, built.diagnostics, canon, analyser, built)
+        watching = asyncio.create_task(runtime.watch())
+        stack.callback(watching.cancel)
+        yield runtime
+
+
+def _loaded(folder: Path) -> Project:
+    """The project; ConfigError for what is wrong with vdw.yml, as nothing serves without it."""
+    project = load(folder)
+    for one in project.diagnostics:
+        if one.severity == "error" and one.file == "vdw.yml":
+            raise ConfigError(one.message, place=f"{folder / one.file}:{one.line}", hint=one.remedy or None)
+    return project
+
+
+def _accounts(project: Project) -> dict[str, roles.Account]:
+    return {name: _account(name, user, project.folder, os.environ) for name, user in project.file.users.items()}
+
+
+def _account(name: str, user: User, folder: Path, environment: Mapping[str, str]) -> roles.Account:
+    secret = user.password or user.scram.verifier
+    if secret is None:
+        raise ConfigError(f'user "{name}" has neither a password nor a verifier', place="vdw.yml")
+    return roles.Account(secret.resolve(folder, environment), user.reads, user.scram.iterations)
+
+
+def _merge_limits(merge: Merge, folder: Path, stack: contextlib.AsyncExitStack) -> MergeLimits:
+    spill = folder / merge.spill if merge.spill is not None else Path(tempfile.mkdtemp(prefix="vdw-spill-"))
+    if merge.spill is None:
+        stack.callback(shutil.rmtree, spill, ignore_errors=True)
+    memory = f"{max(merge.memory, LEAST_MEMORY) >> 20}MiB"
+    return MergeLimits(memory=memory, threads=merge.threads, spill=spill)
+
+
+def _in_canon(mergers: residual.Mergers) -> InCanon:
+    async def run(
+        plan: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound], session: Session, cancel: Cancel
+    ) -> Batches:
+        made = residual.run(mergers, plan, tables, params, session, cancel)
+        async with contextlib.aclosing(cast(Batches, made)) as batches:
+            async for batch in batches:
+                yield batch
+
+    return run
