@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from starlette.requests import HTTPConnection
@@ -123,6 +124,7 @@ def local(connection: HTTPConnection) -> bool:
     return _loopback(client) and _loopback(connection.url.hostname or "")
 
 
+@lru_cache(256)
 def _loopback(host: str) -> bool:
     if host == "localhost":
         return True

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -37,6 +38,7 @@ class Asked:
     variables: dict[str, Any]
 
 
+@lru_cache(256)
 def media_type(accept: str | None) -> str:
     """The media type of the answer for an Accept header; Refused (406) where we speak none of what it lists."""
     weights = {name: _accepts(accept or "*/*", name) for name in (JSON, GRAPHQL)}
