@@ -243,7 +243,7 @@ class _Cursors:
     def __init__(self, owner: _Embedded) -> None:
         self._owner = owner
 
-    def open(self) -> duckdb.DuckDBPyConnection:
+    def open(self, seconds: float) -> duckdb.DuckDBPyConnection:  # noqa: ARG002 -- the protocol's signature
         try:
             return self._owner.current().root.cursor()
         except duckdb.Error as error:

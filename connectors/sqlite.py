@@ -33,7 +33,7 @@ from connectors.types import PgType
 
 BATCH_ROWS = 8192
 _TICK = 20_000  # steps of SQLite's virtual machine between two looks at the clock; some 0.2 ms
-_BUSY_SECONDS = 5.0  # wait for a writer's lock
+_BUSY_SECONDS = 5.0
 _PATIENCE = 60.0  # seconds for our own questions
 _PROLOGUE = ("query_only = 1", "case_sensitive_like = 1", "schema_version")
 _LOST = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY")
@@ -122,6 +122,7 @@ class SqliteConnector:
             stopping(cancel, lease.session.connection.interrupt) as stopper,
         ):
             connection = lease.session.connection
+            connection.execute(f"PRAGMA busy_timeout = {_milliseconds(seconds)}")
             connection.set_progress_handler(lambda: stopper.reason is not None or time.monotonic() >= deadline, _TICK)
             try:
                 yield connection
@@ -135,7 +136,7 @@ class SqliteConnector:
         try:
             yield
         except sqlite3.Error as error:
-            if getattr(error, "sqlite_errorname", "") == "SQLITE_INTERRUPT":
+            if getattr(error, "sqlite_errorname", "") in ("SQLITE_INTERRUPT", "SQLITE_BUSY"):
                 cancel.check()
                 if time.monotonic() >= deadline:
                     raise timed_out(self.name, seconds) from error
@@ -159,11 +160,11 @@ class _File:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def open(self) -> _Opened:
+    def open(self, seconds: float) -> _Opened:
         identity = self.identity()
         uri = f"file:{escape(str(self._path))}?mode=ro"
         connection = sqlite3.connect(
-            uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            uri, uri=True, timeout=_milliseconds(seconds) / 1000, isolation_level=None, check_same_thread=False
         )
         try:
             for pragma in _PROLOGUE:
@@ -198,6 +199,11 @@ class _File:
         log = self._path.with_name(self._path.name + "-wal")
         latest = max(path.stat().st_mtime for path in (self._path, log) if path.exists())
         return dt.datetime.fromtimestamp(latest, dt.UTC)
+
+
+def _milliseconds(seconds: float) -> int:
+    """How long to wait for a writer's lock; SQLite cannot be interrupted meanwhile."""
+    return int(max(min(seconds, _BUSY_SECONDS), 0.0) * 1000)
 
 
 def _mark(query: SourceQuery, place: int) -> str:

@@ -212,6 +212,17 @@ def test_sqlite_reads_beside_a_writer(lite: Callable[..., Connector], tmp_path: 
         assert ask(connector, "SELECT count(*) FROM t").column(0).to_pylist() == [2]
 
 
+def test_sqlite_a_locked_file_times_out(lite: Callable[..., Connector], tmp_path: Path) -> None:
+    connector = lite("CREATE TABLE t (n INTEGER); INSERT INTO t VALUES (1);")
+    connector.ping()
+    with closing(sqlite3.connect(tmp_path / "data.db", isolation_level=None)) as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(LimitExceeded, match="timeout"):
+            ask(connector, "SELECT n FROM t", timeout=0.2)
+        writer.execute("ROLLBACK")
+    assert ask(connector, "SELECT n FROM t").column(0).to_pylist() == [1]
+
+
 def test_sqlite_like_knows_case(lite: Callable[..., Connector]) -> None:
     connector = lite("CREATE TABLE t (a TEXT); INSERT INTO t VALUES ('Ab'), ('ab');")
     assert connector.profile().facts["case_sensitive_like"]
