@@ -9,10 +9,11 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from connectors.types import PgType, bpchar, numeric, varchar
 
+T = TypeVar("T")
 TEXT, INT2, INT4, INT8 = PgType("text"), PgType("int2"), PgType("int4"), PgType("int8")
 FLOAT4, FLOAT8, BOOL = PgType("float4"), PgType("float8"), PgType("bool")
 DATE, TIME, TS, TSTZ = PgType("date"), PgType("time"), PgType("timestamp"), PgType("timestamptz")
@@ -122,10 +123,10 @@ class _Draw:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    def maybe(self, value: Any, share: float = 0.12) -> Any:
+    def maybe(self, value: T, share: float = 0.12) -> T | None:
         return None if self.random.random() < share else value
 
-    def pick(self, values: Sequence[Any]) -> Any:
+    def pick(self, values: Sequence[T]) -> T:
         return self.random.choice(values)
 
     def skewed(self, count: int) -> int:

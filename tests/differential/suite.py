@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 from api.project import open_project
@@ -37,6 +37,7 @@ PATIENCE = 60.0  # seconds for one query
 Row = tuple[str | None, ...]
 
 
+T = TypeVar("T")
 # Other ways to the same answer: (module, attribute, value) to set while a query runs.
 VARIANTS: dict[str, tuple[tuple[ModuleType, str, Any], ...]] = {
     "as planned": (),
@@ -84,7 +85,7 @@ class Running:
         """What loading the project complained about."""
         return [str(diagnostic) for diagnostic in self.runtime.diagnostics]
 
-    def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=PATIENCE)
 
     def ask(self, case: Case, variant: str = "as planned") -> Answer:
@@ -138,6 +139,10 @@ class Running:
         self._thread.join(timeout=60)
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
 _PYTHON: dict[str, Callable[[str], Any]] = {
     "date": dt.date.fromisoformat,
     "timestamp": dt.datetime.fromisoformat,
@@ -150,8 +155,7 @@ _PYTHON: dict[str, Callable[[str], Any]] = {
 def bound(case: Case) -> list[Bound]:
     """The case's parameters as the engine takes them."""
     return [
-        Bound(PgType(kind), None if value is None else _PYTHON.get(kind, lambda v: v)(value))
-        for kind, value in case.params
+        Bound(PgType(kind), None if value is None else _PYTHON.get(kind, _same)(value)) for kind, value in case.params
     ]
 
 
