@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as escape
@@ -226,7 +227,13 @@ def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     if len(columns) != len(query.columns):
         raise SourceError(f"{len(columns)} columns came where {len(query.columns)} were asked")
     pairs = enumerate(zip(columns, query.columns, strict=True))
-    return pa.RecordBatch.from_arrays([_column(i, *pair) for i, pair in pairs], schema=query.schema)
+    return pa.RecordBatch.from_arrays([_column(i, *pair) for i, pair in pairs], schema=_schema(query.columns))
+
+
+@lru_cache(1024)
+def _schema(columns: tuple[PgType, ...]) -> pa.Schema:
+    """Made once for each kind of answer: it takes as long as the lookup of a row."""
+    return SourceQuery((), (), columns).schema
 
 
 def _column(number: int, values: Sequence[Any], kind: PgType) -> pa.Array:

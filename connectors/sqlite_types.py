@@ -29,6 +29,7 @@ What SQLite rounded when it was written (such a column makes reals of long decim
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import math
@@ -75,7 +76,10 @@ _AFFINITIES = (
 _ARGUMENTS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _ZONED = re.compile(r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
-_CLOCK = re.compile(r"(\d\d):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6}))?)?")
+_DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_LOCAL_TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?", re.ASCII)
+_UTC_TEXT = re.compile(_LOCAL_TEXT.pattern + r"\+00:00", re.ASCII)
+_CLOCK = re.compile(r"(\d\d):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6}))?)?", re.ASCII)
 _DAY = 24 * 3600 * 10**6  # microseconds; PostgreSQL has 24:00:00
 _EXACT_FLOAT = 2**53  # every smaller integer is a double of its own
 
@@ -120,9 +124,28 @@ def decode(values: Sequence[Any], kind: PgType) -> pa.Array:
         if python not in allowed:
             raise Misfit(f"a value of storage class {_STORAGE.get(python, python.__name__)}")
     try:
-        return decoder(values, kind, found)
+        few = _FEW.get(kind.name) if len(values) <= FEW_ROWS else None
+        return (few and few(values, kind)) or decoder(values, kind, found)
     except (pa.ArrowException, OverflowError, InvalidOperation) as error:
         raise Misfit(f"a value of storage class {_of(found)} and of wrong form or size") from error
+
+
+def _few_days(values: Sequence[Any], kind: PgType) -> pa.Array | None:
+    if not all(value is None or _DAY_TEXT.fullmatch(value) for value in values):
+        return None
+    with contextlib.suppress(ValueError):
+        return pa.array(_each(dt.date.fromisoformat, values), kind.arrow)
+    return None
+
+
+def _few_instants(values: Sequence[Any], kind: PgType) -> pa.Array | None:
+    """The spelling that `encode` writes; others are left to Arrow."""
+    form = _UTC_TEXT if kind.name == "timestamptz" else _LOCAL_TEXT
+    if not all(value is None or form.fullmatch(value) for value in values):
+        return None
+    with contextlib.suppress(ValueError):
+        return pa.array(_each(dt.datetime.fromisoformat, values), kind.arrow)
+    return None
 
 
 def _of(found: set[type]) -> str:
@@ -140,23 +163,23 @@ def _plain(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
 def _boolean(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:
     if not {0, 1, None}.issuperset(values):
         raise Misfit("an integer other than 0 and 1")
-    return pa.array(values, pa.int8()).cast(pa.bool_())
+    return pa.array(_each(bool, values), pa.bool_())
 
 
 def _string(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
     if found - {str}:
         values = _each(str, values)
-    array = pa.array(values, pa.string())
-    limited = kind.name in ("varchar", "bpchar") and kind.mod >= 0
-    return _bounded(array, kind.name, kind.mod - 4) if limited else array
+    if kind.mod >= 0 and kind.name in ("varchar", "bpchar"):
+        values = _bounded(values, kind.name, kind.mod - 4)
+    return pa.array(values, pa.string())
 
 
-def _bounded(array: pa.Array, name: str, length: int) -> pa.Array:
+def _bounded(values: Sequence[Any], name: str, length: int) -> Sequence[Any]:
     if name == "bpchar":
-        array = pc.utf8_rtrim(array, " ")
-    if pc.any(pc.greater(pc.utf8_length(array), length)).as_py():
+        values = _each(lambda value: value.rstrip(" ").ljust(length), values)
+    if any(value is not None and len(value) > length for value in values):
         raise Misfit(f"text of more than {length} characters")
-    return pc.utf8_rpad(array, length, " ") if name == "bpchar" else array
+    return values
 
 
 def _decimal(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
@@ -249,6 +272,13 @@ def _document(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:
 
 _STORAGE: dict[type, str] = {int: "integer", float: "real", str: "text", bytes: "blob"}
 _Decoder = Callable[[Sequence[Any], PgType, set[type]], pa.Array]
+# A handful of rows: Arrow's kernels take some 50 us each to get going.
+FEW_ROWS = 32
+_FEW: dict[str, Callable[[Sequence[Any], PgType], pa.Array | None]] = {
+    "date": _few_days,
+    "timestamp": _few_instants,
+    "timestamptz": _few_instants,
+}
 _AS_STRING: tuple[_Decoder, set[type]] = (_string, {str, int, float})
 # pyarrow alone would make 1 of 1.5: so each type also lists the Python types it takes.
 _DECODERS: dict[str, tuple[_Decoder, set[type]]] = {
