@@ -43,6 +43,8 @@ def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) ->
     `tables` are the rows of the fragments in `fragment.after`. The rows of several
     statements together are the fragment's rows.
     """
+    if not fragment.after:
+        return (_query(fragment, fragment.text, given, {}),)
     lists = {ref: _keys(tables[ref.fragment], ref) for ref in fragment.text.params if isinstance(ref, KeysRef)}
     if any(keys is not None and not keys for keys in lists.values()):
         return ()

@@ -163,8 +163,7 @@ class Engine:
     async def _shared(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> tuple[Answer, str]:
         """The kept answer, or that of the run under way for whoever asks the same, or of a run of our own."""
         settings = tuple(sorted(session.settings.items()))
-        version, text = prepared.terms.version, prepared.statement.text
-        key = ("answer", text, prepared.plan.columns, bind.frozen(params), version, session.user, settings)
+        key = ("answer", prepared.terms.signature, bind.frozen(params), session.user, settings)
         run = partial(self._merged, prepared, params, replace(session, timeout=FOREVER))
         ttl, born = prepared.terms.ttl, Answer.born
         found = await self.cache.get_or_run(key, ttl, run, Answer.size, born=born, dispose=Answer.drop)

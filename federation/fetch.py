@@ -32,16 +32,29 @@ _WORST: tuple[How, ...] = ("miss", "shared", "hit")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept."""
+    """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept.
+
+    `sql`, `schema` (Arrow) and `signature` (all of it that a cache key needs) are worked out once.
+    """
 
     fragment: Fragment
     ttl: float
     version: str
+    sql: str = field(init=False)
+    schema: pa.Schema = field(init=False)
+    signature: str = field(init=False)
 
-    @property
-    def schema(self) -> pa.Schema:
-        """The Arrow schema of its rows."""
-        return pa.schema([pa.field(f"c{i}", kind.arrow) for i, (_, kind) in enumerate(self.fragment.columns)])
+    def __post_init__(self) -> None:
+        kinds = [kind for _, kind in self.fragment.columns]
+        sql = bind.text(self.fragment.text)
+        object.__setattr__(self, "sql", sql)
+        object.__setattr__(self, "schema", pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(kinds)]))
+        types = ",".join(f"{kind.name}:{kind.mod}:{kind.oid}" for kind in kinds)
+        object.__setattr__(self, "signature", "\0".join((self.fragment.source, self.version, types, sql)))
+
+    def sql_of(self, query: SourceQuery) -> str:
+        """The text of one of this fragment's statements."""
+        return self.sql if query.parts is self.fragment.text.parts else query.sql
 
 
 @dataclass(slots=True)
@@ -196,7 +209,7 @@ class Fetcher:
         async with within(asked.deadline, asked.cancel, doing):
             rows, how = await self._open(step, asks[0], asked)
             rest = rows.claim()
-        part = self._part(step, asks[0].sql, [Found(rows, how)])
+        part = self._part(step, step.sql_of(asks[0]), [Found(rows, how)])
 
         def done(count: int) -> None:
             part.rows = count
@@ -221,7 +234,7 @@ class Fetcher:
             found = [run.result() for run in runs.values()]
         batches = [batch for each in found for batch in each.value.batches]
         fetched.tables[step.fragment.id] = pa.Table.from_batches(batches, step.schema)
-        part = self._part(step, asks[0].sql if asks else bind.text(step.fragment.text), found)
+        part = self._part(step, step.sql_of(asks[0]) if asks else step.sql, found)
         fetched.parts.append(part)
         fetched.born = min([fetched.born, *(each.value.born for each in found)])
 
@@ -245,7 +258,8 @@ class Fetcher:
         return await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
 
     def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
-        return (step.fragment.source, query.sql, bind.frozen(query.params), query.columns, step.version, asked.user)
+        full = None if query.parts is step.fragment.text.parts else query.sql
+        return (step.signature, full, bind.frozen(query.params), asked.user)
 
     async def _read(self, step: Step, query: SourceQuery, head: int | None, deadline: Deadline | None = None) -> Rows:
         """Ask the source, when its gate lets us.

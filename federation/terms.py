@@ -25,12 +25,13 @@ _VOLATILE = re.compile(
 @dataclass(frozen=True, slots=True)
 class Terms:
     """`ttl`: seconds that the answer may be kept; `timeout` the least of the views', with the view's name;
-    `cacheable`: whether the same statement has the same answer for as long as the data does not change."""
+    `cacheable`: whether the same statement has the same answer for as long as the data does not change;
+    `signature`: all of the statement that a cache key needs."""
 
     steps: tuple[Step, ...]
     ttl: float
     cacheable: bool
-    version: str
+    signature: str
     timeout: tuple[float, str] | None = None
 
     @classmethod
@@ -44,7 +45,9 @@ class Terms:
         own = statement.session or statement.fleeting or plan.session
         volatile = own or plan.volatile or any(map(is_volatile, texts))
         ttl = min((step.ttl for step in steps), default=0.0)
-        return cls(steps, ttl, bool(steps) and not volatile, catalog.version, min(timeouts, default=None))
+        columns = ",".join(f"{name}:{kind.name}:{kind.mod}:{kind.oid}" for name, kind in plan.columns)
+        signature = "\0".join((catalog.version, columns, statement.text))
+        return cls(steps, ttl, bool(steps) and not volatile, signature, min(timeouts, default=None))
 
     def deadline(self, session: Session) -> Deadline:
         """When a run that starts now must have ended: the session's time or the views', whichever is less."""
