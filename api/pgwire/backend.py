@@ -49,6 +49,7 @@ class Out(Protocol):
     def write(self, data: bytes) -> None: ...
     def setting(self, name: str, value: str) -> None: ...
     def command(self, tag: str) -> None: ...
+    def ready(self) -> None: ...
     def secret(self, pid: int, key: bytes) -> None: ...
     def lost(self) -> None: ...
 
@@ -172,7 +173,7 @@ class Backend(asyncio.Protocol):
         if kind == _E:
             return self._error(head, data[position:end])
         if kind == _C and head.kind in (EXECUTE, QUERY):
-            self.out.command(data[position + 5 : end - 1].decode(errors="replace"))
+            self._completed(head, data[position + 5 : end - 1].decode(errors="replace"))
         elif kind == _G:
             self._copy_in()
         elif kind == _K:
@@ -180,6 +181,8 @@ class Backend(asyncio.Protocol):
         elif kind == _Z:
             self.status = chr(data[position + 5])
             self.ready.set()
+            if head.shown:
+                self.out.ready()
         if kind in _ENDS[head.kind]:
             self.queue.popleft()
             if head.future is not None and head.last and not head.future.done():
@@ -198,6 +201,14 @@ class Backend(asyncio.Protocol):
         if not head.loud:
             return False
         return head.patch(_E, raw) if head.patch is not None else True
+
+    def _completed(self, head: Reply, tag: str) -> None:
+        # Until the next ReadyForQuery: what a BEGIN, COMMIT or ROLLBACK in the middle has changed.
+        after = {"BEGIN": "T", "START TRANSACTION": "T", "ROLLBACK": "T", "COMMIT": "I"}.get(tag)
+        if after is not None and (tag != "ROLLBACK" or self.status == "E"):
+            self.status = after
+        if head.shown:
+            self.out.command(tag)
 
     def _copy_in(self) -> None:
         # While it reads CopyData the canon ignores Sync, so those that stand behind the Execute get no answer.
@@ -286,6 +297,17 @@ class Backend(asyncio.Protocol):
         self.flush()
         await future
         return kept
+
+    def future(self, failed: Callable[[], object]) -> asyncio.Future[None]:
+        """For a Reply: `failed` is called if it turns out to be an error."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def done(it: asyncio.Future[None]) -> None:
+            if not it.cancelled() and it.exception() is not None:
+                failed()
+
+        future.add_done_callback(done)
+        return future
 
     def fail(self) -> None:
         """Put the canon's transaction into the failed state too: something of ours has failed."""

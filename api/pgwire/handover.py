@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, Reply
+from api import errors
+from api.pgwire import packets
+from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, Backend, CanonError, Reply
+from api.pgwire.desk import Desk
+from api.pgwire.packets import Field
+from api.pgwire.portals import Portal, unplaced
+from api.pgwire.statements import Ours
 from connectors.base import Cancel
-from connectors.errors import Error
+from connectors.errors import Error, QueryError
+from federation.canon.lex import statements
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
+
+Handler = Callable[[bytes], Awaitable[None]]
+_ABORTED = packets.parse(b"", b"SELECT 1")  # what it does not matter: the canon says 25P02
+_DROPS = frozenset({"DEALLOCATE ALL", "DISCARD ALL"})
 
 
 class Handover:
@@ -18,35 +31,222 @@ class Handover:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.running: Cancel | None = None
-        self.handlers: dict[bytes, Callable[[bytes], Awaitable[None]]] = {
-            b"Q": self._query,
-            b"P": self._pass(PARSE),
-            b"B": self._pass(BIND),
-            b"D": self._pass(DESCRIBE),
-            b"E": self._pass(EXECUTE),
-            b"C": self._pass(CLOSE),
+        self.desk = Desk(session)
+        self.statements: dict[bytes, Ours] = {}
+        self.portals: dict[bytes, Portal] = {}
+        self.handlers: dict[bytes, Handler] = {
+            b"Q": self._guarded(self._query),
+            b"P": self._guarded(self._parse),
+            b"B": self._guarded(self._bind),
+            b"D": self._guarded(self._describe),
+            b"E": self._guarded(self._execute),
+            b"C": self._guarded(self._close),
         }
 
-    def _pass(self, kind: int) -> Callable[[bytes], Awaitable[None]]:
-        async def handle(raw: bytes) -> None:
-            self.session.backend.send(raw, Reply(kind))
+    @property
+    def backend(self) -> Backend:
+        return self.session.backend
 
-        return handle
+    def _guarded(self, handler: Handler) -> Handler:
+        """What goes wrong in a message is told, and makes the rest void until Sync."""
+
+        async def guarded(raw: bytes) -> None:
+            try:
+                await handler(raw)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                await self.fail(error)
+                if raw[:1] == b"Q":
+                    self.session.sync()
+
+        return guarded
+
+    # -- messages -----------------------------------------------------------------------------------------------
+
+    async def _parse(self, raw: bytes) -> None:
+        asked = packets.read_parse(raw)
+        ours = None
+        if asked.name not in self.statements or not asked.name:  # else the canon says that it exists
+            self.statements.pop(asked.name, None)
+            if self.desk.may_touch(asked.query) and await self._usable():
+                ours = await self.desk.statement(asked.query, asked.types)
+            if ours is not None:
+                self.statements[asked.name] = ours
+        if ours is None or asked.name:
+            # A named statement of ours stands in the canon too: it guards the name, and DEALLOCATE finds it.
+            self.backend.send(raw, Reply(PARSE))
+        else:
+            self.backend.say(packets.PARSE_COMPLETE)
+
+    async def _bind(self, raw: bytes) -> None:
+        reader = packets.Reader(raw, 5)
+        name, statement = reader.string(), reader.string()
+        ours = self.statements.get(statement)
+        if ours is None:
+            await self._drop(name)
+            self.backend.send(raw, Reply(BIND))
+        elif not await self._usable():
+            self.backend.send(_ABORTED, Reply(PARSE))
+        else:
+            asked = packets.read_bind(raw)
+            if name and name in self.portals:
+                raise QueryError(f'cursor "{name.decode()}" already exists', sqlstate="42P03")
+            await self._drop(name)
+            ours = self.statements[statement] = await self.desk.current(ours)
+            self.portals[name] = await ours.bind(asked)
+
+    async def _describe(self, raw: bytes) -> None:
+        kind, name = packets.read_target(raw)
+        if kind == b"P" and (portal := self.portals.get(name)) is not None:
+            portal.describe()
+        elif kind == b"S" and not name and (ours := self.statements.get(name)) is not None:
+            described = await ours.described()
+            self.backend.say(packets.parameter_description(described.params))
+            self.backend.say(shown(described.fields))
+        else:
+            self.backend.send(raw, Reply(DESCRIBE))
+
+    async def _execute(self, raw: bytes) -> None:
+        name, limit = packets.read_execute(raw)
+        portal = self.portals.get(name) or self.desk.cursor(name)
+        if portal is None:
+            self.backend.send(raw, Reply(EXECUTE))
+        else:
+            await portal.execute(limit)
+
+    async def _close(self, raw: bytes) -> None:
+        kind, name = packets.read_target(raw)
+        if kind == b"P":
+            await self._drop(name)
+        elif self.statements.pop(name, None) is not None and not name:
+            self.backend.say(packets.CLOSE_COMPLETE)
+            return
+        self.backend.send(raw, Reply(CLOSE))
 
     async def _query(self, raw: bytes) -> None:
-        self.session.backend.send(raw, Reply(QUERY))
+        text = raw[5:-1]
+        if not self.desk.may_touch(text):
+            if b"" in self.portals:
+                await self._drop(b"")
+            self.statements.pop(b"", None)
+            self.backend.send(raw, Reply(QUERY))
+            return
+        query, standard = self.desk.decoded(text), self.session.settings.standard_strings
+        pieces = statements(query, standard)
+        if len(pieces) <= 1:
+            ours = await self.desk.statement(text, ()) if await self._usable() else None
+            if ours is None:
+                self.backend.send(raw, Reply(QUERY))
+                return
+            await self._run(ours)
+        else:
+            await self._several(query, pieces)
+        self.session.sync()
+
+    async def _several(self, query: str, pieces: Sequence[tuple[int, int]]) -> None:
+        """Statements of one Query, one by one: without a Sync between them they are one transaction."""
+        for start, end in pieces:
+            text = query[start:end].encode(self.session.settings.encoding)
+            ours = None
+            if self.desk.may_touch(text):
+                if not await self.backend.settle():
+                    return
+                try:
+                    ours = await self.desk.statement(text, ()) if await self._usable() else None
+                except QueryError as error:
+                    error.position = None if error.position is None else error.position + start
+                    raise
+            if ours is not None:
+                await self._run(ours)
+            else:
+                self._pass(text, start)
+            if self.backend.failed:
+                return
+
+    def _pass(self, text: bytes, offset: int) -> None:
+        """One statement of several, for the canon."""
+        if re.match(rb"\s*copy\b.*\bstdin\b", text, re.IGNORECASE | re.DOTALL):
+            raise QueryError("COPY FROM STDIN must be sent by itself where virtual views are read", sqlstate="0A000")
+
+        def moved(kind: int, raw: bytes) -> bytes:
+            if kind != ord("E"):
+                return raw
+            letters = packets.read_error(raw[5:])
+            if "P" in letters:
+                letters["P"] = str(int(letters["P"]) + offset)
+            return packets.error(letters)
+
+        send = self.backend.send
+        send(packets.parse(b"", text), Reply(PARSE, shown=False, loud=True, patch=moved))
+        send(packets.bind(b"", b"", (), (), ()), Reply(BIND, shown=False, loud=True))
+        hide = lambda kind, raw: b"" if kind == ord("n") else raw  # noqa: E731
+        send(packets.describe(b"P", b""), Reply(DESCRIBE, patch=hide))
+        send(packets.execute(b""), Reply(EXECUTE, patch=moved))
+
+    async def _run(self, ours: Ours) -> None:
+        """Bind, describe and execute, as a simple Query does it."""
+        await self._drop(b"")
+        self.statements.pop(b"", None)
+        portal = await ours.bind(packets.Bind(b"", b"", (), [], ()), quiet=True)
+        self.portals[b""] = portal
+        portal.describe(quiet=True)
+        await portal.execute(0)
+        await self._drop(b"")
+
+    # -- state --------------------------------------------------------------------------------------------------
+
+    async def _usable(self) -> bool:
+        """Whether statements can run: not in a failed transaction, where the canon has the word."""
+        if self.backend.queue and self.backend.status == "E":
+            await self.backend.settle()
+        return self.backend.status != "E"
+
+    async def _drop(self, name: bytes) -> None:
+        portal = self.portals.pop(name, None)
+        if portal is not None:
+            await portal.close()
+
+    @staticmethod
+    def unplaced(kind: int, raw: bytes) -> bytes:
+        """See portals.unplaced."""
+        return unplaced(kind, raw)
+
+    async def fail(self, error: Exception) -> None:
+        """Tell the client, and let the canon's transaction fail too."""
+        told = isinstance(error, CanonError) and error.told
+        if not told:
+            await self.backend.settle()
+            raw = error.raw if isinstance(error, CanonError) else packets.error(errors.letters(error))
+            self.session.write(raw)
+        self.backend.fail()
 
     def cancel(self, reason: Error) -> None:
         """Stop what runs for this session."""
-        if self.running is not None:
-            self.running.fire(reason)
+        running: Cancel | None = self.desk.running
+        if running is not None:
+            running.fire(reason)
 
     def command(self, tag: str) -> None:
-        """The canon has completed a command."""
+        """The canon has completed a command of the client's."""
+        if tag in _DROPS:
+            self.statements.clear()
+            self.desk.forget()
 
-    def synced(self) -> None:
-        """A Sync has passed."""
+    def ready(self) -> None:
+        """ReadyForQuery: where the transaction is over, portals end with it, as in PostgreSQL."""
+        if self.backend.status == "I" and (self.portals or self.desk.cursors):
+            for portal in (*self.portals.values(), *self.desk.cursors.values()):
+                portal.abandon()
+            self.portals.clear()
+            self.desk.cursors.clear()
 
     async def close(self) -> None:
         """Give back everything."""
+        for portal in (*self.portals.values(), *self.desk.cursors.values()):
+            await portal.close()
+
+
+def shown(fields: Sequence[Field] | None, formats: Sequence[int] = ()) -> bytes:
+    """RowDescription, or NoData."""
+    return packets.NO_DATA if fields is None else packets.row_description(fields, formats)

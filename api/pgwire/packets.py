@@ -108,6 +108,14 @@ class Field:
     mod: int
 
 
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What Describe tells of a statement: types of the parameters, and the columns (None: no rows)."""
+
+    params: tuple[int, ...]
+    fields: list[Field] | None
+
+
 FIELD = struct.Struct("!IhIhih")
 
 

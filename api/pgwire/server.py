@@ -6,24 +6,50 @@ import asyncio
 import contextlib
 import hmac
 import ipaddress
+import re
 import ssl
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
+from cachetools import LRUCache
 
+from api.pgwire import rows
 from api.pgwire.client import Client
 from api.pgwire.session import Session
 from connectors.errors import ConfigError, LimitExceeded, QueryError, SourceError
 
+from federation.canon.analyse import Analyser
+from federation.canon.roles import ANONYMOUS
+from federation.canon.server import MERGE, OWNER
+
 if TYPE_CHECKING:
+    from api.pgwire.packets import Described
     from federation.canon.server import Canon
-    from federation.engine import Engine
+    from federation.engine import Engine, Prepared
+    from federation.session import Session as Own
 
 MESSAGE_LIMIT = 64 << 20
 CONNECTIONS = 100
-INTERNAL = frozenset({"vdw", "vdw_merge"})  # roles of our own, which log in by being this process
+WORD = re.compile(rb"[a-z_\x80-\xff][a-z0-9_$\x80-\xff]*")
+INTERNAL = frozenset({OWNER, MERGE})  # roles of our own, which log in by being this process
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Relations' bare names in lower case: `plain` ones are single words, `odd` ones are not."""
+
+    plain: frozenset[bytes]
+    odd: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, names: Collection[str]) -> Names:
+        """Sorted out."""
+        lowered = {name.encode().lower() for name in names}
+        plain = {name for name in lowered if WORD.fullmatch(name)}
+        return cls(frozenset(plain), tuple(sorted(name.replace(b'"', b'""') for name in lowered - plain)))
 
 
 class Server:
@@ -33,20 +59,26 @@ class Server:
         self,
         canon: Canon,
         engine: Engine | None = None,
+        analyser: Analyser | None = None,
         *,
-        users: Collection[str] = (),
+        users: Collection[str] = (),  # those of the project; the canon knows them, and checks them
         databases: Collection[str] = ("vdw",),
         tls: ssl.SSLContext | None = None,
         connections: int = CONNECTIONS,
         message_limit: int = MESSAGE_LIMIT,
         timeout: float = 60.0,
     ) -> None:
-        self.canon, self.engine, self.users, self.databases = canon, engine, frozenset(users), tuple(databases)
+        self.canon, self.engine = canon, engine
+        self.analyser = analyser or analyser_of(engine)
+        self.users, self.databases = frozenset(users), tuple(databases)
         self.tls, self.connections, self.message_limit, self.timeout = tls, connections, message_limit, timeout
         self.sessions: dict[tuple[int, bytes], Session] = {}
         self.open: set[Session] = set()
         self.address: tuple[str, int] = ("", 0)
         self._listener: asyncio.Server | None = None
+        self.described: LRUCache[tuple[object, ...], Described] = LRUCache(4096)
+        self._names: tuple[str, Names] = ("", Names(frozenset(), ()))
+        self._chores: set[asyncio.Future[Any]] = set()
 
     @property
     def socket(self) -> str:
@@ -62,8 +94,36 @@ class Server:
                 hint="Give listen.postgresql.tls a certificate and a key, or listen on 127.0.0.1.",
             )
         loop = asyncio.get_running_loop()
+        rows.use_zones(await asyncio.to_thread(zone_files, self.canon))
         self._listener = await loop.create_server(lambda: Client(self._arrived), host, port, backlog=256)
         self.address = self._listener.sockets[0].getsockname()[:2]
+
+    def names(self) -> Names:
+        """The names by which texts can reach a virtual relation."""
+        if self.engine is None:
+            return self._names[1]
+        catalog = self.engine.catalog
+        if catalog.version != self._names[0]:
+            self._names = (catalog.version, Names.of({relation.name for relation in catalog.relations}))
+        return self._names[1]
+
+    async def prepare(self, query: str, session: Own, declared: Sequence[int]) -> Prepared:
+        """Analysed and planned, parameters of the declared types."""
+        engine = self.engine
+        assert engine is not None  # noqa: S101
+        if not declared or self.analyser is None:
+            return await engine.prepare(query, session)
+        user = session.user if engine.restricted else None
+        statement = await self.analyser.analyse(
+            query, session.search_path, settings=session.settings, declared=declared, user=user
+        )
+        return await engine.prepare(query, session, statement)
+
+    def spawn(self, work: Coroutine[Any, Any, object]) -> None:
+        """Do something that nobody waits for."""
+        chore = asyncio.ensure_future(work)
+        self._chores.add(chore)
+        chore.add_done_callback(self._chores.discard)
 
     def _arrived(self, client: Client) -> None:
         session = Session(self, client)
@@ -77,8 +137,12 @@ class Server:
                 sqlstate="53300",
                 hint=f"{self.connections} may be connected at once.",
             )
-        if user in INTERNAL or (self.users and user not in self.users and user.startswith("vdw_")):
+        if user in INTERNAL or user.startswith("pg_"):
             raise QueryError(f'role "{user}" is not permitted to log in', sqlstate="28000")
+
+    def role(self, user: str) -> str:
+        """The canon's role for a client's user: without users in the project, everybody is the same."""
+        return user if self.engine is None or self.engine.restricted else ANONYMOUS
 
     def cancel(self, pid: int, key: bytes) -> None:
         """Stop what runs in the session of that key; nothing tells the asker whether there is one."""
@@ -93,6 +157,12 @@ class Server:
             self._listener.close()
         reason = SourceError("terminating connection due to administrator command", sqlstate="57P01")
         await asyncio.gather(*(session.stop(reason) for session in list(self.open)), return_exceptions=True)
+
+
+def analyser_of(engine: Engine | None) -> Analyser | None:
+    """The analyser behind an engine, for what only it can do on a session's own backend."""
+    owner = getattr(engine.analyse, "__self__", None) if engine is not None else None
+    return owner if isinstance(owner, Analyser) else None
 
 
 def loopback(host: str) -> bool:

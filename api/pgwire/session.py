@@ -53,6 +53,9 @@ class Session:
     def command(self, tag: str) -> None:
         self.handover.command(tag)
 
+    def ready(self) -> None:
+        self.handover.ready()
+
     def secret(self, pid: int, key: bytes) -> None:
         self.key = (pid, key)
         self.server.sessions[self.key] = self
@@ -134,7 +137,7 @@ class Session:
             return False
         self.client.typed()
         self._admit(options)
-        self.user = options["user"]
+        self.user = self.server.role(options["user"])
         await self._connect(options)
         while self.backend.status == "?" and self.backend.transport is not None:
             await self._answer()
@@ -230,7 +233,7 @@ class Session:
     async def _connect(self, options: Mapping[str, str]) -> None:
         database = options.get("database", "")
         known = database in ("", options["user"], *self.server.databases)
-        login = {**options, "database": "vdw" if known else database}
+        login = {**options, "user": self.user, "database": "vdw" if known else database}
         body = b"".join(packets.string(name) + packets.string(value) for name, value in login.items()) + b"\0"
         self.backend.status = "?"
         loop = asyncio.get_running_loop()
@@ -251,7 +254,7 @@ class Session:
         if kind in b"dcf":
             await self._copy(kind, raw)
         elif kind == b"S":
-            self._sync(raw)
+            self.sync()
         elif kind == b"H":
             self.backend.send(raw)
         elif kind == b"X":
@@ -272,8 +275,9 @@ class Session:
             self.backend.flush()
         await self.backend.writable()
 
-    def _sync(self, raw: bytes) -> None:
-        backend = self.backend
+    def sync(self) -> None:
+        """The client's Sync, or the end of its simple Query."""
+        backend, raw = self.backend, packets.SYNC
         if backend.copying:
             backend.send(raw)  # ignored there: it reads CopyData
         elif backend.unsynced or backend.queue:
@@ -281,4 +285,4 @@ class Session:
         else:
             backend.failed = False
             self.write(packets.ready(backend.status))
-        self.handover.synced()
+            self.handover.ready()

@@ -9,7 +9,13 @@ from federation.session import Session
 
 # Settings that change an answer but are not reported; asked for again when a text may have changed them.
 ASKED = ("extra_float_digits", "bytea_output", "statement_timeout")
-_TOUCHED = re.compile(r"extra_float_digits|bytea_output|statement_timeout|set_config|\breset\b|\bdiscard\b|&", re.I)
+_TOUCHED = re.compile(
+    rb"extra_float_digits|bytea_output|statement_timeout|set_config|\breset\b|\bdiscard\b|u&\"", re.IGNORECASE
+)
+# Settings that an answer depends on; whoever has the same may share it.
+ENGINE = (
+    "TimeZone", "DateStyle", "IntervalStyle", "standard_conforming_strings", "extra_float_digits", "bytea_output",
+)  # fmt: skip
 QUESTION = "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}')" for name in ASKED)
 DEFAULTS = {"extra_float_digits": "1", "bytea_output": "hex", "statement_timeout": "0"}
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -37,7 +43,7 @@ class Settings:
         self.values[name] = value
         self._session = None
 
-    def watch(self, text: str) -> None:
+    def watch(self, text: bytes) -> None:
         """The client sends `text`."""
         if not self.doubtful and _TOUCHED.search(text):
             self.doubtful = True
@@ -68,7 +74,8 @@ class Settings:
         if self._session is None:
             limit = duration(self.values["statement_timeout"])
             timeout = min(self._timeout, limit) if limit else self._timeout
-            self._session = Session(self.user, dict(self.values), self.search_path, timeout)
+            given = {name: self.values[name] for name in ENGINE if name in self.values}
+            self._session = Session(self.user, given, self.search_path, timeout)
         return self._session
 
 
