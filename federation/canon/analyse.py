@@ -37,6 +37,7 @@ READING = {
     "xmloption": "content",
 }
 STANDARD = 1 + list(READING).index("standard_conforming_strings")  # its place in a state
+PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, None)  # seconds; a restart takes about a tenth
 NAMES = """SELECT c.oid, n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN vdw.shell AS s ON s.schema = n.nspname AND s.name = c.relname WHERE c.oid IN """
 # In a parse tree names are escaped, so that none of these can be a name.
@@ -141,8 +142,7 @@ class Analyser:
         statement = self._kept.get(key)
         if statement is None:
             epoch = self._epoch
-            async with self._reader() as reader:
-                statement = await self._analyse(reader, sql, state, declared)
+            statement = await self._patiently(sql, state, declared)
             if epoch == self._epoch and not statement.fleeting:
                 self._kept[key] = statement
         if user is not None:
@@ -196,6 +196,18 @@ class Analyser:
         finally:
             undo = ("ROLLBACK TO SAVEPOINT vdw_analysis", "RELEASE SAVEPOINT vdw_analysis")
             await backend.rows(*(undo if in_transaction else ("ROLLBACK",)))
+
+    async def _patiently(self, sql: str, state: tuple[str, ...], declared: Sequence[int]) -> Statement:
+        """Analyse, and again when the canon restarted meanwhile."""
+        for pause in PAUSES:
+            try:
+                async with self._reader() as reader:
+                    return await self._analyse(reader, sql, state, declared)
+            except Error as error:
+                if error.sqlstate not in ("57P02", "57P03") or pause is None:
+                    raise
+                await asyncio.sleep(pause)
+        raise AssertionError
 
     async def _analyse(self, reader: _Reader, sql: str, state: tuple[str, ...], declared: Sequence[int]) -> Statement:
         standard = state[STANDARD] != "off"

@@ -29,6 +29,11 @@ PACKED = {name: struct.Struct(">i" + code) for name, code in CODES.items()}
 LENGTH = struct.Struct(">i").pack
 NULL = LENGTH(-1)
 FEW = 200  # values
+NIBBLE = np.zeros(256, np.uint8)
+NIBBLE[list(b"0123456789abcdef")] = range(16)
+NIBBLE[list(b"ABCDEF")] = range(10, 16)
+DIGITS = [at for at in range(36) if at not in (8, 13, 18, 23)]  # of a UUID's text
+HIGH, LOW = DIGITS[0::2], DIGITS[1::2]
 MOMENTS = frozenset({"date", "time", "timestamp", "timestamptz"})
 
 
@@ -107,10 +112,11 @@ def _bytes(values: npt.NDArray[np.generic]) -> Bytes:
 
 def _fixed(values: npt.NDArray[Any], column: pa.Array) -> bytes:
     """Elements of one width: each behind its length, a NULL as the length -1 alone."""
-    width = values.strides[0]
+    packed = np.ascontiguousarray(values)
+    width = packed.nbytes // len(packed)
     rows = np.empty(len(values), [("length", ">i4"), ("value", f"V{width}")])
     rows["length"] = width
-    rows["value"] = np.ascontiguousarray(values).view(f"V{width}").reshape(-1)
+    rows["value"] = packed.view(f"V{width}").reshape(-1)
     if column.null_count == 0:
         return rows.tobytes()
     null = column.is_null().to_numpy(zero_copy_only=False)
@@ -155,17 +161,15 @@ def _moments(column: pa.Array, name: str) -> npt.NDArray[Any]:
     return shifted.astype(">i4" if name == "date" else ">i8")
 
 
-def _uuid(column: pa.Array) -> Bytes:
+def _uuid(column: pa.Array) -> npt.NDArray[Any]:
     """Canonical text (36 characters) to 16 bytes."""
-    text = _filled(column, "00000000-0000-0000-0000-000000000000")
-    digits = pc.replace_substring(text, "-", "").cast(pa.binary()).cast(pa.binary(32))
-    codes = np.frombuffer(digits.buffers()[1], np.uint8)[: 32 * (digits.offset + len(digits))]
-    codes = codes[32 * digits.offset :].reshape(len(digits), 32)
-    nibbles = np.where(codes > 96, codes - 87, np.where(codes > 64, codes - 55, codes - 48)).astype(np.uint8)
-    return np.ascontiguousarray((nibbles[:, 0::2] << 4) | nibbles[:, 1::2])
+    text = _filled(column, "00000000-0000-0000-0000-000000000000").cast(pa.binary())
+    codes = np.frombuffer(text.cast(pa.binary(36)).buffers()[1], np.uint8)[: 36 * len(text)].reshape(len(text), 36)
+    nibbles = NIBBLE[codes]
+    return (nibbles[:, HIGH] << np.uint8(4)) | nibbles[:, LOW]
 
 
-def _decimal(column: pa.Array) -> Bytes:
+def _decimal(column: pa.Array) -> npt.NDArray[Any]:
     """Decimals as numeric's digits of base 10,000, all as many; the server drops leading and trailing zeros."""
     precision, scale = column.type.precision, column.type.scale
     words = np.frombuffer(column.buffers()[1], np.uint64)[2 * column.offset : 2 * (column.offset + len(column))]
@@ -173,52 +177,52 @@ def _decimal(column: pa.Array) -> Bytes:
     if column.null_count:
         null = column.is_null().to_numpy(zero_copy_only=False)
         low[null], high[null] = 0, 0
+    narrow = bool(np.all(high == (low.view(np.int64) >> 63)))
     negative = high < 0
-    fraction = -(-scale // 4)
+    fraction, missing = -(-scale // 4), -scale % 4  # groups behind the point; digits that its last group lacks
     groups = fraction + -(-(precision - scale) // 4)
-    split = _narrow if bool(np.all(high == (low.view(np.int64) >> 63))) else _wide
-    digits = split(low, high, negative, groups, 4 - (-scale) % 4)
-    digits[:, -1] *= 10 ** ((-scale) % 4)
-    head = np.empty((len(column), 4), ">i2")
-    head[:, 0], head[:, 1], head[:, 3] = groups, groups - fraction - 1, scale
-    head[:, 2] = np.where(negative, 0x4000, 0)
-    return _bytes(np.concatenate([head, digits.astype(">i2")], axis=1).astype(">i2"))
+    groups = min(groups, 6) if narrow else groups  # 64 bits have 19 digits
+    rows = np.empty((4 + groups, len(column)), np.int16)
+    rows[0], rows[1], rows[3] = groups, groups - fraction - 1, scale
+    rows[2] = np.where(negative, 0x4000, 0)
+    number = _Narrow(low, negative) if narrow else _Wide(low, high, negative)
+    rows[3 + groups] = number.take(10 ** (4 - missing)) * np.uint64(10**missing)
+    for at in range(groups - 2, -1, -1):
+        rows[4 + at] = number.take(10_000)
+    return np.ascontiguousarray(rows.T.astype(">i2"))
 
 
-def _narrow(
-    low: npt.NDArray[np.uint64], _: npt.NDArray[np.int64], negative: npt.NDArray[np.bool_], groups: int, last: int
-) -> npt.NDArray[np.int64]:
-    """Groups of four digits, the last one of `last` digits, of numbers that fit 64 bits."""
-    rest = np.where(negative, np.uint64(0) - low, low)
-    digits = np.empty((len(low), groups), np.int64)
-    for at in range(groups - 1, -1, -1):
-        base = np.uint64(10**last if at == groups - 1 else 10_000)
-        whole = rest // base
-        digits[:, at] = rest - whole * base
-        rest = whole
-    return digits
+class _Narrow:
+    """Numbers that fit 64 bits, from which digits are taken at the right."""
+
+    def __init__(self, low: npt.NDArray[np.uint64], negative: npt.NDArray[np.bool_]) -> None:
+        self.rest = np.where(negative, np.uint64(0) - low, low)
+
+    def take(self, base: int) -> npt.NDArray[np.uint64]:
+        """The remainders by `base`; the quotients remain."""
+        whole = self.rest // np.uint64(base)
+        digits: npt.NDArray[np.uint64] = self.rest - whole * np.uint64(base)
+        self.rest = whole
+        return digits
 
 
-def _wide(
-    low: npt.NDArray[np.uint64],
-    high: npt.NDArray[np.int64],
-    negative: npt.NDArray[np.bool_],
-    groups: int,
-    last: int,
-) -> npt.NDArray[np.int64]:
+class _Wide:
     """The same for 128 bits: long division over limbs of 32 bits."""
-    zero, mask, shift = np.uint64(0), np.uint64(0xFFFFFFFF), np.uint64(32)
-    unsigned = high.view(np.uint64)
-    tops = np.where(negative, ~unsigned + (low == 0), unsigned)
-    lows = np.where(negative, zero - low, low)
-    limbs = [tops >> shift, tops & mask, lows >> shift, lows & mask]
-    digits = np.empty((len(low), groups), np.int64)
-    for at in range(groups - 1, -1, -1):
-        base = np.uint64(10**last if at == groups - 1 else 10_000)
-        carry = np.zeros(len(low), np.uint64)
-        for i, limb in enumerate(limbs):
-            part = (carry << shift) | limb
-            limbs[i] = part // base
-            carry = part - limbs[i] * base
-        digits[:, at] = carry
-    return digits
+
+    def __init__(
+        self, low: npt.NDArray[np.uint64], high: npt.NDArray[np.int64], negative: npt.NDArray[np.bool_]
+    ) -> None:
+        mask, shift = np.uint64(0xFFFFFFFF), np.uint64(32)
+        unsigned = high.view(np.uint64)
+        tops = np.where(negative, ~unsigned + (low == 0), unsigned)
+        lows = np.where(negative, np.uint64(0) - low, low)
+        self.limbs = [tops >> shift, tops & mask, lows >> shift, lows & mask]
+
+    def take(self, base: int) -> npt.NDArray[np.uint64]:
+        """As above."""
+        carry = np.zeros_like(self.limbs[0])
+        for i, limb in enumerate(self.limbs):
+            part = (carry << np.uint64(32)) | limb
+            self.limbs[i] = part // np.uint64(base)
+            carry = part - self.limbs[i] * np.uint64(base)
+        return carry

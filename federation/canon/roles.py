@@ -11,7 +11,7 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from connectors.errors import ConfigError
 from federation.canon.server import MERGE, OWNER
-from federation.canon.shell import LOCK, support
+from federation.canon.shell import DURABLE, LOCK, support
 
 ANONYMOUS = "anonymous"
 OPEN = "vdw_open"  # roles that log in without a password, where a project has no users
@@ -60,6 +60,7 @@ def apply(dsn: str, users: Mapping[str, Account]) -> None:
     wanted = dict(users) or {name: Account("", EVERYTHING) for name in _ourselves()}
     support(dsn)
     with psycopg.connect(dsn) as connection:
+        connection.execute(DURABLE)
         connection.execute(LOCK)
         connection.execute(_closed())
         present = {row[0] for row in connection.execute(PRESENT)}

@@ -339,5 +339,6 @@ def _append(file: Path, text: str) -> None:
 def _finish(dsn: str) -> None:
     """The database under its name: renaming the one that initdb made is much faster than making another."""
     with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("SET synchronous_commit = on")  # a crash of the server must not undo it
         connection.execute("ALTER DATABASE postgres RENAME TO vdw")
         connection.execute("ALTER DATABASE vdw SET timezone TO 'UTC'")

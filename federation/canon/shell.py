@@ -76,7 +76,8 @@ ALTER ROLE vdw_merge SET default_transaction_read_only = on;
 
 
 LOCK = "SELECT pg_advisory_xact_lock(3171)"
-BEGIN = (f"SET LOCAL lock_timeout = '{LOCK_WAIT}'", LOCK)
+DURABLE = "SET LOCAL synchronous_commit = on"  # a crash of the server must not undo it
+BEGIN = (DURABLE, f"SET LOCAL lock_timeout = '{LOCK_WAIT}'", LOCK)
 STANDING = "SELECT schema, name, digest FROM vdw.shell"
 # Schemas that hold nothing any more go, then who may read what is settled.
 FINISH = (
@@ -121,6 +122,7 @@ def install_relations(dsn: str, relations: Iterable[Relation]) -> None:
 def support(dsn: str) -> None:
     """Make what shells and analysis stand on, once."""
     with psycopg.connect(dsn) as connection:
+        connection.execute(DURABLE)
         connection.execute(LOCK)
         if connection.execute("SELECT to_regclass('vdw.shell')").fetchone() == (None,):
             connection.execute(SUPPORT)

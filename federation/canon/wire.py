@@ -55,6 +55,7 @@ class Wire:
         self._ready: asyncio.Future[None] | None = None
         pgconn.nonblocking = 1
         pgconn.enter_pipeline_mode()
+        self._socket: int | None = pgconn.socket
         self._loop.add_reader(pgconn.socket, self._wake)
 
     @classmethod
@@ -74,8 +75,9 @@ class Wire:
 
     def close(self) -> None:
         """Leave."""
-        with contextlib.suppress(psycopg.OperationalError):  # no socket any more
-            self._loop.remove_reader(self.pgconn.socket)
+        if self._socket is not None:  # libpq may have closed it: another connection may have its number soon
+            self._loop.remove_reader(self._socket)
+            self._socket = None
         self.pgconn.finish()
 
     async def run(self, *commands: Command) -> list[PGresult]:
