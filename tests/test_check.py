@@ -198,6 +198,7 @@ def test_protection_is_checked_all_the_same(tmp_path: Path) -> None:
         ("freshness: {stale_if_error: 10m}", "freshness.stale_if_error"),
         ("freshness: {class: batch}", "freshness.class"),
         ("guard: {require_any_filter: [a]}", "guard.require_any_filter"),
+        ("guard: {max_rows: 5}", "guard.max_rows"),
         ("on_source_down: {shop: stale}", "on_source_down.shop"),
         ("tests: [{unique: [a]}]", "tests"),
     ],
@@ -208,8 +209,15 @@ def test_what_a_later_version_honours_is_told(tmp_path: Path, text: str, key: st
     assert project.ok and len(project.views) == 1
 
 
+@pytest.mark.parametrize("written", ["{kind: file}", "{kind: query, sql: select 1}"])
+def test_ages_that_nothing_asks_for_yet(tmp_path: Path, written: str) -> None:
+    source = f"kind: sqlite\nconnection: {{path: x}}\nas_of: {written}\n"
+    (message,) = told(read(tmp_path, {"sources/shop.yml": source}), "warning")
+    assert message.startswith("sources/shop.yml:3: `as_of.kind`") and message.endswith(LATER)
+
+
 def test_what_is_honoured_now_is_not_warned_of(tmp_path: Path) -> None:
-    text = "freshness: {ttl: 5s}\non_source_down: {shop: fail}\nguard: {max_rows: 5, timeout: 1s}\nkey: [a]"
+    text = "freshness: {ttl: 5s}\non_source_down: {shop: fail}\nguard: {timeout: 1s}\nkey: [a]"
     assert read(tmp_path, {"views/crm/v.view.sql": header(text)}).diagnostics == ()
 
 

@@ -20,7 +20,7 @@ description: One row per customer.
 key: [customer_id]
 freshness:
   ttl: 15s
-guard: {max_rows: 10000, timeout: 2s}
+guard: {timeout: 2s}
 columns:
   email: {description: Contact address, tags: [pii]}
 ---*/
@@ -48,9 +48,9 @@ def test_a_view_as_the_design_has_it(tmp_path: Path) -> None:
 def test_a_catalogs_view(tmp_path: Path) -> None:
     (draft,) = read(tmp_path, {"views/crm/customer_360.view.sql": DESIGN}).views
     view = draft.view((), "SELECT ...", (("shop", "customers"),))
-    assert (view.key, view.ttl, view.timeout, view.max_rows) == (("crm", "customer_360"), 15.0, 2.0, 10000)
+    assert (view.key, view.ttl, view.timeout) == (("crm", "customer_360"), 15.0, 2.0)
     assert (view.key_columns, view.comment) == (("customer_id",), "One row per customer.")
-    assert view.header["guard"] == {"max_rows": 10000, "timeout": 2.0}
+    assert view.header["guard"] == {"timeout": 2.0}
 
 
 def test_a_view_needs_no_header(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def check(
     diagnostics += [found for draft in drafts for found in view_diagnostics(draft, known)]
     diagnostics += [found for draft in drafts for found in _times(draft, project)]
     diagnostics += list(_user_diagnostics(project, known))
+    diagnostics += list(_ages(project))
     views, cycles = order(drafts)
     diagnostics += cycles
     bad = {found.file for found in diagnostics if found.severity == "error"}
@@ -234,11 +235,21 @@ def _later(draft: ViewDraft) -> Iterator[Diagnostic]:
         ("freshness", "stale_while_revalidate"): fresh.stale_while_revalidate is not None,
         ("freshness", "stale_if_error"): fresh.stale_if_error is not None,
         ("guard", "require_any_filter"): header.guard.require_any_filter is not None,
+        ("guard", "max_rows"): header.guard.max_rows is not None,
         ("tests",): bool(header.tests),
         **{("on_source_down", name): does != "fail" for name, does in header.on_source_down.items()},
     }
     for path in (path for path, is_present in present.items() if is_present):
         yield draft.diagnostic("warning", path, f"`{'.'.join(map(str, path))}`: {LATER}")
+
+
+def _ages(project: Project) -> Iterator[Diagnostic]:
+    """Ways to know a source's age that nothing asks for yet."""
+    for name, source in project.sources.items():
+        if source.as_of.kind != "live":
+            file = f"sources/{name}.yml"
+            line, column = place_of(project.places.get(file, {}), ("as_of", "kind"))
+            yield Diagnostic("warning", file, line, f"`as_of.kind` {source.as_of.kind}: {LATER}", "", column)
 
 
 def _times(draft: ViewDraft, project: Project) -> Iterator[Diagnostic]:

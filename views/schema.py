@@ -41,5 +41,5 @@ def _noise(key: str, value: Any) -> bool:
     if key == "title":
         return isinstance(value, str)
     return key == "default" and (
-        value is None or isinstance(value, dict | list | float | int) and not isinstance(value, bool)
+        value is None or (isinstance(value, dict | list | float | int) and not isinstance(value, bool))
     )

@@ -1,0 +1,97 @@
+"""What `vdw sources` and `vdw views` print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from api import console, interrupt
+from api.ask import listed
+from api.project import Runtime, open_project
+from connectors.base import Cancel
+from views.catalog import Catalog, Source, View
+
+
+def sources(project: Path, as_json: bool) -> int:
+    """Print the sources; exit code 3 where one cannot be reached."""
+
+    def show(runtime: Runtime) -> int:
+        catalog = runtime.engine.catalog
+        found = [_source(source, catalog) for source in catalog.sources.values()]
+        if as_json:
+            typer.echo(listed(found))
+        else:
+            rows = [
+                [_text(one[key]) for key in ("name", "kind", "server", "tables", "ttl", "limits", "state")]
+                for one in found
+            ]
+            headers = ("source", "kind", "server", "tables", "ttl", "limits", "state")
+            console.table(headers, rows, (False, False, False, True, True))
+        return 3 if any(one["state"] != "up" for one in found) else 0
+
+    return _with(project, show)
+
+
+def views(project: Path, as_json: bool) -> int:
+    """Print the views that are served."""
+
+    def show(runtime: Runtime) -> int:
+        found = [_view(view) for view in runtime.engine.catalog.views.values()]
+        if as_json:
+            typer.echo(listed(found))
+        else:
+            rows = [
+                [one["view"], str(len(one["columns"])), _text(one["ttl"]), ", ".join(one["reads"]), one["description"]]
+                for one in found
+            ]
+            console.table(("view", "columns", "ttl", "reads", "description"), rows, (False, True, True))
+        return 0
+
+    return _with(project, show)
+
+
+def _with(project: Path, show: Callable[[Runtime], int]) -> int:
+    async def work(_cancel: Cancel) -> int:
+        async with console.progress(True), open_project(project) as runtime:
+            errors = sum(one.severity == "error" for one in runtime.diagnostics)
+            code = show(runtime)
+        console.unserved(errors)
+        return code
+
+    return interrupt.run(work)
+
+
+def _source(source: Source, catalog: Catalog) -> dict[str, Any]:
+    profile, limits = source.profile, source.limits
+    version = ".".join(map(str, profile.version)) if profile else ""
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        "server": f"{profile.engine} {version}".strip() if profile else "",
+        "tables": sum(schema == source.name for schema, _ in catalog.tables),
+        "ttl": source.ttl,
+        "limits": {"concurrency": limits.concurrency, "timeout": limits.timeout, "rows": limits.rows},
+        "state": source.fault or "up",
+    }
+
+
+def _view(view: View) -> dict[str, Any]:
+    return {
+        "view": f"{view.schema}.{view.name}",
+        "columns": [{"name": name, "type": kind.sql} for name, kind in view.columns],
+        "ttl": view.ttl,
+        "reads": [".".join(name) for name in view.depends],
+        "description": view.comment,
+        "file": view.file,
+    }
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "the sources'"
+    if isinstance(value, dict):
+        return f"{value['concurrency']} at once, {value['timeout']:g} s, {value['rows']:,} rows"
+    return f"{value:g} s" if isinstance(value, float) else str(value)
