@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
+import psycopg
+
 from examples.crm.tables import Table
 
 POSTGRESQL, MARIADB = "VDW_EXAMPLE_POSTGRESQL", "VDW_EXAMPLE_MARIADB"
@@ -34,22 +36,24 @@ def check() -> None:
 
 def write_postgresql(schemas: dict[str, list[Table]]) -> None:
     """Each source as a schema of the one database; an older schema of that name is dropped."""
-    import psycopg
-
     said = _settings(POSTGRESQL)
     with psycopg.connect(dbname=said.pop("database"), **said) as connection:  # type: ignore[arg-type]
         for schema, tables in schemas.items():
             connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
             connection.execute(f"CREATE SCHEMA {schema}")
             for table in tables:
-                connection.execute(_ddl(table, f"{schema}.", _POSTGRESQL_TYPES, ""))
-                columns = ", ".join(table.columns)
-                with connection.cursor().copy(f"COPY {schema}.{table.name} ({columns}) FROM STDIN") as copy:
-                    for row in table.rows:
-                        copy.write_row(row)
-                for column in table.indexes:
-                    connection.execute(f"CREATE INDEX ON {schema}.{table.name} ({column})")
-                connection.execute(f"ANALYZE {schema}.{table.name}")
+                load_postgresql(connection, schema, table)
+
+
+def load_postgresql(connection: psycopg.Connection[Any], schema: str, table: Table) -> None:
+    """One table with its rows, key, indexes and statistics."""
+    connection.execute(_ddl(table, f"{schema}.", _POSTGRESQL_TYPES, ""))
+    with connection.cursor().copy(f"COPY {schema}.{table.name} FROM STDIN") as copy:
+        for row in table.rows:
+            copy.write_row(row)
+    for column in table.indexes:
+        connection.execute(f"CREATE INDEX ON {schema}.{table.name} ({column})")
+    connection.execute(f"ANALYZE {schema}.{table.name}")
 
 
 def write_mariadb(tables: list[Table]) -> None:
