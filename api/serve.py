@@ -39,6 +39,8 @@ class Serving:
 
 def serve(folder: Path, ready: Callable[[Runtime, Serving], None] | None = None) -> int:
     """Serve the project until SIGINT or SIGTERM; SIGHUP reloads it. `ready` is called once both listen."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its comings and goings are told below
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(folder, ready or announce))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import sys
 import time
@@ -27,6 +28,7 @@ from planner.plan import Fragment
 from views.catalog import Catalog, Limits
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
+PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
 _WORST: tuple[How, ...] = ("miss", "shared", "hit")
 
 
@@ -140,10 +142,12 @@ class Fetcher:
             before.shutdown(wait=False)  # what runs in it runs to its end
         return retired
 
-    async def retire(self, connectors: Sequence[Connector]) -> None:
-        """Close connectors once the statements that still run on them have ended."""
-        while waits := [end for connector, end in self._running.values() if connector in connectors]:
-            await asyncio.wait(waits)
+    async def retire(self, connectors: Sequence[Connector], patience: float | None = None) -> None:
+        """Close connectors once the statements that still run on them have ended, or `patience` has (seconds)."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while waits := [end for connector, end in self._running.values() if connector in connectors]:
+                    await asyncio.wait(waits)
         for connector in connectors:
             await asyncio.to_thread(connector.close)
 
@@ -152,9 +156,9 @@ class Fetcher:
         await self.cache.close()
         for channel in tuple(self._running):
             channel.close()
-        await self.retire(tuple(self._connectors.values()))
+        await self.retire(tuple(self._connectors.values()), PATIENCE)
         if self._threads is not None:
-            self._threads.shutdown()
+            self._threads.shutdown(wait=not self._running)  # a source that hangs must not hold us up
 
     @property
     def loads(self) -> dict[str, Load]:
