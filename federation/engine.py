@@ -96,7 +96,6 @@ class Engine:
         deadline = prepared.terms.deadline(session)
         if prepared.plan.streams:
             return await self._stream(prepared, params, session, deadline, cancel)
-        _check(prepared, params)
         async with within(deadline, cancel, lambda: self._fetcher.states(prepared.terms.steps)):
             if prepared.terms.cacheable:
                 answer, how = await self._shared(prepared, params, session)
@@ -113,7 +112,8 @@ class Engine:
         computed: Sequence[Bound] | None = None,
     ) -> Fetched:
         """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too."""
-        return await self._gather(prepared, params, session, prepared.terms.deadline(session), cancel, computed)
+        asked = await self._asked(prepared, params, session, prepared.terms.deadline(session), cancel, computed)
+        return await self._fetcher.gather(prepared.terms.steps, asked)
 
     async def explain(
         self, sql: str, session: Session, params: Sequence[Bound] = (), analyze: bool = False
@@ -173,20 +173,9 @@ class Engine:
 
     async def _merged(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> Answer:
         """Fetch and merge. Under no client's deadline or cancel: it ends when nobody waits for it any more."""
-        fetched = await self._gather(prepared, params, session, Deadline.after(FOREVER), Cancel())
+        asked = await self._asked(prepared, params, session, Deadline.after(FOREVER), Cancel())
+        fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         return Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
-
-    async def _gather(
-        self,
-        prepared: Prepared,
-        params: Sequence[Bound],
-        session: Session,
-        deadline: Deadline,
-        cancel: Cancel,
-        computed: Sequence[Bound] | None = None,
-    ) -> Fetched:
-        asked = await self._asked(prepared, params, session, deadline, cancel, computed)
-        return await self._fetcher.gather(prepared.terms.steps, asked)
 
     async def _asked(
         self,
@@ -197,15 +186,11 @@ class Engine:
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
     ) -> Asked:
-        _check(prepared, params)
+        wanted = len(prepared.plan.params)
+        if len(params) < wanted:
+            message = f"bind message supplies {len(params)} parameters, but the statement requires {wanted}"
+            raise QueryError(message, sqlstate="08P01")
         if computed is None and prepared.plan.computed:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, session)
         return Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
-
-
-def _check(prepared: Prepared, params: Sequence[Bound]) -> None:
-    wanted = len(prepared.plan.params)
-    if len(params) < wanted:
-        message = f"bind message supplies {len(params)} parameters, but the statement requires {wanted}"
-        raise QueryError(message, sqlstate="08P01")

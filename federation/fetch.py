@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 import sys
 import time
 from collections.abc import Coroutine, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from cache.results import Found, How, ResultCache
 from connectors.base import Cancel, Connector, SourceQuery
-from connectors.errors import SourceError
-from federation import bind
+from connectors.errors import Error, SourceError
+from federation import age, bind
 from federation.admission import Gate, Load, Permit
 from federation.channel import Channel, Stream
 from federation.deadline import Deadline, within
@@ -29,6 +29,8 @@ from views.catalog import Catalog, Limits
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
 PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
+log = logging.getLogger(__name__)
+
 _WORST: tuple[How, ...] = ("miss", "shared", "hit")
 
 
@@ -63,7 +65,8 @@ class Step:
 class Rows:
     """What one run read: everything, or (`complete` is false) the first batches and a channel for the rest.
 
-    `read_at` is the time of day, `born` the cache's clock, both when the statement was sent.
+    `read_at` is the time of day, `born` the cache's clock, both when the statement was sent; `as_of` the source's own
+    word for its data's age at that time.
     """
 
     batches: list[pa.RecordBatch]
@@ -72,6 +75,7 @@ class Rows:
     born: float
     ms: float
     rest: Channel | None = None
+    as_of: str = ""
 
     @property
     def count(self) -> int:
@@ -126,13 +130,13 @@ class Fetcher:
     _gates: dict[str, Gate] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
     _running: dict[Channel, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
-    _as_of: dict[str, str] = field(default_factory=dict)
+    _as_of: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> list[Connector]:
         """Take over sources and limits; returns the connectors that no new statement will use."""
         retired = [old for old in self._connectors.values() if old not in connectors.values()]
         self._connectors = dict(connectors)
-        self._as_of = {name: str(source.as_of.get("kind", "")) for name, source in catalog.sources.items()}
+        self._as_of = {name: source.as_of for name, source in catalog.sources.items()}
         for name, source in catalog.sources.items():
             self._gate(name).resize(source.limits)
         places = sum(source.limits.concurrency for source in catalog.sources.values())
@@ -266,6 +270,14 @@ class Fetcher:
         return (step.signature, full, bind.frozen(query.params), asked.user)
 
     async def _read(self, step: Step, query: SourceQuery, head: int | None, deadline: Deadline | None = None) -> Rows:
+        """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
+        told = self._as_of.get(step.fragment.source, {}).get("kind")
+        as_of = await self._age(step) if told in ("file", "query") else ""
+        rows = await self._run(step, query, head, deadline)
+        rows.as_of = age.live(rows.read_at) if told == "live" else as_of
+        return rows
+
+    async def _run(self, step: Step, query: SourceQuery, head: int | None, deadline: Deadline | None = None) -> Rows:
         """Ask the source, when its gate lets us.
 
         Without a `deadline` the statement belongs to everybody who waits for it, each with a deadline of their own:
@@ -283,6 +295,24 @@ class Fetcher:
         got = await channel.head()
         ms = (time.perf_counter() - began) * 1000
         return Rows(got.batches, got.complete, read_at, born, ms, None if got.complete else channel)
+
+    async def _age(self, step: Step) -> str:
+        """What the source says itself, asked at most once a second; it is never in a statement's way."""
+        run = partial(self._ask_age, step, self._as_of[step.fragment.source])
+        key = ("as of", step.fragment.source, step.version)
+        return (await self.cache.get_or_run(key, age.KEPT, run, len)).value
+
+    async def _ask_age(self, step: Step, told: Mapping[str, Any]) -> str:
+        source = step.fragment.source
+        if told["kind"] == "file":
+            return await age.of_files(self._connectors.get(source))
+        question = Step(age.question(source, str(told["sql"])), 0.0, step.version)
+        try:
+            rows = await self._run(question, age.asked(question.fragment), None)
+        except Error as error:
+            log.warning("source %s does not tell its data's age: %s", source, error)
+            return ""
+        return age.told([value for batch in rows.batches for value in batch.column(0).to_pylist()])
 
     def _start(self, step: Step, query: SourceQuery, permit: Permit, head: int | None, seconds: float) -> Channel:
         connector = self._connectors.get(step.fragment.source)
@@ -315,7 +345,6 @@ class Fetcher:
 
     def _part(self, step: Step, sql: str, found: Sequence[Found[Rows]]) -> Part:
         read_at = min((each.value.read_at for each in found), default=time.time())
-        live = self._as_of.get(step.fragment.source) == "live"
         return Part(
             fragment=step.fragment.id,
             source=step.fragment.source,
@@ -324,7 +353,7 @@ class Fetcher:
             ms=max((each.value.ms for each in found if each.how != "hit"), default=0.0),
             cache=min((each.how for each in found), key=_WORST.index) if found else "none",
             read_at=read_at,
-            as_of=datetime.fromtimestamp(read_at, UTC).isoformat() if live else "",
+            as_of=min((each.value.as_of for each in found), default=""),
             ttl=step.ttl,
             statements=sum(each.how == "miss" for each in found),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import sqlite3
 import threading
 import time
@@ -73,6 +74,9 @@ class Tapped:
 
     def ping(self) -> None:
         self.inner.ping()
+
+    def modified(self) -> dt.datetime:
+        return self.inner.modified()  # type: ignore[attr-defined, no-any-return]
 
     def close(self) -> None:
         self.closed = True

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel
@@ -457,3 +461,100 @@ def test_a_fetch_into_a_stream_with_keys(tmp_path: Path) -> None:
             assert sorted(part.fragment for part in parts) == [0, 1]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["live", "file", "query", "query that fails"])
+def test_the_age_of_data_is_the_source_s_own_word(tmp_path: Path, kind: str) -> None:
+    async def run() -> None:
+        script = "CREATE TABLE t (id INTEGER); INSERT INTO t VALUES (1); CREATE TABLE loads (at TIMESTAMP);"
+        crm = Tapped(sqlite(tmp_path, "crm", script + "INSERT INTO loads VALUES ('2024-02-29 12:00:00');"))
+        os.utime(tmp_path / "crm.db", (1_700_000_000, 1_700_000_000))
+        word, _, fails = kind.partition(" ")
+        told = {"kind": word, "sql": "SELECT nonsense" if fails else "SELECT max(at) FROM loads"}
+        known = catalog({"crm": Limits()})
+        source = replace(known.sources["crm"], as_of=told)
+        async with fetching(crm) as fetcher:
+            fetcher.swap(replace(known, sources={"crm": source}), {"crm": crm})
+            one = step(fragment(0, "crm", "SELECT id FROM t", {"id": INT8}), ttl=60)
+            parts = [(await fetcher.gather([one], asked())).parts[0] for _ in range(2)]
+            assert [part.cache for part in parts] == ["miss", "hit"]
+            assert parts[0].as_of == parts[1].as_of
+            as_of = parts[0].as_of
+            if kind == "live":
+                assert abs(datetime.fromisoformat(as_of).timestamp() - parts[0].read_at) < 0.001
+            elif kind == "query that fails":
+                assert as_of == ""
+            else:
+                expected = {"file": "2023-11-14T22:13:20+00:00", "query": "2024-02-29T12:00:00+00:00"}
+                assert as_of == expected[kind]
+
+    asyncio.run(run())
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3),  # which question
+            st.sampled_from(["gather", "stream", "read", "close"]),
+            st.one_of(st.none(), st.integers(0, 25)),  # after how many turns of the loop the client vanishes
+            st.integers(0, 4),  # turns before the next one comes
+        ),
+        max_size=12,
+    ),
+    st.sampled_from([0.0, 60.0]),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whoever_vanishes_whenever_nothing_is_left_behind(
+    tmp_path_factory: pytest.TempPathFactory,
+    clients: list[tuple[int, str, int | None, int]],
+    ttl: float,
+) -> None:
+    """Random clients over one source with two places; whoever stays gets the right rows, and all is free at the end."""
+    folder = tmp_path_factory.mktemp("random")
+
+    async def client(fetcher: Fetcher, question: int, how: str) -> None:
+        sql = f"SELECT id, name FROM t WHERE id % 4 >= {question} ORDER BY id"
+        one = step(fragment(0, "crm", sql, {"id": INT8, "name": TEXT}), ttl)
+        expected = [i for i in range(20_000) if i % 4 >= question]
+        if how == "gather":
+            fetched = await fetcher.gather([one], asked())
+            assert fetched.tables[0].column(0).to_pylist() == expected
+            return
+        stream, _ = await fetcher.stream(one, asked(), Fetched({}, []), ["id", "name"])
+        try:
+            seen = list((await anext(stream)).column(0).to_pylist())
+            if how == "read":
+                async for batch in stream:
+                    seen += batch.column(0).to_pylist()
+                assert seen == expected
+        finally:
+            await stream.aclose()
+
+    async def leave(task: asyncio.Task[None], turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+
+    async def run() -> None:
+        crm = Tapped(numbers(folder, rows=20_000))
+        async with fetching(crm, limits=Limits(concurrency=2)) as fetcher:
+            tasks = []
+            for question, how, vanishes, pause in clients:
+                task = asyncio.create_task(client(fetcher, question, how))
+                tasks.append(task)
+                if vanishes is not None:
+                    tasks.append(asyncio.create_task(leave(task, vanishes)))
+                for _ in range(pause):
+                    await asyncio.sleep(0)
+            for end in await asyncio.gather(*tasks, return_exceptions=True):
+                assert end is None or isinstance(end, asyncio.CancelledError), repr(end)
+            await until(lambda: crm.running == 0)
+            await until(lambda: fetcher.loads["crm"].in_flight == 0 if clients else True)
+            assert crm.most <= 2
+            assert not clients or fetcher.loads["crm"].waiting == 0
+            assert not fetcher.cache._flights
+            assert not fetcher._running
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fetch, "HEAD", 50_000)
+        asyncio.run(run())
