@@ -122,7 +122,9 @@ class _Embedded:
         with self._cursor(_PATIENCE, Cancel()) as cursor:
             found = duckdb_schema.read(cursor, self.name)
         wanted = (table for table in found if not schemas or table.schema in schemas)
-        return tuple(table for table in wanted if not tables or table.name in tables)
+        return tuple(
+            table for table in wanted if not tables or {table.name, f"{table.schema}.{table.name}"} & {*tables}
+        )
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT as Arrow."""

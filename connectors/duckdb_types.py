@@ -141,5 +141,10 @@ def _decimal(value: str, place: str) -> Decimal:
     number = Decimal(value)
     digits = number.as_tuple()
     if not isinstance(digits.exponent, int) or max(len(digits.digits), -digits.exponent) + max(digits.exponent, 0) > 38:
-        raise SourceError(f"the number {value[:50]} has more than 38 digits", sqlstate="HV004", place=place)
+        raise SourceError(
+            "DuckDB has no decimal of more than 38 digits, no NaN and no infinity to compare with",
+            sqlstate="HV004",
+            place=place,
+            hint="compare with another value",
+        )
     return number

@@ -10,6 +10,7 @@ texts. Decimals (stored as reals), CHAR(n) (stored unpadded) and JSON never are.
 
 from __future__ import annotations
 
+import difflib
 import logging
 import sqlite3
 import time
@@ -17,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connectors.base import Collation, Column, ForeignKey, Table
+from connectors.errors import ConfigError
 from connectors.sqlite_types import declared, has_text_affinity
 from connectors.types import PgType
 
@@ -41,7 +43,17 @@ def read(connection: sqlite3.Connection, source: str, wanted: tuple[str, ...], t
         "WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' "
         "ORDER BY name"
     ).fetchall()
-    return list(_readable(connection, source, (row for row in relations if not wanted or row[0] in wanted), types))
+    found = list(_readable(connection, source, (row for row in relations if not wanted or row[0] in wanted), types))
+    known = {f"{table.name}.{column.name}" for table in found for column in table.columns}
+    for key in types:
+        if key not in known:
+            near = difflib.get_close_matches(key, sorted(known), 1)
+            raise ConfigError(
+                f'connection.types: there is no column "{key}"',
+                place=f'source "{source}"',
+                hint=f'did you mean "{near[0]}"?' if near else "write table.column",
+            )
+    return found
 
 
 def _readable(
@@ -63,7 +75,7 @@ class _Reader:
     def table(self, kind: str, rowless: bool, strict: bool) -> Table:
         info = [row for row in self._ask("table_xinfo") if row[6] != 1]
         primary = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
-        rowid = _rowid(info, primary, rowless, kind)
+        rowid = None if rowless or kind != "table" else self._rowid(info, primary)
         native = {row[1]: self._types.get(f"{self._name}.{row[1]}", row[2]) for row in info}
         rows = self._count() if kind == "table" else None
         sure = self._proven(native, rowid, strict, rows)
@@ -92,6 +104,13 @@ class _Reader:
             foreign_keys=tuple(self._foreign_keys()),
             row_count=rows,
         )
+
+    def _rowid(self, info: list[Any], primary: tuple[str, ...]) -> str | None:
+        """The column that is the table's rowid: it holds integers only and no NULL, and needs no index of its own
+        (an INTEGER PRIMARY KEY DESC has one, and holds anything)."""
+        if len(primary) != 1 or any(row[3] == "pk" for row in self._ask("index_list")):
+            return None
+        return next((row[1] for row in info if row[1] == primary[0] and row[2].upper() == "INTEGER"), None)
 
     def _ask(self, pragma: str, of: str | None = None) -> list[Any]:
         return self._connection.execute(f"PRAGMA main.{pragma}({quote(of or self._name)})").fetchall()
@@ -165,13 +184,6 @@ class _Reader:
         if used == {"BINARY-8"}:
             return Collation.BYTES
         return Collation.EQUAL if used in ({"BINARY-16LE"}, {"BINARY-16BE"}) else Collation.LOOSE
-
-
-def _rowid(info: list[Any], primary: tuple[str, ...], rowless: bool, kind: str) -> str | None:
-    """The column that is the table's rowid: it then holds integers only and no NULL."""
-    if kind != "table" or rowless or len(primary) != 1:
-        return None
-    return next((row[1] for row in info if row[1] == primary[0] and row[2].upper() == "INTEGER"), None)
 
 
 def _breaks(name: str, native: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import sqlite3
 import threading
 import time
@@ -175,6 +176,30 @@ def test_sqlite_types_can_be_told(lite: Callable[..., Connector]) -> None:
         types={"t.at": "INTEGER", "t.n": "INT4"},
     )
     assert [column.type.name for column in table(connector, "t").columns] == ["int8", "int4"]
+
+
+def test_sqlite_types_of_no_column_are_told(lite: Callable[..., Connector]) -> None:
+    connector = lite("CREATE TABLE tickets (opened DATETIME)", types={"tickets.opend": "INTEGER"})
+    with pytest.raises(ConfigError) as error:
+        connector.tables()
+    assert error.value.hint == 'did you mean "tickets.opened"?'
+
+
+def test_sqlite_a_descending_integer_key_is_no_rowid(lite: Callable[..., Connector]) -> None:
+    connector = lite("CREATE TABLE t (id INTEGER PRIMARY KEY DESC, n INT); INSERT INTO t VALUES ('abc', 1), (NULL, 2);")
+    assert not table(connector, "t").column("id").exact
+    assert table(connector, "t").column("id").nullable
+    assert table(connector, "t").keys == ()
+
+
+def test_files_know_when_they_changed(lite: Callable[..., Connector], warehouse: Connector, tmp_path: Path) -> None:
+    connector = lite("CREATE TABLE t (n)")
+    os.utime(tmp_path / "data.db", (1_700_000_000, 1_700_000_000))
+    for file in (tmp_path / "files").rglob("*.parquet"):
+        os.utime(file, (1_600_000_000, 1_600_000_000))
+    os.utime(tmp_path / "files" / "orders.parquet", (1_650_000_000, 1_650_000_000))
+    assert connector.modified() == dt.datetime.fromtimestamp(1_700_000_000, dt.UTC)  # type: ignore[attr-defined]
+    assert warehouse.modified() == dt.datetime.fromtimestamp(1_650_000_000, dt.UTC)  # type: ignore[attr-defined]
 
 
 def test_sqlite_a_value_gone_bad_after_introspection_is_refused(lite: Callable[..., Connector], tmp_path: Path) -> None:
