@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
+import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 
+import psutil
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -41,10 +45,15 @@ def vdw(capsys: pytest.CaptureFixture[str]) -> Cli:
     return run
 
 
-def spawn(*arguments: str | Path, **options: object) -> subprocess.Popen[bytes]:
-    """The command line in a process of its own."""
+@contextlib.contextmanager
+def spawn(*arguments: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The command line in a process of its own, which does not outlive the block."""
     command = [sys.executable, "-c", "from api.cli import main; main()", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)  # type: ignore[call-overload,no-any-return]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
@@ -355,3 +364,222 @@ def test_arrow_and_parquet_keep_types() -> None:
     assert arrow.select(without_nan).equals(expected.select(without_nan))
     assert parquet.select(without_nan).equals(expected.select(without_nan))
     assert pq.read_table(io.BytesIO(written("parquet"))).num_rows == 0
+
+
+# -- query, explain, sources, views, serve: the whole thing
+
+
+@pytest.mark.service
+def test_query(vdw: Cli, sample: Path) -> None:
+    code, out, err = vdw("query", "-p", sample, "select customer_id, full_name, revenue from crm.customers order by 1")
+    assert (code, err) == (0, "3 rows\n")
+    assert out.splitlines() == [
+        "customer_id   full_name      revenue",
+        "────────────────────────────────────",
+        "          1   Ada Lovelace       100",
+        "          2   Grace Hopper        25",
+        "          3   Edgar Codd           0",
+    ]
+
+
+@pytest.mark.service
+def test_query_formats(vdw: Cli, sample: Path, tmp_path: Path) -> None:
+    sql = "select full_name, orders > 1 as often from crm.customers order by 1"
+    found = {}
+    for form in ("csv", "json", "arrow", "parquet"):
+        file = tmp_path / form
+        assert vdw("query", "-p", sample, sql, "-f", form, "-o", file) == (0, "", "")
+        found[form] = file.read_bytes()
+    assert found["csv"] == b"full_name,often\nAda Lovelace,t\nEdgar Codd,f\nGrace Hopper,f\n"
+    rows = [
+        {"full_name": "Ada Lovelace", "often": True},
+        {"full_name": "Edgar Codd", "often": False},
+        {"full_name": "Grace Hopper", "often": False},
+    ]
+    assert json.loads(found["json"]) == rows
+    assert pa.ipc.open_stream(found["arrow"]).read_all().to_pylist() == rows
+    assert pq.read_table(io.BytesIO(found["parquet"])).to_pylist() == rows
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*found, sample.name])
+
+
+@pytest.mark.service
+def test_parameters_are_read_by_postgresql(vdw: Cli, sample: Path, tmp_path: Path) -> None:
+    sql = "select $1::date as d, $2::numeric as n, $3::bool as b, $4::text as t, $5::int[] as a, $6::timestamptz as z"
+    values = ["2024-2-1", "1e3", "yes", "\\N", "{1,NULL}", "2024-01-01 00:00 Europe/Berlin"]
+    options = [part for value in values for part in ("--param", value)]
+    file = tmp_path / "answer.csv"
+    code, _, err = vdw("query", "-p", sample, sql, *options, "-f", "csv", "-o", file)
+    assert (code, err) == (0, "")
+    assert file.read_text().splitlines()[1] == '2024-02-01,1000,t,,"{1,NULL}",2023-12-31 23:00:00+00'
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    ("sql", "options", "told"),
+    [
+        (
+            "select nme\nfrom crm.customers",
+            [],
+            ['error: column "nme" does not exist', "line 1: select nme", "               ^"],
+        ),
+        ("select 1 frm", ["--param", "1"], ["error: the statement has 0 parameters, and 1 values are given"]),
+        (
+            "select * from crm.customers where customer_id = $1",
+            [],
+            ["error: the statement has 1 parameters, and 0 values are given"],
+        ),
+        (
+            "select * from crm.customers where customer_id = $1",
+            ["--param", "x"],
+            ['error: $1: invalid input syntax for type bigint: "x"'],
+        ),
+        ("select 1", ["--as", "ada"], ['error: there is no user "ada" in vdw.yml']),
+        ("delete from crm.customers", [], ["error: "]),
+    ],
+)
+def test_queries_at_fault(vdw: Cli, sample: Path, sql: str, options: list[str], told: list[str]) -> None:
+    code, out, err = vdw("query", "-p", sample, sql, *options)
+    assert (code, out) == (1, "")
+    assert [line[: len(expected)] for line, expected in zip(err.splitlines(), told, strict=False)] == told
+    assert "Traceback" not in err
+
+
+@pytest.mark.service
+def test_a_failed_query_leaves_no_file(vdw: Cli, sample: Path, tmp_path: Path) -> None:
+    file = tmp_path / "answer.csv"
+    sql = "select 1 / (customer_id - 2) as x from crm.customers"
+    code, _, err = vdw("query", "-p", sample, sql, "-f", "csv", "-o", file)
+    assert code == 1 and "division by zero" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [sample.name]
+
+
+@pytest.mark.service
+def test_more_rows_than_a_table_shows(vdw: Cli, sample: Path) -> None:
+    code, out, err = vdw("query", "-p", sample, "--rows", "2", "select * from generate_series(1, 100000) as g(n)")
+    assert code == 0 and len(out.splitlines()) == 4
+    assert err == "the first 2 rows; --format csv gives all\n"
+
+
+@pytest.mark.service
+def test_a_source_that_is_away(vdw: Cli, sample: Path) -> None:
+    (sample / "data" / "shop.sqlite").unlink()
+    code, out, err = vdw("sources", "-p", sample, "--json")
+    assert code == 3
+    (told,) = json.loads(out)
+    assert told["name"] == "shop" and told["state"] not in ("", "up")
+    code, out, err = vdw("check", "-p", sample)
+    assert code == 1 and "sources/shop.yml:" in out
+    code, out, err = vdw("query", "-p", sample, "select * from crm.customers")
+    assert code in (1, 3) and "vdw check tells" in err
+
+
+@pytest.mark.service
+def test_a_timeout(vdw: Cli, sample: Path) -> None:
+    sql = "select count(*) from generate_series(1, 1000000000) as g"
+    code, _, err = vdw("query", "-p", sample, "--timeout", "500ms", sql)
+    assert code == 4, err
+
+
+@pytest.mark.service
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select count(*) from generate_series(1, 10000000000) as g",
+        "select count(*) from " + ", ".join(f"shop.customers c{i}" for i in range(25)),
+    ],
+)
+def test_ctrl_c_stops_the_work(sample: Path, sql: str) -> None:
+    with spawn("query", "-p", sample, sql, "--timeout", "10m") as process:
+        while _burnt(process.pid) < 8:  # seconds of CPU: more than it takes to come up
+            assert process.poll() is None
+            time.sleep(0.2)
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"interrupted\n")
+    assert children
+    _gone, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+def _burnt(pid: int) -> float:
+    """CPU seconds of a process and what it has started."""
+    total = 0.0
+    with contextlib.suppress(psutil.Error):
+        for one in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                total += sum(one.cpu_times()[:2])
+    return total
+
+
+@pytest.mark.service
+def test_a_reader_that_leaves(sample: Path) -> None:
+    with spawn("query", "-p", sample, "select * from generate_series(1, 3000000) as g(n)", "-f", "csv") as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == b"n\n"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.service
+def test_explain(vdw: Cli, sample: Path) -> None:
+    sql = "select full_name from crm.customers where customer_id = $1"
+    code, out, _ = vdw("explain", "-p", sample, sql)
+    assert code == 0 and "@ shop" in out
+    code, out, _ = vdw("explain", "-p", sample, sql, "--analyze", "--json", "--param", "2")
+    told = json.loads(out)
+    assert code == 0 and told["actual"]["rows"] == 1 and told["fragments"][0]["source"] == "shop"
+
+
+@pytest.mark.service
+def test_views_and_sources(vdw: Cli, sample: Path) -> None:
+    code, out, _ = vdw("views", "-p", sample)
+    assert code == 0 and out.splitlines()[2].split()[:5] == ["crm.customers", "5", "5", "s", "shop.customers,"]
+    code, out, _ = vdw("sources", "-p", sample)
+    assert code == 0 and out.splitlines()[2].split()[:3] == ["shop", "sqlite", "sqlite"]
+    (view,) = json.loads(vdw("views", "-p", sample, "--json")[1])
+    assert view["columns"][0] == {"name": "customer_id", "type": "bigint"}
+
+
+@pytest.mark.service
+def test_check_asks_the_sources_and_postgresql(vdw: Cli, sample: Path) -> None:
+    views = sample / "views" / "crm"
+    (views / "a.view.sql").write_text("select x\nfrom shop.nothing")
+    (views / "b.view.sql").write_text("/*---\nkey: [nope]\n---*/\nselect * from shop.orders")
+    (views / "c.view.sql").write_text("select 1 as a\nfrm where")
+    code, out, err = vdw("check", "-p", sample)
+    assert (code, err) == (1, "3 errors, 0 warnings\n")
+    lines = [line for line in out.splitlines() if not line.startswith(" ")]
+    assert lines[0] == 'views/crm/a.view.sql:2: error: crm.a: relation "shop.nothing" does not exist'
+    assert lines[1] == 'views/crm/b.view.sql:2:7: error: crm.b has no column "nope"'
+    assert lines[2].startswith("views/crm/c.view.sql:2: error: crm.c: syntax error at or near")
+
+
+@pytest.mark.service
+def test_users(vdw: Cli, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (sample / "vdw.yml").open("a") as stream:
+        stream.write("users:\n  ada:\n    reads: [crm.customers]\n    password: {env: ADA_PW}\n")
+        stream.write("  bob: {password: {env: ADA_PW}, reads: [shop.orders]}\n")
+    code, out, _ = vdw("check", "-p", sample)
+    assert code == 1
+    assert 'vdw.yml:9:5: error: user "ada": environment variable "ADA_PW" is not set' in out.splitlines()
+    monkeypatch.setenv("ADA_PW", "hunter2")
+    count = "select count(*) from crm.customers"
+    assert vdw("query", "-p", sample, count)[0] == 0
+    assert vdw("query", "-p", sample, count, "--as", "ada")[0] == 0
+    code, _, err = vdw("query", "-p", sample, count, "--as", "bob")
+    assert code == 1 and "permission denied" in err
+
+
+@pytest.mark.service
+def test_serve(sample: Path) -> None:
+    project = sample / "vdw.yml"
+    project.write_text("name: x\nlisten: {http: {port: 0}, postgresql: {port: 0}}\n")
+    with spawn("serve", "-p", sample) as process:
+        assert process.stderr is not None
+        told = [process.stderr.readline().decode() for _ in range(4)]
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert told[0].startswith("x: 1 view") and told[3].startswith("ready"), told
+    assert (process.returncode, err) == (0, b"")
