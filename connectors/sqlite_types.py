@@ -301,16 +301,18 @@ def encode(bound: Bound, source: str) -> Any:
         return None
     if bound.type.name.startswith("_"):
         element = PgType(bound.type.name[1:])
-        items = [_item(encode(Bound(element, value), source), source) for value in bound.value if not _is_nan(value)]
+        items = [
+            _item(encode(Bound(element, value), source), source) for value in bound.value if not _is_nan(value, element)
+        ]
         return f"[{','.join(items)}]"
-    if _is_nan(bound.value):
+    if _is_nan(bound.value, bound.type):
         raise _unbindable("NaN", source)
     return _number(Decimal(bound.value), source) if bound.type.name == "numeric" else _plain_parameter(bound.value)
 
 
-def _is_nan(value: Any) -> bool:
+def _is_nan(value: Any, kind: PgType) -> bool:
     """NaN, which SQLite would take for NULL; in a list it may be left out, as no stored value equals it."""
-    return value == "NaN" or (isinstance(value, float) and math.isnan(value))
+    return (kind.name == "numeric" and value == "NaN") or (isinstance(value, float) and math.isnan(value))
 
 
 def _item(value: Any, source: str) -> str:

@@ -131,6 +131,8 @@ class Emitter:
         """The block as a sub-select in FROM, its columns (and `more`) under their ids' names."""
         ids = [*(i for i, _ in ir.output(rel)), *more]
         query = self._select(block, [(i, f"c{i}") for i in ids])
+        if not ids and isinstance(query, exp.Select):  # a select list may be empty only in PostgreSQL
+            query.set("expressions", [exp.alias_(exp.Literal.number(1), "c0")])
         source: exp.Expr = exp.Subquery(this=query)
         if lateral:
             source = exp.Lateral(this=source)
@@ -199,7 +201,8 @@ class Emitter:
             keys = {i: block.columns[i] for i, _ in rel.keys}
         else:
             keys = {i: self.scalar(e, env) for i, e in rel.keys}
-        block.columns = {**keys, **{i: self.scalar(e, env) for i, e in rel.aggs}}
+        # grouping() names keys, not the columns that they were computed from
+        block.columns = {**keys, **{i: self.scalar(e, {**env, **keys}) for i, e in rel.aggs}}
         ordered = [keys[i] for i, _ in rel.keys]
         if rel.sets:
             text = "".join(p if isinstance(p, str) else ordered[p].sql("postgres") for p in rel.sets)
@@ -291,7 +294,10 @@ class Emitter:
             return Block(ready=exp.select(*nulls).where(exp.false()), columns=_bare(rel.columns))
         rows = [exp.Tuple(expressions=[self.scalar(e, outer) for e in row]) for row in rel.rows]
         return self._named(
-            exp.Values(expressions=rows), [i for i, _ in rel.columns], [f"c{i}" for i, _ in rel.columns], rename=True
+            exp.Subquery(this=exp.Values(expressions=rows)),
+            [i for i, _ in rel.columns],
+            [f"c{i}" for i, _ in rel.columns],
+            rename=True,
         )
 
     def _local(self, rel: ir.Local, outer: Env) -> Block:

@@ -12,6 +12,7 @@ from sqlglot import exp
 from connectors.types import PgType
 from planner import functions, types
 from planner import scalar as sc
+from planner.canonical import undisguised, written
 from planner.scalar import Agg, Call, Lit, Param, Scalar, Sub, Verbatim
 from planner.scope import Scope, Unmodelled
 
@@ -38,7 +39,7 @@ _AGGREGATES: dict[type[exp.Expr], str] = {
 }  # fmt: skip
 _SYNTAX = (
     exp.Order, exp.Ordered, exp.Where, exp.Tuple, exp.Distinct, exp.If, exp.WindowSpec, exp.WithinGroup, exp.Filter,
-    exp.Slice, exp.PropertyEQ, exp.JSONKeyValue, exp.Star, exp.IgnoreNulls, exp.RespectNulls, exp.Having,
+    exp.Slice, exp.PropertyEQ, exp.JSONKeyValue, exp.Star, exp.IgnoreNulls, exp.RespectNulls, exp.Having, exp.Kwarg, exp.Table,
 )  # fmt: skip
 _LEAVES = (exp.DataType, exp.Identifier, exp.Var, exp.Literal, exp.Boolean, exp.Null, exp.Star, exp.BitString)
 
@@ -90,14 +91,20 @@ class Expressions:
         copy = node.copy()
         args: list[Scalar] = []
         self._cut(copy, scope, args)
-        text = copy.sql("postgres", comments=False)
+        for distinct in copy.find_all(exp.Distinct):
+            if len(distinct.expressions) > 1:  # sqlglot takes f(DISTINCT a, b) for pairs
+                listed = ", ".join(written(e) for e in distinct.expressions)
+                distinct.set("expressions", [exp.Var(this=listed)])
+        text = written(copy)
         kind, volatile, stable = classify(copy, text)
         parts = split_marks(text)
         return Verbatim(parts, tuple(args), kind, volatile, stable)
 
     def _cut(self, node: exp.Expr, scope: Scope, args: list[Scalar]) -> None:
         """Replace every argument below `node` by a mark, and lower it into `args`."""
-        for value in list(node.args.values()):
+        for key, value in list(node.args.items()):
+            if key == "this" and isinstance(node, exp.Kwarg | exp.PropertyEQ):
+                continue  # the name of a named argument
             for child in value if isinstance(value, list) else [value]:
                 if not isinstance(child, exp.Expr) or isinstance(child, _LEAVES):
                     continue
@@ -110,9 +117,8 @@ class Expressions:
 
 def _inner_call(node: exp.Expr, child: exp.Expr) -> bool:
     """The function of `f(x) OVER (...)`, `f(x) FILTER (...)`: part of the call, not an argument."""
-    return isinstance(node, exp.Window | exp.Filter | exp.WithinGroup | exp.IgnoreNulls | exp.RespectNulls) and (
-        child is node.this
-    )
+    wrappers = (exp.Window, exp.Filter, exp.WithinGroup, exp.IgnoreNulls, exp.RespectNulls, exp.Table)
+    return isinstance(node, wrappers) and child is node.this
 
 
 def split_marks(text: str) -> tuple[str | int, ...]:
@@ -155,7 +161,7 @@ def name(identifier: exp.Expr | None) -> str:
         return ""
     text = str(identifier.this) if isinstance(identifier, exp.Identifier) else identifier.name
     quoted = bool(identifier.args.get("quoted")) if isinstance(identifier, exp.Identifier) else False
-    return text if quoted else text.lower()
+    return text if quoted else undisguised(text.lower())
 
 
 def _literal(_: Expressions, node: exp.Expr, __: Scope) -> Scalar:
@@ -172,6 +178,8 @@ def _null(_: Expressions, __: exp.Expr, ___: Scope) -> Scalar:
 
 
 def _cast(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
+    if isinstance(node.this, exp.Column) and isinstance(node.this.this, exp.Star):
+        return self.lower(node.this, scope)  # a whole row; its own type has no name outside the shells
     target = types.from_ast(node.args["to"])
     if target is None:
         return None
@@ -335,21 +343,13 @@ def _length(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
 def _dot(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
     """`vdw.param(n, NULL::type)` is the client's parameter n."""
     call = node.expression
-    if not (isinstance(call, exp.Anonymous) and node.this.name == "vdw" and str(call.this) == "param"):
+    if not (isinstance(call, exp.Anonymous) and node.this.name == "vdw" and undisguised(str(call.this)) == "param"):
         return None
     number, kind = call.expressions
     value = self.lower(kind, scope)
     if value.type is None or (isinstance(value, Lit) and value.type == types.UNKNOWN):
         raise Unmodelled("a parameter of an unknown type")
     return Param(int(number.name) - 1, value.type)
-
-
-def _extract(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
-    """date_part('year', x), which sqlglot reads as EXTRACT though their types differ."""
-    if not isinstance(node.this, exp.Cast):
-        return None
-    args = (self.lower(node.this, scope), self.lower(node.expression, scope))
-    return Verbatim(("date_part(", 0, ", ", 1, ")"), args, stable=True)
 
 
 def _filter(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
@@ -381,5 +381,5 @@ _HANDLERS: dict[type[exp.Expr], Callable[[Expressions, exp.Expr, Scope], Scalar 
     exp.LTE: _compare, exp.GT: _compare, exp.GTE: _compare, exp.NullSafeEQ: _compare, exp.NullSafeNEQ: _compare,
     exp.Array: _array, exp.In: _in, exp.Exists: _exists, exp.Subquery: _subquery, exp.Select: _subquery,
     exp.Union: _subquery, exp.Intersect: _subquery, exp.Except: _subquery, exp.Case: _case, exp.Neg: _neg,
-    exp.Length: _length, exp.Extract: _extract, exp.Dot: _dot, exp.Filter: _filter, exp.Window: _window,
+    exp.Length: _length, exp.Dot: _dot, exp.Filter: _filter, exp.Window: _window,
 }  # fmt: skip

@@ -11,7 +11,7 @@ from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
 from planner.scalar import Agg, Col, Scalar, Verbatim
-from planner.scope import Scope
+from planner.scope import Scope, Unmodelled
 
 if TYPE_CHECKING:
     from planner.lower import Lowering
@@ -69,11 +69,11 @@ class Grouping:
         every = [*outputs, *order, *([having] if having is not None else [])]
         if self.grouped or any(_aggregates(e) for e in every):
             for e in every:
-                self._collect(e)
+                self._collect(e, ir.ids(rel))
             rel = ir.Aggregate(
                 rel,
                 tuple((i, e) for e, i in self.keys.items()),
-                tuple((i, e) for e, i in self.aggregates.items()),
+                tuple((i, self._node(e)) for e, i in self.aggregates.items()),
                 self.sets,
             )
             after: Change = self._over_aggregate
@@ -91,10 +91,19 @@ class Grouping:
 
         return rel, change
 
-    def _collect(self, e: Scalar) -> None:
+    def _collect(self, e: Scalar, own: frozenset[int]) -> None:
         for node in _outermost(e, "aggregate"):
-            if node not in self.aggregates:
-                self.aggregates[node] = self.next_id()
+            read = sc.columns(node)
+            if read and not read & own:
+                raise Unmodelled("an aggregate of an enclosing query")
+            self.aggregates.setdefault(node, self.next_id())
+
+    def _node(self, node: Scalar) -> Scalar:
+        """The call as the Aggregate node holds it: grouping() is about keys."""
+        if not (isinstance(node, Verbatim) and str(node.parts[0]).upper().startswith("GROUPING")):
+            return node
+        args = tuple(Col(self.keys[a], a.type) if a in self.keys else a for a in node.args)
+        return sc.rebuild(node, args)
 
     def _over_aggregate(self, e: Scalar) -> Scalar:
         def change(node: Scalar) -> Scalar | None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import sqlglot
 from sqlglot import exp
-from sqlglot.errors import SqlglotError
 
 from connectors.types import PgType
 from planner import ir, types
 from planner import scalar as sc
+from planner.canonical import written
 from planner.expressions import Expressions, name
 from planner.grouping import Grouping
 from planner.ir import Rel
@@ -20,14 +19,6 @@ from planner.scope import Columns, Counter, Cte, LocalColumns, Names, Scope, Unm
 from views.catalog import Relation, SourceTable
 
 Resolve = Callable[[str, str], "tuple[Rel, Columns] | None"]
-
-
-def parse(text: str) -> exp.Expr:
-    """Canonical text as sqlglot's AST; Unmodelled where sqlglot cannot read it."""
-    try:
-        return sqlglot.parse_one(text, dialect="postgres")
-    except (SqlglotError, RecursionError) as error:
-        raise Unmodelled(f"sqlglot cannot read it: {str(error).splitlines()[0]}") from None
 
 
 def scan(relation: Relation, table: SourceTable, next_id: Counter) -> tuple[Rel, Columns]:
@@ -137,8 +128,11 @@ class Lowering:
         rel = self._from(node, scope)
         where = node.args.get("where")
         if where is not None:
-            rel = ir.Filter(rel, sc.conjuncts(self.expressions.lower(where.this, scope)))
-        outputs = [(alias, self.expressions.lower(e, scope)) for alias, e in _outputs(node)]
+            predicate = self.expressions.lower(where.this, scope)
+            if sc.special(predicate) == "aggregate":
+                raise Unmodelled("an aggregate of an enclosing query")
+            rel = ir.Filter(rel, sc.conjuncts(predicate))
+        outputs = self._outputs(node, scope)
         having = node.args.get("having")
         condition = self.expressions.lower(having.this, scope) if having is not None else None
         order = self._order(node, scope, outputs)
@@ -149,6 +143,19 @@ class Lowering:
         outputs = [(alias, change(e)) for alias, e in outputs]
         order = [ir.SortKey(change(k.expr), k.desc, k.nulls_first, k.using) for k in order]
         return self._finish(node, rel, outputs, order, scope)
+
+    def _outputs(self, node: exp.Select, scope: Scope) -> list[tuple[str, Scalar]]:
+        """The select list; `*` is there only where sqlglot made a SELECT of a bare VALUES."""
+        found: list[tuple[str, Scalar]] = []
+        for e in node.expressions:
+            if isinstance(e, exp.Star):
+                found += [pair for names in scope.relations.values() for pair in names.known.items()]
+            elif isinstance(e, exp.Alias):
+                found.append((name(e.args["alias"]), self.expressions.lower(e.this, scope)))
+            else:
+                label = name(e.this) if isinstance(e, exp.Column) else ""
+                found.append((label, self.expressions.lower(e, scope)))
+        return found
 
     def _finish(
         self, node: exp.Select, rel: Rel, outputs: list[tuple[str, Scalar]], order: list[ir.SortKey], scope: Scope
@@ -311,12 +318,12 @@ class Lowering:
                 merged = b
             elif side == "FULL":
                 merged = Call("coalesce", (a, b), types.of_call("coalesce", (a.type, b.type)))
-            scope.merged[column] = merged
+            scope.merged[column] = frozenset((*left, *right)), merged
         return tuple(on)
 
     def _member(self, aliases: list[str], column: str, scope: Scope) -> Scalar:
-        if column in scope.merged:
-            return scope.merged[column]
+        if column in scope.merged and scope.merged[column][0] <= frozenset(aliases):
+            return scope.merged[column][1]
         found = [s for s in (scope.relations[a].get(column) for a in aliases) if s is not None]
         if len(found) != 1:
             raise Unmodelled(f"USING ({column})")
@@ -355,7 +362,7 @@ class Lowering:
         rel, _ = self._item(node.this, inner)
         if alias is None:
             return rel, [a for a in scope.relations if a not in before]
-        known: dict[str, Scalar] = dict(inner.merged)
+        known: dict[str, Scalar] = {column: value for column, (_, value) in inner.merged.items()}
         for names in inner.relations.values():
             if names.fresh is not None:
                 raise Unmodelled("an aliased join of session relations")
@@ -375,6 +382,8 @@ class Lowering:
             return (*self.query(_without_alias(node), scope.parent), None)
         if isinstance(node, exp.Values):
             return (*self._values(node, scope.parent), None)
+        if isinstance(node, exp.Table) and isinstance(node.this, exp.Values):
+            return (*self._values(node.this, scope.parent), None)
         if isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier):
             table, schema = name(node.this), name(node.args.get("db"))
             if not schema and table in self.ctes[-1]:
@@ -446,21 +455,11 @@ def _without_columns(node: exp.Expr) -> tuple[exp.Expr, list[str], str]:
     if isinstance(source, exp.Lateral):
         source = exp.Table(this=source.this, ordinality=True)
     names = [name(c.this if isinstance(c, exp.ColumnDef) else c) for c in columns]
-    return source, names, ", ".join(c.sql("postgres") for c in columns)
+    return source, names, ", ".join(written(c) for c in columns)
 
 
 def _rename(columns: Columns, names: tuple[str, ...]) -> Columns:
     return (*((n, i, kind) for n, (_, i, kind) in zip(names, columns, strict=False)), *columns[len(names) :])
-
-
-def _outputs(node: exp.Select) -> list[tuple[str, exp.Expr]]:
-    found = []
-    for e in node.expressions:
-        if isinstance(e, exp.Alias):
-            found.append((name(e.args["alias"]), e.this))
-        else:
-            found.append((name(e.this) if isinstance(e, exp.Column) else "", e))
-    return found
 
 
 def _sort_key(node: exp.Expr, value: Scalar) -> ir.SortKey:

@@ -7,13 +7,10 @@ from collections.abc import Callable, Iterator
 
 from connectors.types import PgType
 from planner import ir
+from planner.canonical import tokens
 from planner.ir import Rel
 from planner.scope import Columns, Counter
 
-# Canonical text is regular: strings, quoted names, words and signs.
-_TOKEN = re.compile(
-    r"""E?'(?:[^'\\]|''|\\.)*'|"(?:[^"]|"")*"|[A-Za-z_\x80-\U0010ffff][\w$\x80-\U0010ffff]*|\s+|.""", re.S
-)
 _PARAM = re.compile(r"vdw\.param\((\d+), NULL::[^()]*(?:\([^()]*\))?[^()]*\)")
 _NO_ALIAS = frozenset(
     "on join left right full inner cross where group order having limit offset union intersect except window fetch "
@@ -32,7 +29,7 @@ def opaque(
 ) -> tuple[Rel, Columns]:
     """Canonical text as one node over the virtual relations that it names, with those of their columns whose names
     occur in it; `columns` are the names and types that the canon gave it."""
-    words = frozenset(_unquoted(t) for t in _TOKEN.findall(text))
+    words = frozenset(_unquoted(t) for t in tokens(text))
     inputs = []
     for schema, name in relations:
         found = splice(schema, name)
@@ -59,22 +56,22 @@ def _unquoted(token: str) -> str:
 
 def _renamed(text: str, relations: frozenset[Named]) -> Iterator[str]:
     """The text with each `schema.name` replaced by its label, under the alias that it had."""
-    tokens = _TOKEN.findall(text)
+    cut = tokens(text)
     at = 0
-    while at < len(tokens):
-        named = (_unquoted(tokens[at]), _unquoted(tokens[at + 2]) if at + 2 < len(tokens) else "")
-        if named in relations and tokens[at + 1] == "." and _is_from(tokens, at):
+    while at < len(cut):
+        named = (_unquoted(cut[at]), _unquoted(cut[at + 2]) if at + 2 < len(cut) else "")
+        if named in relations and cut[at + 1] == "." and _is_from(cut, at):
             label = _label(*named).replace('"', '""')
             yield f'"{label}"'
             at += 3
-            following = next((t for t in tokens[at:] if not t.isspace()), ")")
+            following = next((t for t in cut[at:] if not t.isspace()), ")")
             if not (following[0].isalpha() or following[0] in '"_') or following.lower() in _NO_ALIAS:
-                yield f" AS {tokens[at - 1]}"
+                yield f" AS {cut[at - 1]}"
         else:
-            yield tokens[at]
+            yield cut[at]
             at += 1
 
 
-def _is_from(tokens: list[str], at: int) -> bool:
-    before = next((t for t in reversed(tokens[:at]) if not t.isspace()), "")
+def _is_from(cut: list[str], at: int) -> bool:
+    before = next((t for t in reversed(cut[:at]) if not t.isspace()), "")
     return before.lower() in ("from", "join", ",", "(", "only")

@@ -157,8 +157,8 @@ class Placer:
     def _project(self, rel: ir.Project) -> Placed:
         below = self._place(rel.input)
         cap = self._capability(below.site) if below.site else None
-        if below.site is None:
-            return Placed(ir.Project(below.rel, rel.items))
+        if below.site is None or not rel.items:
+            return Placed(ir.Project(below.rel if below.site is None else self._cut(below), rel.items))
         facts: dict[int, Fact] = {}
         for i, e in rel.items:
             if isinstance(e, Col) and e.id in below.facts:
@@ -287,11 +287,16 @@ class Placer:
     def _limit(self, rel: ir.Limit) -> Placed:
         below = self._place(rel.input)
         cap = self._capability(below.site) if below.site else None
-        simple = isinstance(rel.count, Lit | Param) and (rel.offset is None or isinstance(rel.offset, Lit | Param))
+        simple = _countable(rel.count) and (rel.offset is None or _countable(rel.offset))
         if below.site is None or cap is None or not simple or rel.ties or _bounded(below.rel):
             return Placed(ir.with_inputs(rel, (below.rel if below.site is None else self._cut(below),)))
         notes = (*below.notes, Verdict("limit", "EXACT"))
         return Placed(ir.with_inputs(rel, (below.rel,)), below.site, below.facts, notes)
+
+
+def _countable(e: Scalar | None) -> bool:
+    """Whether it is a number of rows; a negative constant is the canon's error to raise."""
+    return isinstance(e, Param) or (isinstance(e, Lit) and e.value is not None and e.value.isdigit())
 
 
 def _without_keys(predicates: tuple[Scalar, ...]) -> tuple[Scalar, ...]:

@@ -15,8 +15,9 @@ from cachetools import LRUCache
 from connectors.types import PgType
 from planner import ir
 from planner.assemble import assemble
+from planner.canonical import parse
 from planner.ir import Rel
-from planner.lower import Lowering, parse, scan
+from planner.lower import Lowering, scan
 from planner.opaque import opaque
 from planner.place import Placer
 from planner.plan import Plan

@@ -91,6 +91,12 @@ def _inexact(e: Scalar, facts: Facts) -> bool:
     return isinstance(e, Col) and e.id in facts and not facts[e.id].exact
 
 
+def _dangling(pattern: Scalar) -> bool:
+    """Whether a LIKE pattern ends with a lone backslash, which PostgreSQL alone calls an error."""
+    text = pattern.value if isinstance(pattern, Lit) else None
+    return text is not None and (len(text) - len(text.rstrip("\\"))) % 2 == 1
+
+
 def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
     proofs = [prove(a, capability, facts) for a in e.args]
     collation = Collation.BYTES
@@ -105,6 +111,8 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
         return Proof(V.NO, collation, f"{worst.reason} below {e.op}")
     if e.op not in ("is null", "is not null") and any(_inexact(a, facts) for a in e.args):
         return Proof(V.NO, collation, "stored values may not be of the column's type")
+    if "like" in e.op and _dangling(e.args[1]):
+        return Proof(V.NO, collation, "the pattern ends in its escape character")
     rule = find(capability, e)
     if rule is None:
         kinds = ", ".join(a.type.sql if a.type is not None else "?" for a in e.args)
@@ -122,6 +130,8 @@ def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
     rule = find_aggregate(capability, e)
     if rule is None:
         return Proof(V.NO, reason=f"no rule for {e.name} on {capability.engine}")
+    if e.name == "sum" and not _summable(e.args[0], capability):
+        return Proof(V.NO, reason=f"a sum of so many digits may overflow in {capability.engine}")
     if e.where is not None and "filter" not in capability.features:
         return Proof(V.NO, reason="FILTER")
     proofs = [prove(a, capability, facts) for a in sc.children(e)]
@@ -136,6 +146,13 @@ def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
         collation = coarser(collation, proof.collation)
     verdict = rule.verdict(collation)
     return Proof(verdict if verdict is V.EXACT else V.NO, Collation.BYTES, f"collation compares {collation.value}")
+
+
+def _summable(e: Scalar, capability: Capability) -> bool:
+    kind = e.type
+    if capability.sum_digits is None or kind is None or kind.name != "numeric":
+        return True
+    return kind.mod >= 0 and kind.precision_scale[0] <= capability.sum_digits
 
 
 def prove_key(e: Scalar, capability: Capability, facts: Facts, table: str = "keys") -> Proof:

@@ -60,7 +60,7 @@ class Scope:
 
     parent: Scope | None = None
     relations: dict[str, Names] = field(default_factory=dict)
-    merged: dict[str, Scalar] = field(default_factory=dict)
+    merged: dict[str, tuple[frozenset[str], Scalar]] = field(default_factory=dict)  # by USING: (aliases, value)
     nullable: set[str] = field(default_factory=set)  # aliases on the null-supplying side of an outer join
     windows: dict[str, object] = field(default_factory=dict)
 
@@ -79,7 +79,7 @@ class Scope:
             names = self.relations.get(table)
             return names.get(name) if names is not None else None
         if name in self.merged:
-            return self.merged[name]
+            return self.merged[name][1]
         known = [n.known[name] for n in self.relations.values() if name in n.known]
         if known:
             return known[0] if len(known) == 1 else None

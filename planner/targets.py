@@ -10,7 +10,18 @@ from functools import cache
 from sqlglot import exp
 
 from connectors.base import Bound
-from connectors.capability.rules import Capability, Rule, binary, case, coalesce, family, is_test, junction, wrap
+from connectors.capability.rules import (
+    Capability,
+    Rule,
+    binary,
+    case,
+    coalesce,
+    family,
+    is_test,
+    junction,
+    ordered,
+    wrap,
+)
 from connectors.types import PgType
 from planner import ir
 from planner.plan import ComputedRef, KeysRef, ParamRef, SourceText, Value
@@ -56,7 +67,7 @@ class CanonTarget:
 
     def sort(self, e: exp.Expr, key: ir.SortKey) -> list[exp.Expr]:
         """One term, its NULLS clause written out."""
-        return [exp.Ordered(this=wrap(e), desc=key.desc, nulls_first=key.nulls_first)]
+        return [ordered(wrap(e), key.desc, key.nulls_first, self.dialect)]
 
     def bound(self, e: Scalar, args: list[exp.Expr], unbounded: int) -> exp.Expr:
         """As any other scalar."""
@@ -85,7 +96,10 @@ class CanonTarget:
 
 
 def _piece(part: str | int, args: list[exp.Expr]) -> str:
-    return part if isinstance(part, str) else wrap(args[part]).sql("postgres")
+    if isinstance(part, str):
+        return part
+    arg = args[part]
+    return arg.sql("postgres") if isinstance(arg, exp.Column | exp.Paren) else f"({arg.sql('postgres')})"
 
 
 def canon_literal(e: Lit) -> exp.Expr:

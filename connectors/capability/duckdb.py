@@ -83,6 +83,7 @@ CAPABILITY = Capability(
     aggregates=_aggregates(),
     keys=dict.fromkeys(_KEYS, ALWAYS),
     order=dict.fromkeys((*_KEYS, "float"), (V.EXACT, V.EXACT, V.EXACT)),
-    sort=nulls_ordered,
+    sort=nulls_ordered("duckdb"),
+    sum_digits=28,  # of 38, which leaves room for ten thousand million rows
     features=frozenset(("full join", "union all", "distinct", "filter")),
 )

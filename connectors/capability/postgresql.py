@@ -28,7 +28,7 @@ from connectors.capability.rules import (
     membership,
     negation,
     no_membership,
-    nulls_ordered,
+    ordered,
     wrap,
 )  # fmt: skip
 
@@ -56,7 +56,7 @@ def _not_like(op: str) -> Rule:
 
 
 def _sort(e: exp.Expr, kind: str, desc: bool, nulls_first: bool) -> list[exp.Expr]:
-    return nulls_ordered(_c(e) if kind in ("text", "bpchar") else e, kind, desc, nulls_first)
+    return [ordered(_c(e) if kind in ("text", "bpchar") else e, desc, nulls_first, "postgres")]
 
 
 def _scalars() -> dict[Signature, Rule]:

@@ -26,6 +26,7 @@ class V(IntEnum):
 
 Build = Callable[[Sequence[exp.Expr]], exp.Expr]
 Signature = tuple[str, ...]
+Sort = Callable[[exp.Expr, str, bool, bool], list[exp.Expr]]
 
 FAMILIES = {
     "int2": "int", "int4": "int", "int8": "int", "numeric": "numeric", "float8": "float", "float4": "float4",
@@ -69,7 +70,8 @@ class Capability:
     aggregates: dict[Signature, Rule]
     keys: dict[str, tuple[V, V, V]]
     order: dict[str, tuple[V, V, V]]
-    sort: Callable[[exp.Expr, str, bool, bool], list[exp.Expr]]
+    sort: Sort
+    sum_digits: int | None = None  # the most digits of a decimal that may be summed without overflow
     features: frozenset[str] = field(default_factory=frozenset)  # full join, intersect, except, filter ...
 
     def scalar(self, op: str, args: Sequence[PgType | None]) -> Rule | None:
@@ -108,7 +110,10 @@ def binary(op: str) -> Build:
     kind = _BINARY[op]
 
     def build(args: Sequence[exp.Expr]) -> exp.Expr:
-        return kind(this=wrap(args[0]), expression=wrap(args[1]))
+        made = kind(this=wrap(args[0]), expression=wrap(args[1]))
+        if isinstance(made, exp.Div):  # else sqlglot takes it for a division of floats and casts
+            made.set("typed", True)
+        return made
 
     return build
 
@@ -201,9 +206,20 @@ def aggregate(name: str, distinct: bool = False) -> Build:
     return build
 
 
-def nulls_ordered(e: exp.Expr, _: str, desc: bool, nulls_first: bool) -> list[exp.Expr]:
-    """ORDER BY term with its NULLS clause written out."""
-    return [exp.Ordered(this=e, desc=desc, nulls_first=nulls_first)]
+def ordered(e: exp.Expr, desc: bool, nulls_first: bool, dialect: str) -> exp.Expr:
+    """An ORDER BY term with its NULLS clause written out always: sqlglot leaves out what it takes for the default,
+    which a session setting may have changed."""
+    words = f"{' DESC' if desc else ''} NULLS {'FIRST' if nulls_first else 'LAST'}"
+    return exp.Var(this=e.sql(dialect) + words)
+
+
+def nulls_ordered(dialect: str) -> Sort:
+    """ORDER BY as `ordered` in that dialect."""
+
+    def sort(e: exp.Expr, _: str, desc: bool, nulls_first: bool) -> list[exp.Expr]:
+        return [ordered(e, desc, nulls_first, dialect)]
+
+    return sort
 
 
 def logic() -> dict[Signature, Rule]:

@@ -91,6 +91,6 @@ CAPABILITY = Capability(
     aggregates=_aggregates(),
     keys={"int": ALWAYS, "date": ALWAYS, "bool": ALWAYS, "text": BYTES_ONLY},
     order={"int": ALWAYS, "date": ALWAYS, "bool": ALWAYS, "text": BYTES_ONLY},
-    sort=nulls_ordered,
+    sort=nulls_ordered("sqlite"),
     features=frozenset(("union all", "distinct", "filter")),
 )

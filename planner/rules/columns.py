@@ -65,7 +65,7 @@ def _narrow(rel: Rel, live: frozenset[int]) -> Rel:
             fetched = tuple(c for c in rel.columns if c[0] in live)
             return ir.Cut(rel.source, rel.rel, fetched or rel.columns[:1], rel.verdicts)
         case ir.Project() if not any(sc.special(e) == "srf" for _, e in rel.items):
-            return ir.Project(rel.input, tuple(item for item in rel.items if item[0] in live))
+            return ir.Project(rel.input, tuple(item for item in rel.items if item[0] in live) or rel.items[:1])
         case ir.Aggregate():
             return ir.Aggregate(rel.input, rel.keys, tuple(a for a in rel.aggs if a[0] in live), rel.sets)
         case ir.Window():

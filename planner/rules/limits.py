@@ -46,13 +46,15 @@ def _through(rel: ir.Limit, keys: tuple[SortKey, ...], below: ir.Project) -> Rel
 
 def _bound(rel: ir.Limit) -> Scalar | None:
     """How many rows of the input can matter: count + offset."""
-    if not isinstance(rel.count, Lit | Param):
-        return None
-    if rel.offset is None:
+    if isinstance(rel.count, Param) and rel.offset is None:
         return rel.count
-    if isinstance(rel.count, Lit) and isinstance(rel.offset, Lit) and rel.count.value and rel.offset.value:
-        return Lit(str(int(rel.count.value) + int(rel.offset.value)), INT8)
-    return None
+    count, offset = _constant(rel.count), 0 if rel.offset is None else _constant(rel.offset)
+    return None if count is None or offset is None else Lit(str(count + offset), INT8)
+
+
+def _constant(e: Scalar | None) -> int | None:
+    """The number of a constant; a negative one is the canon's error to raise."""
+    return int(e.value) if isinstance(e, Lit) and e.value is not None and e.value.isdigit() else None
 
 
 def _inside(rel: Rel, keys: tuple[SortKey, ...], bound: Scalar) -> Rel:
