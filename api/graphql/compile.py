@@ -7,7 +7,7 @@ A statement comes in two forms. `json` gives one value, the finished JSON of the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from graphql import GraphQLError
@@ -19,6 +19,8 @@ from api.graphql.selection import Branch, Constant, Leaf, Rows
 from api.graphql.values import MAX_ITEMS, NeedsValue, Slot, Var
 from connectors.types import PgType
 
+FEW = 20  # parents for which correlated sub-selects are cheap, however many children there are
+_EMPTY = exp.Cast(this=exp.Literal.string("[]"), to=exp.DataType.build("json"))
 PAIRS = 50  # a function takes 100 arguments at most, so json_build_object 50 pairs
 
 
@@ -53,13 +55,15 @@ def compile_rows(rows: Rows, single: bool, entities: Mapping[Key, Entity]) -> Co
 
     Raises GraphQLError for arguments that make no sense, NeedsValue where a marker stands for part of the text.
     """
-    site = _Site(entities)
-    inner, value = site.source(rows, None)
+    site = _Site(entities, {} if not single else rows.arguments)
+    if single:
+        rows = replace(rows, arguments={})
+    inner, value = site.source(rows)
     answer = value if single else _many(value)
     json = exp.select(exp.alias_(answer, "json")).from_(_derived(inner, "x"))
     return Compiled(
         _text(json),
-        _text(_Site(entities).source(rows, None)[0]) if _flat(rows) else "",
+        _text(_Site(entities, site.key).source(rows)[0]) if _flat(rows) else "",
         tuple(site.slots),
         _outputs(rows),
         frozenset(site.reads),
@@ -94,6 +98,7 @@ class _Site:
     """A statement in the making; see `filters.Site`."""
 
     entities: Mapping[Key, Entity]
+    key: Mapping[str, Any]  # of a lookup
     slots: list[Slot] = field(default_factory=list)
     reads: set[Key] = field(default_factory=set)
     aliases: int = 0
@@ -115,14 +120,14 @@ class _Site:
         self.reads.add(key)
         return self.entities[key]
 
-    def source(self, rows: Rows, join: exp.Expr | None, alias: str = "") -> tuple[exp.Select, exp.Expr]:
+    def source(self, rows: Rows, join: exp.Expr | None = None, alias: str = "") -> tuple[exp.Select, exp.Expr]:
         """The rows as a sub-select with columns c0, c1 ..., and the JSON object of one of its rows, `x`."""
         alias = alias or self.alias()
         entity = self.entity(rows.entity.key)
-        columns: dict[Any, str] = {}
-        selected: list[exp.Expr] = []
+        name = "x" if join is None else f"x{alias[1:]}"
+        select = exp.select().from_(relation(entity, alias))
+        columns: dict[str, str] = {}
         pairs: list[tuple[str, exp.Expr]] = []
-        name = f"x{alias[1:]}" if join is not None else "x"
         for item in rows.items:
             if isinstance(item, Constant):
                 pairs.append((item.key, exp.Literal.string(item.text)))
@@ -130,41 +135,93 @@ class _Site:
             known = item.attribute.column if isinstance(item, Leaf) else item.key + "()"
             if known not in columns:
                 columns[known] = f"c{len(columns)}"
-                value = column(item.attribute.column, alias) if isinstance(item, Leaf) else self.nested(item, alias)
-                selected.append(exp.alias_(value, columns[known]))
+                value = self.value(item, alias, select, join is None and _few(rows, self.key))
+                select.select(exp.alias_(value, columns[known]), copy=False)
             reference = exp.column(columns[known], table=name)
             pairs.append((item.key, _json_value(reference, item.attribute) if isinstance(item, Leaf) else reference))
-        query = exp.select(*(selected or [exp.alias_(exp.Literal.number(1), "c0")])).from_(relation(entity, alias))
-        return self.arranged(query, rows, entity, alias, join), _object(pairs)
+        if not columns:
+            select.select(exp.alias_(exp.Literal.number(1), "c0"), copy=False)
+        where = [join, *self.conditions(rows, entity, alias), *(self.lookup(entity, alias) if join is None else ())]
+        return _bounded(_arranged(select, rows, entity, alias, where), rows), _object(pairs)
 
-    def arranged(self, query: exp.Select, rows: Rows, entity: Entity, alias: str, join: exp.Expr | None) -> exp.Select:
-        """The select with its filter, order and bounds."""
+    def value(self, item: Leaf | Branch, alias: str, select: exp.Select, few: bool) -> exp.Expr:
+        """A column of the rows of `alias`, or a relation's JSON; may add a join to `select`."""
+        if isinstance(item, Leaf):
+            return column(item.attribute.column, alias)
+        return self.nested(item, alias) if few or not _groupable(item) else self.grouped(item, alias, select)
+
+    def conditions(self, rows: Rows, entity: Entity, alias: str) -> Iterable[exp.Expr]:
+        """The filter's condition, if it has any."""
         where = condition(rows.arguments.get("where") or {}, entity, alias, self)
-        for term in (join, where, *self.lookup(rows, entity, alias)):
-            if term is not None:
-                query = query.where(term, copy=False)
-        if terms := order(rows.arguments.get("orderBy"), entity, alias):
-            query = query.order_by(*terms, copy=False)
-        if (limit := _bound(rows, "limit")) is not None:
-            query = query.limit(limit, copy=False)
-        if offset := _bound(rows, "offset"):
-            query = query.offset(offset, copy=False)
-        return query
+        return () if where is None else (where,)
 
-    def lookup(self, rows: Rows, entity: Entity, alias: str) -> Iterable[exp.Expr]:
+    def lookup(self, entity: Entity, alias: str) -> Iterable[exp.Expr]:
         """The conditions of a lookup by key."""
         for attribute in entity.identity:
-            if attribute.name in rows.arguments and attribute.kind.compare:
-                value = self.param(rows.arguments[attribute.name], attribute.kind.compare)
+            if attribute.name in self.key and attribute.kind.compare:
+                value = self.param(self.key[attribute.name], attribute.kind.compare)
                 yield exp.EQ(this=column(attribute.column, alias), expression=value)
 
     def nested(self, branch: Branch, outer: str) -> exp.Expr:
-        """A relation of each row of `outer` as a correlated sub-select that gives JSON."""
+        """A relation of each row of `outer` as a correlated sub-select that gives JSON; its keys are always bound."""
         alias = self.alias()
         inner, value = self.source(branch.rows, joined(branch.edge.link.join, outer, alias), alias)
-        name = f"x{alias[1:]}"
         answer = _many(value) if branch.edge.link.many else value
-        return exp.select(answer).from_(_derived(inner, name)).subquery()
+        return exp.select(answer).from_(_derived(inner, f"x{alias[1:]}")).subquery()
+
+    def grouped(self, branch: Branch, outer: str, select: exp.Select) -> exp.Expr:
+        """A relation as a join with its rows grouped by their keys: the canon hashes it, where a correlated
+        sub-select looks at every child for every parent."""
+        alias, group = self.alias(), f"g{self.aliases}"
+        rows, pairs = branch.rows, branch.edge.link.join
+        entity = self.entity(rows.entity.key)
+        keys = [column(other, alias) for _, other in pairs]
+        value = _object([(item.key, _direct(item, alias)) for item in rows.items if not isinstance(item, Branch)])
+        terms = order(rows.arguments.get("orderBy"), entity, alias)
+        every = _call("json_agg", exp.Order(this=value, expressions=terms) if terms else value)
+        inner = exp.select(*(exp.alias_(key, f"k{i}") for i, key in enumerate(keys)), exp.alias_(every, "rows"))
+        inner = inner.from_(relation(entity, alias)).group_by(*(key.copy() for key in keys))
+        on = [
+            exp.EQ(this=exp.column(f"k{i}", table=group), expression=column(a, outer)) for i, (a, _) in enumerate(pairs)
+        ]
+        select.join(_derived(inner, group), on=exp.and_(*on), join_type="left", copy=False)
+        return exp.func("coalesce", exp.column("rows", table=group), _EMPTY.copy())
+
+
+def _few(rows: Rows, key: Mapping[str, Any]) -> bool:
+    limit = rows.arguments.get("limit")
+    return bool(key) or (isinstance(limit, int) and limit <= FEW)
+
+
+def _groupable(branch: Branch) -> bool:
+    # A bound counts for each parent; a filter may hide from the planner that the parents' keys would save rows.
+    plain = not any(branch.rows.arguments.get(name) for name in ("limit", "offset", "where"))
+    return branch.edge.link.many and not branch.rows.nested and plain and branch.rows.arguments.get("limit") is None
+
+
+def _direct(item: Leaf | Constant, alias: str) -> exp.Expr:
+    if isinstance(item, Constant):
+        return exp.Literal.string(item.text)
+    return _json_value(column(item.attribute.column, alias), item.attribute)
+
+
+def _arranged(
+    select: exp.Select, rows: Rows, entity: Entity, alias: str, where: Iterable[exp.Expr | None]
+) -> exp.Select:
+    for term in where:
+        if term is not None:
+            select.where(term, copy=False)
+    if terms := order(rows.arguments.get("orderBy"), entity, alias):
+        select.order_by(*terms, copy=False)
+    return select
+
+
+def _bounded(select: exp.Select, rows: Rows) -> exp.Select:
+    if (limit := _bound(rows, "limit")) is not None:
+        select.limit(limit, copy=False)
+    if offset := _bound(rows, "offset"):
+        select.offset(offset, copy=False)
+    return select
 
 
 def _bound(rows: Rows, name: str) -> int | None:
@@ -181,8 +238,7 @@ def _derived(query: exp.Select, name: str) -> exp.Subquery:
 
 
 def _many(value: exp.Expr) -> exp.Expr:
-    empty = exp.Cast(this=exp.Literal.string("[]"), to=exp.DataType.build("json"))
-    return exp.func("coalesce", exp.Anonymous(this="json_agg", expressions=[value]), empty)
+    return exp.func("coalesce", _call("json_agg", value), _EMPTY.copy())
 
 
 def _object(pairs: list[tuple[str, exp.Expr]]) -> exp.Expr:

@@ -161,6 +161,8 @@ def located(error: Exception) -> GraphQLError:
     if isinstance(error, GraphQLError):
         return error
     told = error_fields(error)
+    if told["sqlstate"] == "21000" and "subquery" in told["message"]:
+        told["message"] = "a relation without `many: true` leads to several rows"
     # A source's own words (`detail`) are for its owner, not for an application.
     shown = ("detail", "hint") if isinstance(error, QueryError) else ("hint",)
     extensions = {"code": told["sqlstate"], **{key: told[key] for key in shown if key in told}}

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.graphql import naive
+from tests.graphql import naive, oracle
 from tests.graphql.asking import ask, data
 from tests.graphql.oracle import PgEngine
+from views.catalog import Catalog, View
 
 
 @pytest.mark.parametrize("root", ["crmCustomers", "shopOrders"])
@@ -102,3 +103,36 @@ def test_key_that_is_none(engine: PgEngine) -> None:
         connection.execute("delete from shop.orders where order_id = 7777")
     assert answer["data"] == {"shopOrdersByKey": None}
     assert "several rows have that key" in answer["errors"][0]["message"]
+
+
+@pytest.mark.parametrize("limit", ["limit: 20, ", "limit: 21, ", ""])
+def test_relation_to_one_that_leads_to_several(engine: PgEngine, limit: str) -> None:
+    with psycopg.connect(engine.dsn, autocommit=True) as connection:
+        connection.execute("insert into crm.customers (customer_id) values (3)")
+        answer = ask(engine, f"{{shopOrders({limit}where: {{customerId: {{_eq: 3}}}}) {{customer {{name}}}}}}")
+        connection.execute("delete from crm.customers where customer_id = 3 and name is null")
+    assert answer["errors"][0]["message"] == "a relation without `many: true` leads to several rows"
+
+
+@pytest.mark.parametrize("order", ["", "(orderBy: [{total: desc}, {orderId: asc}])"])
+def test_children_of_few_and_of_many_parents_are_the_same(engine: PgEngine, order: str) -> None:
+    fields = f"customerId orders{order} {{orderId total k: __typename}}"
+    many = data(engine, f"{{crmCustomers(orderBy: {{customerId: asc}}) {{{fields}}}}}")["crmCustomers"]
+    few = data(engine, f"{{crmCustomers(orderBy: {{customerId: asc}}, limit: 20) {{{fields}}}}}")["crmCustomers"]
+    assert "LEFT JOIN" not in engine.log[-1]
+    assert "LEFT JOIN" in engine.log[-2]
+    assert many[:20] == few
+    assert any(row["orders"] for row in few)
+
+
+def test_arguments_of_a_lookup_are_its_key(data: str) -> None:
+    """Columns may be called as arguments of lists are."""
+    view = View("odd", "names", (("limit", oracle.INT), ("where", oracle.INT)), key_columns=("limit", "where"))
+    engine = PgEngine(data, Catalog({}, {}, {view.key: view}, "odd"))
+    with psycopg.connect(data, autocommit=True) as connection:
+        connection.execute('create schema odd create table names ("limit" int, "where" int)')
+        connection.execute("insert into odd.names values (1, 2), (2, 2), (3, 2)")
+        assert ask(engine, "{oddNamesByKey(limit: 2, where: 2) {limit}}")["data"] == {"oddNamesByKey": {"limit": 2}}
+        assert len(ask(engine, "{oddNames(limit: 2, where: {where: {_eq: 2}}) {limit}}")["data"]["oddNames"]) == 2
+        connection.execute("drop schema odd cascade")
+    engine.close()
