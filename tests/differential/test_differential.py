@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.servers import Server
 
 CASES = load()
 FAST_SEEDS = (1,)
+FAST_SHARE = 6  # one query in so many is in the fast suite
 SERVICE_SEEDS = (0, 4, 8)  # mixed, mixed, all at MariaDB
 
 
@@ -34,6 +36,10 @@ def oracle(canon: Canon) -> Iterator[dict[str, Answer]]:
     yield answers
     with psycopg.connect(canon.dsn(), autocommit=True) as connection:
         connection.execute("DROP DATABASE oracle WITH (FORCE)")
+
+
+def _slow_or_not(number: int, case: Case) -> Any:
+    return pytest.param(case, id=case.name, marks=() if number % FAST_SHARE == 0 else (pytest.mark.slow,))
 
 
 class Placed:
@@ -94,7 +100,7 @@ def test_the_placements_load_whole(embedded: Placed) -> None:
     assert embedded.running.diagnostics == []
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [_slow_or_not(*each) for each in enumerate(CASES)])
 def test_embedded(case: Case, embedded: Placed, oracle: dict[str, Answer]) -> None:
     check(case, embedded, oracle)
 
