@@ -44,8 +44,13 @@ def read(connection: sqlite3.Connection, source: str, wanted: tuple[str, ...], t
         "ORDER BY name"
     ).fetchall()
     found = list(_readable(connection, source, (row for row in relations if not wanted or row[0] in wanted), types))
-    known = {f"{table.name}.{column.name}" for table in found for column in table.columns}
-    for key in types:
+    _refuse_unknown([key for key in types if not wanted or key.rpartition(".")[0] in wanted], found, source)
+    return found
+
+
+def _refuse_unknown(keys: list[str], tables: list[Table], source: str) -> None:
+    known = {f"{table.name}.{column.name}" for table in tables for column in table.columns}
+    for key in keys:
         if key not in known:
             near = difflib.get_close_matches(key, sorted(known), 1)
             raise ConfigError(
@@ -53,7 +58,6 @@ def read(connection: sqlite3.Connection, source: str, wanted: tuple[str, ...], t
                 place=f'source "{source}"',
                 hint=f'did you mean "{near[0]}"?' if near else "write table.column",
             )
-    return found
 
 
 def _readable(
@@ -76,16 +80,17 @@ class _Reader:
         info = [row for row in self._ask("table_xinfo") if row[6] != 1]
         primary = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
         rowid = None if rowless or kind != "table" else self._rowid(info, primary)
-        native = {row[1]: self._types.get(f"{self._name}.{row[1]}", row[2]) for row in info}
+        native = {row[1]: row[2] for row in info}
+        told = {name: self._types.get(f"{self._name}.{name}", text) for name, text in native.items()}
         rows = self._count() if kind == "table" else None
-        sure = self._proven(native, rowid, strict, rows)
+        sure = self._proven(native, told, rowid, strict, rows)
         columns = tuple(
             Column(
                 name=row[1],
-                type=declared(native[row[1]]),
+                type=declared(told[row[1]]),
                 nullable=not (row[3] or row[1] == rowid or (rowless and row[5])),
                 native=row[2],
-                collation=self._collation(row[1], native[row[1]]),
+                collation=self._collation(row[1], row[2]),
                 exact=row[1] in sure,
             )
             for row in info
@@ -153,11 +158,13 @@ class _Reader:
                 return int(row[0])
         return 0
 
-    def _proven(self, native: dict[str, str], rowid: str | None, strict: bool, rows: int | None) -> set[str]:
-        sure = {rowid} if rowid and declared(native[rowid]).name == "int8" else set()
+    def _proven(
+        self, native: dict[str, str], told: dict[str, str], rowid: str | None, strict: bool, rows: int | None
+    ) -> set[str]:
+        sure = {rowid} if rowid and declared(told[rowid]).name == "int8" else set()
         if strict:
-            sure |= {name for name, text in native.items() if declared(text).name == _STRICT.get(text.upper())}
-        checks = {name: _breaks(name, text) for name, text in native.items() if name not in sure}
+            sure |= {name for name, text in told.items() if declared(text).name == _STRICT.get(native[name].upper())}
+        checks = {name: _breaks(name, text, told[name]) for name, text in native.items() if name not in sure}
         open_checks = {name: check for name, check in checks.items() if check}
         if open_checks and (rows is None or rows <= SCAN_ROWS):
             sure |= self._scan(open_checks)
@@ -177,7 +184,7 @@ class _Reader:
 
     def _collation(self, column: str, native: str) -> Collation:
         """What SQLite's own compiler uses to compare this column; a view may name several, then all must agree."""
-        if declared(native).name not in ("text", "varchar", "bpchar") or not has_text_affinity(native):
+        if not has_text_affinity(native):
             return Collation.BYTES
         compare = f"EXPLAIN SELECT {quote(column)} = 'x' FROM {quote(self._name)}"  # noqa: S608 -- quoted
         used = {row[5] for row in self._connection.execute(compare) if row[1] in ("Eq", "Ne") and row[5]}
@@ -186,9 +193,10 @@ class _Reader:
         return Collation.EQUAL if used in ({"BINARY-16LE"}, {"BINARY-16BE"}) else Collation.LOOSE
 
 
-def _breaks(name: str, native: str) -> str:
-    """SQL that is 1 for a value that the type does not hold exactly as parameters of it are bound; "" where never."""
-    column, kind = quote(name), declared(native)
+def _breaks(name: str, native: str, told: str) -> str:
+    """SQL that is 1 for a value that the type does not hold exactly as parameters of it are bound; "" where none
+    does. `native` is what SQLite compares by: only with text affinity is '5' text to it."""
+    column, kind = quote(name), declared(told)
     if kind.name in _STORAGE:
         return _wrong_storage(column, _STORAGE[kind.name]) + _wrong_number(column, kind)
     if kind.name in ("text", "varchar") and has_text_affinity(native):

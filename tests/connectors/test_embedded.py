@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -23,8 +24,8 @@ from hypothesis import strategies as st
 from connectors import sqlite_schema
 from connectors.base import Bound, Cancel, Collation, Connector, Table
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
-from connectors.registry import connect
-from connectors.sqlite_types import Misfit, decode, encode
+from connectors.registry import connect, options_model
+from connectors.sqlite_types import Misfit, declared, decode, encode
 from connectors.types import PgType, numeric
 from tests.connectors.asking import INT8, ask, statement
 
@@ -176,6 +177,22 @@ def test_sqlite_types_can_be_told(lite: Callable[..., Connector]) -> None:
         types={"t.at": "INTEGER", "t.n": "INT4"},
     )
     assert [column.type.name for column in table(connector, "t").columns] == ["int8", "int4"]
+
+
+def test_sqlite_told_types_claim_nothing_that_sqlite_would_compare_otherwise(lite: Callable[..., Connector]) -> None:
+    connector = lite(
+        """
+        CREATE TABLE t (d DATETIME, s TEXT, c TEXT COLLATE NOCASE);
+        INSERT INTO t VALUES ('a', '12345678901234567.89', 'a');
+        CREATE TABLE u (i INTEGER) STRICT; INSERT INTO u VALUES (5);
+        """,
+        types={"t.d": "TEXT", "t.s": "DECIMAL(30,2)", "t.c": "UUID", "u.i": "TEXT"},
+    )
+    for name in ("t", "u"):
+        assert not any(column.exact for column in table(connector, name).columns)
+    assert table(connector, "t").column("c").collation is Collation.LOOSE
+    answer = ask(connector, "SELECT s FROM t", columns=(numeric(30, 2),))
+    assert answer.column(0).to_pylist() == [Decimal("12345678901234567.89")]
 
 
 def test_sqlite_types_of_no_column_are_told(lite: Callable[..., Connector]) -> None:
@@ -452,3 +469,29 @@ def test_a_file_that_is_none_is_told(kind: str, tmp_path: Path) -> None:
             connector.tables()
         assert error.value.sqlstate in ("08001", "08006")
         connector.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "duckdb", "parquet"])
+def test_every_option_is_documented(kind: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "embedded-sources.md").read_text()
+    section = text.partition(f"## `kind: {kind}`")[2].partition("\n## ")[0]
+    model = options_model(kind)
+    assert model is not None
+    said = {name for row in re.findall(r"^\| (`.*?) \|", section, re.M) for name in re.findall(r"`(\w+)`", row)}
+    assert set(model.model_fields) - {"pool_size", "base_folder"} <= said
+
+
+def test_the_documented_sqlite_types_are_the_real_ones() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "embedded-sources.md").read_text()
+    for native, told in {
+        "BIGINT": "bigint",
+        "TINYINT": "smallint",
+        "DOUBLE": "double precision",
+        "CLOB": "text",
+        "BOOL": "boolean",
+        "TIMESTAMP WITH TIME ZONE": "timestamptz",
+        "GUID": "uuid",
+        "BINARY": "bytea",
+    }.items():
+        assert re.search(rf"^\|.*`{native}`.*\|.*\b{told}\b", text, re.M)
+        assert told in (declared(native).sql, declared(native).name)
