@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from connectors.base import Cancel
 from federation.channel import Stream
 from federation.deadline import Deadline
-from federation.fetch import Fetched
 from federation.merge import Merged
 from federation.result import Part, Result
 from planner.plan import Plan
@@ -16,10 +15,14 @@ from planner.plan import Plan
 
 @dataclass(slots=True)
 class Answer:
-    """What the merge gave, and what it was given."""
+    """What the merge gave, and what is known of the rows that it was given; not these themselves, they may be large.
+
+    `oldest` is the cache's clock when the oldest of them was read.
+    """
 
     merged: Merged
-    fetched: Fetched
+    parts: list[Part]
+    oldest: float
 
     @property
     def whole(self) -> bool:
@@ -32,7 +35,7 @@ class Answer:
 
     def born(self) -> float:
         """The cache's clock when the oldest of its rows was read."""
-        return self.fetched.born
+        return self.oldest
 
     def drop(self) -> None:
         """Stop the rest, where nobody claimed it."""
@@ -46,7 +49,7 @@ def result(plan: Plan, answer: Answer, how: str, deadline: Deadline, cancel: Can
     merged = answer.merged
     names = [name for name, _ in plan.columns]
     batches = Stream(merged.batches, merged.claim(), deadline=deadline, cancel=cancel, names=names)
-    parts = [_seen(part, how) for part in answer.fetched.parts]
+    parts = [_seen(part, how) for part in answer.parts]
     return Result(plan.columns, batches, plan, merged.engine, how == "hit", parts, merged.ms, merged.why)
 
 
