@@ -254,8 +254,10 @@ class Placer:
             for b, (_, ids) in zip(branches, rel.inputs, strict=True)
             for at, (_, kind) in enumerate(rel.columns)
         )
-        one = cap is not None and all(b.site == site for b in branches) and "union all" in cap.features
-        if not (one and typed and rel.kind == "union" and rel.all and rel.columns):
+        one = all(b.site == site for b in branches)
+        known = cap is not None and "union all" in cap.features
+        mixed = False
+        if cap is None or not (one and known and typed and rel.kind == "union" and rel.all and rel.columns):
             settled = tuple(b.rel if b.site is None else self._cut(b) for b in branches)
             return Placed(ir.with_inputs(rel, settled))
         facts: dict[int, Fact] = {}
@@ -264,7 +266,13 @@ class Placer:
             collation = Collation.BYTES
             for fact in own:
                 collation = coarser(collation, fact.collation)
+            if collation is not Collation.BYTES:
+                # Branches under different collations are an error in MariaDB, and in PostgreSQL one to compare.
+                mixed = mixed or cap.engine != "postgresql"
+                collation = Collation.LOOSE
             facts[i] = Fact(all(f.exact for f in own), collation)
+        if mixed:
+            return Placed(ir.with_inputs(rel, tuple(self._cut(b) for b in branches)))
         notes = tuple(note for b in branches for note in b.notes)
         return Placed(ir.with_inputs(rel, tuple(b.rel for b in branches)), site, facts, notes)
 
