@@ -121,14 +121,18 @@ def local(connection: HTTPConnection) -> bool:
     """Whether a request comes from this machine and was addressed to it: a page of another site, whose name was
     made to resolve to this machine, has its own name in Host."""
     client = connection.client.host if connection.client else ""
-    return _loopback(client) and _loopback(connection.url.hostname or "")
+    return _loopback(client) and _loopback(_without_port(connection.headers.get("host", "")))
+
+
+def _without_port(host: str) -> str:
+    return host.partition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
 
 
 @lru_cache(256)
 def _loopback(host: str) -> bool:
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
+        return ipaddress.ip_address(host[1:-1] if host.startswith("[") else host).is_loopback
     except ValueError:
         return False

@@ -15,11 +15,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
 from api.auth import ANONYMOUS, Principal, Users, local
-from api.errors import fields, status
+from api.errors import LOG, fields, status
 from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
 from api.sql import Sql
 from connectors.base import Cancel
+from connectors.errors import ConfigError
 from federation.session import Session
 
 STATIC = Path(__file__).parent / "graphql" / "static"
@@ -38,9 +39,8 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
 
     ConfigError where a user's secret is not to be had.
     """
-    project = runtime.project
-    users = Users.of(project.file, project.folder)
-    explore = not users if explore is None else explore
+    accounts = Accounts(runtime)
+    explore = not accounts.users() if explore is None else explore
     service = Service(runtime.engine, explore)
     sql = Sql(runtime.engine)
 
@@ -57,11 +57,11 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
     async def ready(_request: Request) -> Response:
         return await _ready(runtime.engine)
 
-    page = [Route("/graphiql", Guarded(graphiql, users)), Mount("/static", StaticFiles(directory=STATIC))]
+    page = [Route("/graphiql", Guarded(graphiql, accounts.users)), Mount("/static", StaticFiles(directory=STATIC))]
     return Starlette(
         routes=[
-            Route("/graphql", Guarded(graphql, users)),
-            Route("/query", Guarded(sql.respond, users)),
+            Route("/graphql", Guarded(graphql, accounts.users)),
+            Route("/query", Guarded(sql.respond, accounts.users)),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             *(page if explore else []),
@@ -84,10 +84,30 @@ async def _ready(engine: Any) -> Response:
     return JSONResponse({"ready": True})
 
 
+class Accounts:
+    """The users of a runtime's project, as its last reload left them."""
+
+    def __init__(self, runtime: Any) -> None:
+        self._runtime = runtime
+        self._project = runtime.project
+        self._users = Users.of(self._project.file, self._project.folder)
+
+    def users(self) -> Users:
+        """Those of the project as it is now; where a secret is gone since, the former ones stay."""
+        project = self._runtime.project
+        if project is not self._project:
+            self._project = project
+            try:
+                self._users = Users.of(project.file, project.folder)
+            except ConfigError as error:
+                LOG.error("users stay as they were: %s", error)
+        return self._users
+
+
 class Guarded:
     """An endpoint for authenticated requests alone, whose work stops when the client goes away."""
 
-    def __init__(self, handler: Handler, users: Users) -> None:
+    def __init__(self, handler: Handler, users: Callable[[], Users]) -> None:
         self._handler = handler
         self._users = users
 
@@ -125,8 +145,9 @@ class Guarded:
                 await asyncio.to_thread(cancel.fire)
 
     def _principal(self, request: Request) -> Principal | Response:
-        if self._users:
-            who = self._users.authenticate(request.headers.get("authorization"))
+        users = self._users()
+        if users:
+            who = users.authenticate(request.headers.get("authorization"))
             challenge = {"WWW-Authenticate": 'Basic realm="vdw", charset="UTF-8"'}
             return who or JSONResponse({"error": {"message": "user name and password, please"}}, 401, challenge)
         if local(request):

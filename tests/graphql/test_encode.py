@@ -48,8 +48,12 @@ def native(values: list[Any], type_: PgType) -> list[Any]:
     arrow = type_.arrow
     raw = {pa.types.is_date32: pa.int32(), pa.types.is_timestamp: pa.int64(), pa.types.is_time64: pa.int64()}
     base = next((plain for matches, plain in raw.items() if matches(arrow)), arrow)
-    batch = pa.RecordBatch.from_arrays([pa.array(values, base).cast(arrow)], names=["c0"])
-    return [row["v"] for row in orjson.loads(encode.array(batch, [Output("v", 0, type_)]))]
+    # Few rows and many go different ways, which must agree.
+    many = pa.RecordBatch.from_arrays([pa.array(values + [None] * encode.FEW, base).cast(arrow)], names=["c0"])
+    shown: list[Any] = [row["v"] for row in orjson.loads(encode.array(many, [Output("v", 0, type_)]))][: len(values)]
+    few = [encode.array(many.slice(i, 1), [Output("v", 0, type_)]) for i in range(len(values))]
+    assert [orjson.loads(piece)[0]["v"] for piece in few] == shown
+    return shown
 
 
 def canon(dsn: str, expressions: list[str]) -> list[Any]:

@@ -27,7 +27,7 @@ from views.files import ProjectFile
 
 RESPONSE = "application/graphql-response+json"
 QUESTION = "{crmCustomersByKey(customerId: 1) {name}}"
-USERS = {"ada": {"password": {"env": "ADA_PASSWORD"}, "reads": ["crm.*"]}}
+USERS: dict[str, Any] = {"ada": {"password": {"env": "ADA_PASSWORD"}, "reads": ["crm.*"]}}
 
 Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
 
@@ -248,6 +248,25 @@ def test_users(engine: PgEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     assert post(engine, {"query": QUESTION}, auth("ada:right"), users=USERS).json()["data"]
     # With users, no introspection and no page unless told otherwise.
     assert talk(engine, lambda c: c.get("/graphiql", headers=auth("ada:right")), users=USERS).status_code == 404
+
+
+def test_users_follow_a_reload(engine: PgEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ADA_PASSWORD", "right")
+    served, later = runtime(engine, users=USERS), runtime(engine, users={"bob": USERS["ada"]}).project
+    broken = runtime(engine, users={"bob": {"password": {"env": "NOWHERE"}}}).project
+
+    async def run() -> list[int]:
+        transport = httpx.ASGITransport(app(served))
+        statuses = []
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            for project in (served.project, later, broken):
+                served.project = project
+                for user in ("ada", "bob"):
+                    response = await client.post("/graphql", json={"query": QUESTION}, headers=auth(f"{user}:right"))
+                    statuses.append(response.status_code)
+        return statuses
+
+    assert asyncio.run(run()) == [200, 401, 401, 200, 401, 200]
 
 
 @pytest.mark.parametrize(
