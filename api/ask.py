@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -18,13 +18,18 @@ from api.console import Progress
 from api.params import bound
 from api.project import Runtime, open_project
 from connectors.base import Bound, Cancel
-from connectors.errors import ConfigError
+from connectors.errors import ConfigError, Error, QueryError, SourceError
+from federation.engine import Prepared
 from federation.result import Result
 from federation.session import Session
+from views.catalog import Catalog
 from views.load import load
 from views.project import Diagnostic, Project, place_of
+from views.text import names
 from views.validate import did_you_mean
 from views.values import duration
+
+_ABSENT = frozenset({"42P01", "3F000"})  # PostgreSQL's undefined_table and invalid_schema_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +61,10 @@ def seconds(text: str) -> float:
 def ask(asking: Asking, form: str, output: Path | None, rows: int) -> int:
     """Answer a statement in a format; the exit code."""
     seconds(asking.timeout)
+    quiet = form == "table" or output is not None or not sys.stdout.isatty()  # no rows on the terminal meanwhile
 
     async def work(cancel: Cancel) -> int:
-        async with _opened(asking.project, form == "table" or output is not None) as (runtime, progress):
+        async with _opened(asking.project, quiet) as (runtime, progress):
             result = await _result(runtime, asking, cancel, progress)
             try:
                 if form == "table":
@@ -82,7 +88,7 @@ def explain_it(asking: Asking, analyze: bool, as_json: bool) -> int:
             session = asking.session(runtime)
             params: tuple[Bound, ...] = ()
             if asking.params or analyze:
-                prepared = await runtime.engine.prepare(asking.sql, session)
+                prepared = await _prepared(runtime, asking.sql, session)
                 params = await bound(runtime.engine.canon, prepared.statement.params, asking.params)
             explanation = await runtime.engine.explain(asking.sql, session, params, analyze)
         typer.echo(listed(explanation.json()) if as_json else explanation.text())
@@ -120,18 +126,58 @@ def _secrets(project: Project) -> Iterator[Diagnostic]:
 @contextlib.asynccontextmanager
 async def _opened(project: Path, progress: bool) -> AsyncIterator[tuple[Runtime, Progress]]:
     """The running project; its errors are counted on stderr, since what they concern is not there."""
-    async with console.progress(progress) as state, open_project(project) as runtime:
-        console.unserved(sum(one.severity == "error" for one in runtime.diagnostics))
-        state.doing = "asking"
-        yield runtime, state
+    errors = 0
+    try:
+        async with console.progress(progress) as state, open_project(project) as runtime:
+            errors = sum(one.severity == "error" for one in runtime.diagnostics)
+            state.doing = "asking"
+            yield runtime, state
+    finally:
+        console.unserved(errors)
 
 
 async def _result(runtime: Runtime, asking: Asking, cancel: Cancel, progress: Progress) -> Result:
     session = asking.session(runtime)
-    prepared = await runtime.engine.prepare(asking.sql, session)
+    prepared = await _prepared(runtime, asking.sql, session)
     params = await bound(runtime.engine.canon, prepared.statement.params, asking.params)
     progress.doing = "asking " + ", ".join(sorted({fragment.source for fragment in prepared.plan.fragments}))
     return await runtime.engine.run(prepared, params, session, cancel)
+
+
+async def _prepared(runtime: Runtime, sql: str, session: Session) -> Prepared:
+    """The statement, ready to run; where it names what is not served now, the error says why."""
+    try:
+        return await runtime.engine.prepare(sql, session)
+    except QueryError as error:
+        if error.sqlstate in _ABSENT:
+            raise absent(sql, runtime.diagnostics, runtime.engine.catalog) or error from None
+        raise
+
+
+def absent(sql: str, diagnostics: Sequence[Diagnostic], catalog: Catalog) -> Error | None:
+    """Why a statement names what is not there: a source that is away, or a file at fault. None where no file says."""
+    for schema, name in sorted(names(sql)):
+        source = catalog.sources.get(schema)
+        if (schema, name) in catalog.views or (schema, name) in catalog.tables:
+            continue
+        if source is not None and source.fault:
+            return SourceError(f"{schema}.{name} is not served: {source.fault}", sqlstate="08001", place=schema)
+        found = _first_error(f"views/{schema}/{name}.view.sql", diagnostics)
+        if found is not None:
+            return _not_served(f"{schema}.{name}", found, catalog)
+    return None
+
+
+def _first_error(file: str, diagnostics: Sequence[Diagnostic]) -> Diagnostic | None:
+    return next((one for one in diagnostics if one.file == file and one.severity == "error"), None)
+
+
+def _not_served(name: str, found: Diagnostic, catalog: Catalog) -> Error:
+    away = next((source for source in catalog.sources.values() if source.fault), None)
+    message = f"{name} is not served: {found.message}"
+    if away is not None and found.message.endswith(("which is not served", "which cannot be read")):
+        return SourceError(message, sqlstate="08001", place=away.name, detail=away.fault)
+    return ConfigError(message, place=f"{found.file}:{found.line}", hint=found.remedy)
 
 
 async def _table(result: Result, most: int, progress: Progress) -> None:
@@ -146,8 +192,9 @@ async def _table(result: Result, most: int, progress: Progress) -> None:
         more = more or batch.num_rows > len(columns[0] if columns else rows)
         if more:
             break
-    names = [name for name, _ in result.columns]
-    console.table(names, rows, [console.is_number(kind.name) for _, kind in result.columns])
+    await progress.end()
+    headers = [name for name, _ in result.columns]
+    console.table(headers, rows, [console.is_number(kind.name) for _, kind in result.columns])
     shown = console.count(len(rows), "row")
     console.note(f"the first {shown}; --format csv gives all" if more else shown)
 

@@ -85,7 +85,7 @@ def _cell(value: str | None) -> Text:
 def _records(console: Console, headers: Sequence[str], rows: Sequence[Row]) -> None:
     wide = max((cell_len(printable(header)) for header in headers), default=0)
     for number, row in enumerate(rows, 1):
-        console.rule(f"row {number}", align="left", characters="-")
+        console.rule(f"row {number}", align="left", characters="-", style="dim")
         for header, value in zip(headers, row, strict=True):
             console.print(Text.assemble((printable(header).ljust(wide + 2), "bold"), _cell(value)), soft_wrap=True)
 
@@ -157,34 +157,43 @@ def debugging() -> bool:
 
 @dataclass(slots=True)
 class Progress:
-    """What long work is doing now; shown on stderr from the second second on."""
+    """What long work is doing now; shown on stderr from the second second on, until `end`."""
 
     doing: str = "starting"
     rows: int = 0
     started: float = field(default_factory=time.monotonic)
+    _task: asyncio.Task[None] | None = None
 
     def __str__(self) -> str:
-        rows = f", {self.rows:,} rows" if self.rows else ""
+        rows = f", {count(self.rows, 'row')}" if self.rows else ""
         return f"{self.doing}, {time.monotonic() - self.started:.0f} s{rows}"
+
+    def begin(self) -> None:
+        """Show it, once the work has turned out to be long."""
+        self._task = asyncio.create_task(self._show())
+
+    async def end(self) -> None:
+        """Take the line away: something else is to be printed."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _show(self) -> None:
+        await asyncio.sleep(DELAY)
+        with Console(stderr=True).status(str(self)) as status:
+            while True:
+                status.update(str(self))
+                await asyncio.sleep(0.2)
 
 
 @contextlib.asynccontextmanager
 async def progress(shown: bool) -> AsyncIterator[Progress]:
     """A Progress that is shown while inside, if `shown` and stderr is a terminal."""
     state = Progress()
-    task = asyncio.create_task(_show(state)) if shown and sys.stderr.isatty() else None
+    if shown and sys.stderr.isatty():
+        state.begin()
     try:
         yield state
     finally:
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
-
-
-async def _show(state: Progress) -> None:
-    await asyncio.sleep(DELAY)
-    with Console(stderr=True).status(str(state)) as status:
-        while True:
-            status.update(str(state))
-            await asyncio.sleep(0.2)
+        await state.end()

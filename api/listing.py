@@ -55,8 +55,9 @@ def views(project: Path, as_json: bool) -> int:
 
 def _with(project: Path, show: Callable[[Runtime], int]) -> int:
     async def work(_cancel: Cancel) -> int:
-        async with console.progress(True), open_project(project) as runtime:
+        async with console.progress(True) as state, open_project(project) as runtime:
             errors = sum(one.severity == "error" for one in runtime.diagnostics)
+            await state.end()
             code = show(runtime)
         console.unserved(errors)
         return code

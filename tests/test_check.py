@@ -137,12 +137,18 @@ def test_columns_that_only_a_database_knows_are_checked_later(tmp_path: Path) ->
     ("query", "message"),
     [
         ("select x\nfrom shp.t", 'there is no "shp.t"'),
+        ("select *\nfrom shp.t", 'there is no "shp.t"'),
         ("select x\nfrom crm.nothing", 'there is no "crm.nothing"'),
     ],
 )
 def test_what_a_view_reads_must_exist(tmp_path: Path, query: str, message: str) -> None:
     error = only(read(tmp_path, {"views/crm/v.view.sql": query}))
     assert (error.line, error.message) == (2, message)
+
+
+def test_names_in_sql_that_only_postgresql_can_judge_are_left_to_it(tmp_path: Path) -> None:
+    query = "select shop.x, crm.y, z.a from shop.t crm frm z where"
+    assert read(tmp_path, {"views/crm/v.view.sql": query}).ok
 
 
 def test_system_catalogs_may_be_read(tmp_path: Path) -> None:

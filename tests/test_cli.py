@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
+import pty
 import re
 import signal
 import sqlite3
@@ -470,7 +472,11 @@ def test_a_source_that_is_away(vdw: Cli, sample: Path) -> None:
     code, out, err = vdw("check", "-p", sample)
     assert code == 1 and "sources/shop.yml:" in out
     code, out, err = vdw("query", "-p", sample, "select * from crm.customers")
-    assert code in (1, 3) and "vdw check tells" in err
+    assert (code, out) == (3, "")
+    assert "error: crm.customers is not served: " in err and "(source shop)" in err
+    code, out, err = vdw("query", "-p", sample, "select * from shop.orders o where o.amount > 1")
+    assert (code, out) == (3, "")
+    assert "error: shop.orders is not served: " in err
 
 
 @pytest.mark.service
@@ -555,6 +561,10 @@ def test_check_asks_the_sources_and_postgresql(vdw: Cli, sample: Path) -> None:
     assert lines[1] == 'views/crm/b.view.sql:2:7: error: crm.b has no column "nope"'
     assert lines[2].startswith("views/crm/c.view.sql:2: error: crm.c: syntax error at or near")
 
+    code, out, err = vdw("query", "-p", sample, "select * from crm.c")
+    assert (code, out) == (1, "")
+    assert "error: views/crm/c.view.sql:2: crm.c is not served: crm.c: syntax error" in err
+
 
 @pytest.mark.service
 def test_users(vdw: Cli, sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -583,3 +593,22 @@ def test_serve(sample: Path) -> None:
         _, err = process.communicate(timeout=60)
     assert told[0].startswith("x: 1 view") and told[3].startswith("ready"), told
     assert (process.returncode, err) == (0, b"")
+
+
+@pytest.mark.service
+def test_progress_stands_on_a_terminal_only_and_apart_from_the_answer(sample: Path) -> None:
+    code = "from api import console; console.DELAY = 0.01; from api.cli import main; main()"
+    command = [sys.executable, "-c", code, "query", "-p", str(sample), "select full_name from crm.customers order by 1"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs, env={**os.environ, "TERM": "xterm"}) as process:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how Linux says that the other side is closed
+            while part := os.read(ours, 4096):
+                shown += part
+        os.close(ours)
+        assert process.wait(timeout=60) == 0
+    progress, _, answer = shown.decode().rpartition("\x1b[?25h")  # the cursor is shown again
+    assert "starting, 0 s" in progress and "asking shop" in progress
+    assert "full_name" not in progress
+    assert "Ada Lovelace" in answer and answer.endswith("3 rows\x1b[0m\r\n")

@@ -9,8 +9,10 @@ from typing import Any
 
 import jsonschema
 import pytest
+import typer
 import yaml
 
+from api.cli import app
 from views.files import ProjectFile, SourceFile, ViewHeader
 from views.marks import read as read_yaml
 from views.schema import FILES, schema, text
@@ -106,3 +108,17 @@ def test_schemas_refuse_what_the_models_refuse(which: str, value: Any) -> None:
         jsonschema.validate(value, schema(which))
     with pytest.raises(ValueError):
         FILES[which].model_validate(value)
+
+
+def test_every_command_and_option_is_documented() -> None:
+    documented = (ROOT / "docs" / "cli.md").read_text()
+    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    assert re.findall(r"^\| `vdw (\w+)", documented, re.M) == list(commands)
+    options = {name: set() for name in re.findall(r"^\| `(--\w+)", documented, re.M)}
+    for command, facts in commands.items():
+        for option in facts.params:
+            long = next((name for name in option.opts if name.startswith("--")), None)
+            if long not in (None, "--project", "--help"):
+                options[long].add(command)
+    rows = dict(re.findall(r"^\| `(--\w+)`[^|]*\| ([^|]*) \|", documented, re.M))
+    assert {name: set(of.split(", ")) for name, of in rows.items()} == options

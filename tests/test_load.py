@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.folders import only, read, told
+from tests.folders import only, read, told, write
 from views.load import load
 
 DESIGN = """
@@ -229,6 +230,14 @@ def test_no_project(tmp_path: Path) -> None:
     assert told(project) == [f'vdw.yml:1: there is no vdw.yml in "{tmp_path}"']
     assert "vdw init" in project.diagnostics[0].remedy
     assert not load(tmp_path / "nowhere").ok
+
+
+def test_names_of_files_that_are_no_text(tmp_path: Path) -> None:
+    write(tmp_path, {})
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/sources/\xff.yml")).write_text("kind: sqlite\n")
+    error = only(load(tmp_path))
+    assert error.file == "sources/\\udcff.yml"
+    str(error).encode()
 
 
 def test_a_folder_in_the_place_of_a_file(tmp_path: Path) -> None:

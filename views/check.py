@@ -189,10 +189,7 @@ def _nearest(target: str, known: Known) -> str:
 
 def _reads(draft: ViewDraft, known: Known) -> Iterator[Diagnostic]:
     """What it reads that can be neither a view nor a source's table."""
-    schemas = {schema for schema, _ in (*known.views, *known.broken)} | set(known.sources)
-    for name in sorted(draft.reads):
-        if draft.columns is None and name[0] not in schemas:
-            continue  # an unparsed text's dotted names may be aliases
+    for name in sorted(draft.reads if draft.certain else ()):
         if not _exists(name, known) and not name[0].startswith(("pg_", "information_schema")):
             full = ".".join(name)
             line = draft.line + _line_within(draft.query, full)

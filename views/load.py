@@ -179,6 +179,7 @@ def _view(reading: _Reading, path: Path, file: str) -> ViewDraft | None:
         column_comments={**body.comments, **described},
         reads=body.reads,
         columns=body.columns,
+        certain=body.parsed,
         places=reading.places.get(file, {}),
     )
 

@@ -48,7 +48,8 @@ class ViewDraft:
 
     `query` is its one SELECT, without the `;`; `line` that of `file` at which it starts. `column_comments` are the
     inline comments of the select list, overridden by `columns.<name>.description`; `reads` the relations that its
-    text names; `columns` its output columns where the text alone tells them, else None.
+    text names; `columns` its output columns where the text alone tells them, else None; `certain` is false where
+    the text could not be parsed, so that `reads` may hold more than it reads.
     """
 
     schema: str
@@ -60,6 +61,7 @@ class ViewDraft:
     column_comments: Mapping[str, str] = field(default_factory=dict)
     reads: frozenset[tuple[str, str]] = frozenset()
     columns: tuple[str, ...] | None = None
+    certain: bool = True
     places: Places = field(default_factory=dict)
 
     @property

@@ -39,6 +39,7 @@ class Body:
     reads: frozenset[Name]
     columns: tuple[str, ...] | None
     comments: dict[str, str]
+    parsed: bool
 
 
 def read(text: str) -> Body:
@@ -54,6 +55,7 @@ def read(text: str) -> Body:
         reads=_reads(tree) if tree is not None else _dotted(tokens),
         columns=_columns(tree) if tree is not None else None,
         comments=_comments(text, tokens, tree),
+        parsed=tree is not None,
     )
 
 
@@ -66,6 +68,14 @@ def expression_columns(text: str) -> frozenset[str] | None:
     return frozenset(
         _folded(column.this) for column in tree.find_all(exp.Column) if isinstance(column.this, exp.Identifier)
     )
+
+
+def names(text: str) -> frozenset[Name]:
+    """Every `schema.name` that a statement may mean, aliases' columns included; nothing where it cannot be read."""
+    try:
+        return _dotted(Postgres().tokenize(text))
+    except (SqlglotError, ValueError):
+        return frozenset()
 
 
 def _tokens(text: str) -> list[Token]:
