@@ -22,8 +22,9 @@ _TICK = 0.05  # seconds between two looks at the cancel while waiting for a conn
 class Driver(Protocol):
     """Opens, checks and closes one kind of connection."""
 
-    def open(self) -> Any:
-        """A new connection with the session prologue done; SourceError 08001 where there is none."""
+    def open(self, seconds: float) -> Any:
+        """A new connection with the session prologue done, within about so many seconds; SourceError 08001
+        where there is none."""
         ...
 
     def alive(self, session: Any, idle: float) -> bool:
@@ -37,13 +38,17 @@ class Driver(Protocol):
 
 @dataclass(slots=True)
 class Lease:
-    """A connection in use; `reused` says that it lay idle before, so it may have died unseen."""
+    """A connection in use; `reused` says that it lay idle before, so it may have died unseen.
+
+    A `broken` one is closed when given back, an `abandoned` one (a hanging thread still uses it) is left alone.
+    """
 
     driver: Driver
     session: Any
     reused: bool
     since: float = 0.0
     broken: bool = False
+    abandoned: bool = False
 
 
 class Leases:
@@ -90,7 +95,7 @@ class Leases:
     def _acquire(self, driver: Driver, deadline: float, cancel: Cancel) -> Lease:
         self._wait(deadline, cancel)
         try:
-            return self._reuse(driver) or Lease(driver, driver.open(), reused=False)
+            return self._reuse(driver) or Lease(driver, driver.open(deadline - time.monotonic()), reused=False)
         except BaseException:
             self._give_back(None)
             raise
@@ -137,7 +142,7 @@ class Leases:
 
     def _release(self, lease: Lease) -> None:
         if lease.broken or self._closed:
-            _close([lease])
+            _close([] if lease.abandoned else [lease])
             self._give_back(None)
         else:
             lease.since = time.monotonic()

@@ -15,13 +15,24 @@ from connectors import arrow, mariadb_catalog
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
-from connectors.mariadb_drivers import Access, Lost, MysqlDriver, Session, driver, readable, run, sever, translate, version
+from connectors.mariadb_drivers import (
+    Access,
+    Lost,
+    MysqlDriver,
+    Session,
+    driver,
+    readable,
+    run,
+    sever,
+    translate,
+    version,
+)
 from connectors.mariadb_rows import to_batch
 from connectors.mariadb_sql import inlined
 from connectors.registry import ConnectionOptions
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
-BATCH_ROWS = 65_536
+FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 _GRACE = 2.0  # seconds that a server has to react to a KILL
 
@@ -33,11 +44,15 @@ class MariadbOptions(ConnectionOptions):
     port: int = Field(3306, ge=1, le=65535)
     socket: str | None = Field(None, description="path of a Unix socket, instead of host and port")
     database: str | None = Field(None, description="the database whose tables are shown")
-    databases: tuple[str, ...] = Field((), description="more databases whose tables are shown; none: all that may be read")
+    databases: tuple[str, ...] = Field(
+        (), description="more databases whose tables are shown; none: all that may be read"
+    )
     user: str | None = None
     password: SecretStr | None = None
     ssl_ca: str | None = Field(None, description="file of the certificate authorities; turns TLS on")
-    ssl_verify: bool = Field(True, description="whether the certificate must name the host; counts where ssl_ca is given")
+    ssl_verify: bool = Field(
+        True, description="whether the certificate must name the host; counts where ssl_ca is given"
+    )
     zero_dates: Literal["error", "null"] = Field("error", description="what 0000-00-00 is read as")
     connect_timeout: int = Field(10, ge=1, description="seconds")
 
@@ -117,11 +132,10 @@ class MariadbConnector:
             connection = lease.session.connection
             with stopping(cancel, partial(self._driver.kill, lease.session)) as stopper:
                 connection.send_query(text.encode())
-                _await(connection, stopper, deadline, late)
+                _await(lease.session, stopper, deadline, late)
                 connection.read_query_result()
-                result = connection.store_result()
-            lease.broken = stopper.reason is not None
-            batch = self._batch(result, 0, query)
+                batch = self._batch(connection.store_result(), 0, query)
+            stopper.check()
         yield batch
 
     def _stream(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
@@ -131,12 +145,13 @@ class MariadbConnector:
             with stopping(cancel, kill, left, late, partial(sever, session)) as stopper, self._closing(session):
                 session.connection.query(text.encode())
                 result = session.connection.use_result()
-                batch = self._batch(result, BATCH_ROWS, query)
+                batch = self._batch(result, FIRST_ROWS, query)
                 while batch.num_rows:
                     lease.reused = False  # rows are out: too late to begin again
                     yield batch
-                    batch = self._batch(result, BATCH_ROWS, query)
-            lease.broken = stopper.reason is not None
+                    batch = self._batch(result, _next_rows(batch), query)
+                del result  # freeing it uses the connection, which must not be another thread's by then
+            stopper.check()
         yield arrow.empty(query.columns)
 
     def _batch(self, result: Any, rows: int, query: SourceQuery) -> pa.RecordBatch:
@@ -149,7 +164,7 @@ class MariadbConnector:
     ) -> Iterator[tuple[Lease, str, LimitExceeded]]:
         text = inlined(query)
         late = timed_out(self.name, timeout)
-        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, late):
+        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, deadline, late):
             self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
             yield lease, text, late
 
@@ -157,18 +172,18 @@ class MariadbConnector:
     def _leased(self, timeout: float, cancel: Cancel) -> Iterator[Lease]:
         late = timed_out(self.name, timeout)
         deadline = time.monotonic() + timeout
-        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, late):
+        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, deadline, late):
             self._driver.limit(lease.session, server_timeout(timeout))
             yield lease
 
     @contextlib.contextmanager
-    def _errors(self, lease: Lease, cancel: Cancel, late: LimitExceeded) -> Iterator[None]:
+    def _errors(self, lease: Lease, cancel: Cancel, deadline: float, late: LimitExceeded) -> Iterator[None]:
         try:
             yield
         except driver().MySQLError as error:
             if cancel.reason is not None:
                 raise cancel.reason from None
-            ours = translate(self._access, error, late)
+            ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
             if isinstance(ours, Lost):
                 ours.retry = lease.reused
             raise ours from None
@@ -186,12 +201,16 @@ class MariadbConnector:
             raise
 
 
-def _await(connection: Any, stopper: Stopper, deadline: float, late: LimitExceeded) -> None:
+def _next_rows(batch: pa.RecordBatch) -> int:
+    return max(1, min(MOST_ROWS, BATCH_BYTES * int(batch.num_rows) // max(int(batch.nbytes), 1)))
+
+
+def _await(session: Session, stopper: Stopper, deadline: float, late: LimitExceeded) -> None:
     """Wait for the first bytes of the answer; at the deadline stop the statement, and then wait no longer."""
-    if readable(connection.fileno(), deadline - time.monotonic()):
+    if readable(session.descriptor, deadline - time.monotonic()):
         return
     stopper.ask(late)
-    if not readable(connection.fileno(), _GRACE):
+    if not readable(session.descriptor, _GRACE):
         raise late
 
 

@@ -61,7 +61,9 @@ def tables(
     found = _by_table(ask(_TABLES + where))
     columns = _by_table(ask(_COLUMNS + where + " ORDER BY table_schema, table_name, ordinal_position"))
     indexes = _by_table(ask(_INDEXES + where + " ORDER BY table_schema, table_name, index_name, seq_in_index"))
-    foreign = _by_table(ask(_FOREIGN_KEYS + where + " ORDER BY table_schema, table_name, constraint_name, ordinal_position"))
+    foreign = _by_table(
+        ask(_FOREIGN_KEYS + where + " ORDER BY table_schema, table_name, constraint_name, ordinal_position")
+    )
     documents = _json_columns(ask)
     return tuple(
         _table(source, key, found[key][0], columns[key], indexes[key], foreign[key], documents, zero_dates_null)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import select
@@ -40,6 +41,8 @@ class Session:
 
     connection: Any
     engine: str
+    thread: int  # the server's number for it; kept, as a busy connection answers no other thread of ours
+    descriptor: int
     timeout: int = 0
 
 
@@ -50,10 +53,11 @@ class Access:
     source: str
     arguments: dict[str, Any] = field(repr=False)
 
-    def connect(self) -> Any:
-        """A bare connection, values as raw bytes."""
-        module = driver()
-        return module.connect(conv={}, **{key: value for key, value in self.arguments.items() if value is not None})
+    def connect(self, seconds: float) -> Any:
+        """A bare connection, made within about so many seconds; values are raw bytes."""
+        given = {key: value for key, value in self.arguments.items() if value is not None}
+        given["connect_timeout"] = max(1, min(given["connect_timeout"], math.ceil(seconds)))
+        return driver().connect(conv={}, **given)
 
     def scrub(self, text: str) -> str:
         """The text without the password."""
@@ -90,21 +94,22 @@ class MysqlDriver:
     def __init__(self, access: Access) -> None:
         self._access = access
 
-    def open(self) -> Session:
+    def open(self, seconds: float) -> Session:
         errors = driver().MySQLError
         try:
-            connection = self._access.connect()
+            connection = self._access.connect(seconds)
             connection.autocommit(True)
             connection.set_character_set("utf8mb4")
             for statement in _PROLOGUE:
                 run(connection, statement)
         except errors as error:
             raise self._access.unreachable(error) from None
-        return Session(connection, "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql")
+        engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
+        return Session(connection, engine, connection.thread_id(), connection.fileno())
 
     def alive(self, session: Session, idle: float) -> bool:
         """An idle connection has nothing to read, unless the server has said goodbye."""
-        if readable(session.connection.fileno(), 0):
+        if readable(session.descriptor, 0):
             return False
         if idle > _DOUBTFUL_AFTER:
             try:
@@ -121,20 +126,24 @@ class MysqlDriver:
         if session.timeout == milliseconds:
             return
         if session.engine == "mariadb":
-            run(session.connection, f"SET SESSION max_statement_time = {milliseconds / 1000:f}")
+            text = f"SET SESSION max_statement_time = {milliseconds / 1000:f}"
         else:
-            run(session.connection, f"SET SESSION max_execution_time = {milliseconds}")
+            text = f"SET SESSION max_execution_time = {milliseconds}"
+        session.connection.send_query(text.encode())
+        if not readable(session.descriptor, milliseconds / 1000):
+            raise driver().OperationalError(2013, "the server does not answer")
+        session.connection.read_query_result()
         session.timeout = milliseconds
 
     def kill(self, session: Session) -> None:
         """End the statement that runs on the session, from a connection of its own."""
-        with contextlib.closing(self._access.connect()) as side:
-            run(side, f"KILL QUERY {session.connection.thread_id()}")
+        with contextlib.closing(self._access.connect(1)) as side:
+            run(side, f"KILL QUERY {session.thread}")
 
 
 def sever(session: Session) -> None:
     """Cut the connection's socket, for a server that does not even hear KILL: our reader returns with an error."""
-    with socket.socket(fileno=os.dup(session.connection.fileno())) as line:
+    with socket.socket(fileno=os.dup(session.descriptor)) as line:
         line.shutdown(socket.SHUT_RDWR)
 
 
@@ -164,7 +173,7 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     if code in _STOPPED:
         return late
     message = access.scrub(_message(error))
-    if code in _LOST or code == 0:
+    if code in _LOST or isinstance(error, driver().InterfaceError):
         return Lost(
             f'the connection to source "{access.source}" was lost',
             detail=message,

@@ -29,9 +29,7 @@ def to_batch(rows: Raw, fields: Sequence[int], columns: Sequence[PgType], zero_d
     return arrow.batch(arrays, columns)
 
 
-def _column(
-    values: Sequence[bytes | None], field: int, column: PgType, name: str, zero_dates_null: bool
-) -> pa.Array:
+def _column(values: Sequence[bytes | None], field: int, column: PgType, name: str, zero_dates_null: bool) -> pa.Array:
     if field == BIT and column.name != "bytea":
         return _bits(values, column, name)
     if field == FLOAT:

@@ -53,8 +53,10 @@ def exact_floats(text: str, columns: Sequence[PgType]) -> str:
     if re.search(r"\bORDER\s+BY\b", bare, re.I) and not re.search(r"\b(LIMIT|FETCH)\b", bare, re.I):
         text += _ALL_ROWS  # an order without a limit is dropped from a derived table
     names = ", ".join(f"c{i}" for i in range(len(columns)))
-    outputs = ", ".join(f"c{i} + 0e0 AS c{i}" if column.name == "float4" else f"c{i}" for i, column in enumerate(columns))
-    return f"WITH q({names}) AS ({text}) SELECT {outputs} FROM q"
+    outputs = ", ".join(
+        f"c{i} + 0e0 AS c{i}" if column.name == "float4" else f"c{i}" for i, column in enumerate(columns)
+    )
+    return f"WITH q({names}) AS ({text}) SELECT {outputs} FROM q"  # noqa: S608 - names are c0, c1, ...
 
 
 def _literal(kind: str, value: Any) -> str:

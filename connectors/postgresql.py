@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,9 +20,11 @@ from connectors.leases import Lease, Leases
 from connectors.postgresql_drivers import Access, BulkDriver, Lost, PointDriver, translate
 from connectors.postgresql_rows import from_batch, from_result
 from connectors.postgresql_sql import inlined, prepared
+from connectors.pump import Pump
 from connectors.registry import ConnectionOptions
-from connectors.stopping import server_timeout, stopping, timed_out
+from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
+_UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 
 
@@ -104,42 +106,45 @@ class PostgresqlConnector:
     def _point(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         text, values = prepared(query)
         late = timed_out(self.name, timeout)
-        with self._leases.lease(self._points, deadline, cancel) as lease, self._errors(lease, cancel, late):
-            connection: psycopg.Connection[Any] = lease.session.connection
+        with self._leased(self._points, deadline, cancel, late) as lease:
             self._points.limit(lease.session, server_timeout(deadline - time.monotonic()))
+            connection: psycopg.Connection[Any] = lease.session.connection
             with stopping(cancel, partial(connection.cancel_safe, timeout=2)) as stopper:
                 cursor = connection.execute(text, values, prepare=True, binary=True)
-            lease.broken = stopper.reason is not None
+            stopper.check()
             batch = from_result(cursor.pgresult, query.columns)
         yield batch
 
     def _stream(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         text = inlined(query)
         late = timed_out(self.name, timeout)
-        with self._leases.lease(self._bulk, deadline, cancel) as lease, self._errors(lease, cancel, late):
-            left = deadline - time.monotonic()
-            self._bulk.limit(lease.session, server_timeout(left))
+        with self._leased(self._bulk, deadline, cancel, late) as lease:
+            # whatever waits for the server does so in the pump's thread
             cursor = lease.session.connection.cursor()
-            with stopping(cancel, cursor.adbc_cancel, left, late) as stopper, _closing(cursor):
-                empty = True
-                for batch in _batches(cursor, text):
-                    empty = lease.reused = False  # rows are out: too late to begin again
+            limit = partial(self._bulk.limit, lease.session, server_timeout(deadline - time.monotonic()))
+            source = _batches(cursor, limit, text)
+            with stopping(cancel, cursor.adbc_cancel) as stopper, _pumped(source, stopper, lease) as pump:
+                for batch in pump.batches(stopper, deadline, late):
+                    lease.reused = False  # rows are out: too late to begin again
                     yield from_batch(batch, query.columns)
-            lease.broken = stopper.reason is not None
-        if empty:
-            yield arrow.empty(query.columns)
+            stopper.check()
+        yield arrow.empty(query.columns)
 
     @contextlib.contextmanager
-    def _errors(self, lease: Lease, cancel: Cancel, late: LimitExceeded) -> Iterator[None]:
-        try:
-            yield
-        except (psycopg.Error, adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
-            if cancel.reason is not None:
-                raise cancel.reason from None
-            ours = translate(self._access, error, late)
-            if isinstance(ours, Lost):
-                ours.retry = lease.reused
-            raise ours from None
+    def _leased(
+        self, kind: PointDriver | BulkDriver, deadline: float, cancel: Cancel, late: LimitExceeded
+    ) -> Iterator[Lease]:
+        """A connection; the drivers' errors leave as ours."""
+        with self._leases.lease(kind, deadline, cancel) as lease:
+            try:
+                yield lease
+            except (psycopg.Error, adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
+                if cancel.reason is not None:
+                    raise cancel.reason from None
+                ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
+                if isinstance(ours, Lost):
+                    ours.retry = lease.reused
+                raise ours from None
 
     def _ask(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Rows of a catalog query, once more where a pooled connection had died."""
@@ -152,30 +157,30 @@ class PostgresqlConnector:
             return self._ask_once(text, values)
 
     def _ask_once(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        late = timed_out(self.name, ASK_TIMEOUT)
         deadline = time.monotonic() + ASK_TIMEOUT
-        cancel = Cancel()
-        with self._leases.lease(self._points, deadline, cancel) as lease, self._errors(lease, cancel, late):
+        with self._leased(self._points, deadline, Cancel(), timed_out(self.name, ASK_TIMEOUT)) as lease:
             self._points.limit(lease.session, server_timeout(ASK_TIMEOUT))
             connection: psycopg.Connection[Any] = lease.session.connection
             return connection.execute(text, values).fetchall()
 
 
-def _batches(cursor: Any, text: str) -> Iterator[pa.RecordBatch]:
-    cursor.execute(text)
-    # the public fetch_record_batch() gives a reader whose errors have lost their SQLSTATE
-    yield from cursor._results.reader
-
-
 @contextlib.contextmanager
-def _closing(cursor: Any) -> Iterator[None]:
-    """Close the cursor; cancel first where rows are left, or closing would read them all."""
+def _pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lease: Lease) -> Iterator[Pump]:
+    pump = Pump(source)
     try:
-        yield
-    except BaseException:
-        with contextlib.suppress(Exception):
-            cursor.adbc_cancel()
+        yield pump
+    finally:
+        lease.abandoned = not pump.close(stopper, _UNWANTED)
+
+
+def _batches(cursor: Any, limit: Callable[[], None], text: str) -> Generator[pa.RecordBatch, None, None]:
+    try:
+        limit()
+        cursor.execute(text)
+        # the public fetch_record_batch() gives a reader whose errors have lost their SQLSTATE
+        yield from cursor._results.reader
+    except GeneratorExit:
+        cursor.adbc_cancel()  # closing alone would read all the rows that are left
         raise
     finally:
-        with contextlib.suppress(Exception):
-            cursor.close()
+        cursor.close()

@@ -22,7 +22,8 @@ JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
-  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
   AND ($1::text[] = '{}' OR n.nspname = ANY ($1::text[])) AND ($2::text[] = '{}' OR c.relname = ANY ($2::text[]))
   AND has_schema_privilege(n.oid, 'USAGE') AND has_column_privilege(c.oid, a.attnum, 'SELECT')
 ORDER BY n.nspname, c.relname, a.attnum
@@ -37,7 +38,8 @@ SELECT oid::int8, collname::text, collprovider::text, collcollate, collisdetermi
 """
 _DATABASE = """
 SELECT current_setting('server_version_num')::int, current_setting('server_version'), datcollate, datctype,
-       coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'), coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
+       coalesce(to_jsonb(d) ->> 'datlocprovider', 'c'),
+       coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
        pg_encoding_to_char(encoding), pg_is_in_recovery(), current_setting('TimeZone'),
        EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'),
        (SELECT array_agg(extname::text ORDER BY extname) FROM pg_extension)

@@ -56,7 +56,7 @@ def wrap(text: str, columns: Sequence[PgType]) -> str:
         return text
     names = ", ".join(f"c{i}" for i in range(len(casts)))
     outputs = ", ".join(f"c{i}{cast} AS c{i}" for i, cast in enumerate(casts))
-    return f"SELECT {outputs} FROM ({text}) AS q({names})"
+    return f"SELECT {outputs} FROM ({text}) AS q({names})"  # noqa: S608 - names are c0, c1, ...
 
 
 def text_of(value: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""From a source's kind and its `connection:` mapping to a connector; kinds are entry points, so others can add theirs."""
+"""From a source's kind and its `connection:` mapping to a connector; kinds are entry points, open to others."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from connectors.errors import Error, LimitExceeded
 
 _STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _AGAIN = 0.1  # seconds between two attempts: a cancel that arrives before the statement begins hits nothing
-_GRACE = 3.0  # seconds in which the server should have heard it
+GRACE = 3.0  # seconds in which the server should have heard it
 
 
 def server_timeout(seconds: float) -> int:
@@ -61,6 +61,12 @@ class Stopper:
         with self._lock:
             self._start(seconds, late)
 
+    def check(self) -> None:
+        """Raise the reason if there is one: an answer that came all the same may have been cut short (MariaDB's
+        functions return early when killed), and a late cancel may still hit the connection."""
+        if self.reason is not None:
+            raise self.reason
+
     def finish(self) -> None:
         """The statement has ended: after this returns no stop is under way any more."""
         self._done.set()
@@ -68,7 +74,7 @@ class Stopper:
         with self._lock:
             thread = self._thread
         if thread is not None and self.reason is not None:
-            thread.join(_GRACE * 2)
+            thread.join(1.0)
 
     def _start(self, seconds: float, late: Error | None) -> None:
         self._thread = threading.Thread(target=self._run, args=(seconds, late), name="stopper", daemon=True)
@@ -79,7 +85,7 @@ class Stopper:
             self.reason = late
         if self.reason is None:
             return
-        end = time.monotonic() + _GRACE
+        end = time.monotonic() + GRACE
         while not self._done.is_set() and time.monotonic() < end:
             with contextlib.suppress(Exception):
                 self._stop()
@@ -100,7 +106,7 @@ def stopping(
     """While inside, `stop` is called (elsewhere, again and again) once `cancel` fires or `seconds` are over.
 
     `sever` cuts the connection where that is in vain for some seconds. Raises the reason if `cancel` has fired
-    already. When the stopper has a reason at the end, the connection may still meet a late cancel: discard it.
+    already. Call the stopper's `check` afterwards.
     """
     stopper = Stopper(stop, sever)
     with cancel.hook(lambda: stopper.ask(cancel.reason)):

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - samples are a table
 """What the conformance suite knows of each connector: one `Case` each, in CASES. A new connector adds one entry."""
 
 from __future__ import annotations
@@ -63,7 +64,12 @@ def nul(*values: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 T = PgType
-_TEXTS = (("''", ""), ("'a  '", "a  "), ("'Ünï ß 漢字 🎉'", "Ünï ß 漢字 🎉"), ("'it''s \"q\" \\x %s'", "it's \"q\" \\x %s"))
+_TEXTS = (
+    ("''", ""),
+    ("'a  '", "a  "),
+    ("'Ünï ß 漢字 🎉'", "Ünï ß 漢字 🎉"),
+    ("'it''s \"q\" \\x %s'", 'it\'s "q" \\x %s'),
+)
 
 POSTGRESQL = (
     Sample("boolean", T("bool"), nul(("true", True), ("false", False))),
@@ -176,7 +182,7 @@ CASES = (
             ("text", "'abc'", T("int4")),
         ),
         schema="public",
-        numbers="SELECT g::int8 FROM generate_series(1, {n}) AS g",
+        numbers="SELECT generate_series(1, {n})::int8 AS g",
         slow="SELECT count(*) FROM generate_series(1, 1000000000) AS g",
         writes=(
             "INSERT INTO public.guarded VALUES (2) RETURNING 1::int8",

@@ -217,6 +217,7 @@ def test_the_servers_own_error_is_told(case: Case, connector: Connector, small: 
 def test_eight_threads_share_three_connections(
     case: Case, connector: Connector, watched: Callable[[str | None], int]
 ) -> None:
+    assert eventually(lambda: watched(case.connected) == 0), "connections of earlier tests are closing yet"
     inner, most, done = case.numbers.format(n=2000), 0, threading.Event()
 
     def run(number: int) -> list[Any]:
