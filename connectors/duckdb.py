@@ -6,9 +6,6 @@ import contextlib
 import datetime as dt
 import glob
 import logging
-import shutil
-import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +18,7 @@ from pydantic import Field, model_validator
 from connectors import duckdb_schema, duckdb_types
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.deadlines import Deadlines
+from connectors.duckdb_instance import Instance, Instances
 from connectors.errors import SourceError
 from connectors.leases import Leases
 from connectors.lists import listed
@@ -30,22 +28,6 @@ from connectors.stopping import Stopper, stopping, timed_out
 BATCH_ROWS = 8192  # a wide row takes a kilobyte: some MB at a time
 _PATIENCE = 60.0  # seconds for our own questions
 _log = logging.getLogger(__name__)
-
-# In this order; plain SET is not inherited by cursors, so what a query can feel is GLOBAL.
-_LOCK_DOWN = (
-    "SET GLOBAL TimeZone = 'UTC'",
-    "SET GLOBAL default_null_order = 'postgres'",
-    "SET GLOBAL ieee_floating_point_ops = false",
-    "SET preserve_insertion_order = false",
-    "SET python_enable_replacements = false",
-    "SET python_scan_all_frames = false",
-    "SET autoinstall_known_extensions = false",
-    "SET autoload_known_extensions = false",
-    "SET allow_community_extensions = false",
-    "SET allow_persistent_secrets = false",
-    "SET enable_external_access = false",
-    "SET lock_configuration = true",
-)
 
 
 class _Options(ConnectionOptions):
@@ -75,40 +57,17 @@ class ParquetOptions(_Options):
         return self
 
 
-class _Instance:
-    """One DuckDB with its spill folder."""
-
-    def __init__(self, path: str, read_only: bool, options: _Options, allowed: tuple[Path, ...]) -> None:
-        self._spill = tempfile.mkdtemp(prefix="vdw-duckdb-")
-        try:
-            self.root = duckdb.connect(
-                path, read_only=read_only, config={"threads": options.threads, "memory_limit": options.memory_limit}
-            )
-            self.root.execute(f"SET temp_directory = {duckdb_schema.literal(self._spill)}")
-            folders = ", ".join(duckdb_schema.literal(str(folder)) for folder in allowed)
-            self.root.execute(f"SET allowed_directories = [{folders}]")
-            for statement in _LOCK_DOWN:
-                self.root.execute(statement)
-        except BaseException:
-            shutil.rmtree(self._spill, ignore_errors=True)
-            raise
-
-    def close(self) -> None:
-        self.root.close()
-        shutil.rmtree(self._spill, ignore_errors=True)
-
-
 class _Embedded:
-    """What both connectors share: the instance, statements, cancellation (connectors.leases.Driver of cursors)."""
+    """What both connectors share: statements, cancellation, errors."""
+
+    side_by_side = False  # whether two instances may read the files at once
 
     def __init__(self, name: str, options: _Options) -> None:
         self.name = name
         self._place = f'source "{name}"'
         self._leases = Leases(name, options.pool_size)
-        self._cursors = _Cursors(self)
+        self._instances = Instances(self._connect, self._stale, self._fault, side_by_side=self.side_by_side)
         self._deadlines = Deadlines()
-        self._lock = threading.Lock()
-        self._instance: _Instance | None = None
 
     def profile(self) -> Profile:
         """Version and settings, as DuckDB itself tells them."""
@@ -146,16 +105,13 @@ class _Embedded:
         """Close the instance; a statement that still runs keeps its cursor."""
         self._leases.close()
         self._deadlines.close()
-        with self._lock:
-            if self._instance is not None:
-                self._instance.close()
-            self._instance = None
+        self._instances.end()
 
-    def _connect(self) -> _Instance:
+    def _connect(self) -> Instance:
         raise NotImplementedError
 
     def _stale(self) -> bool:
-        """Whether the instance should be opened anew; asked while no statement runs."""
+        """Whether the instance should be opened anew."""
         return False
 
     def _ask(self, sql: str) -> list[Any]:
@@ -185,27 +141,18 @@ class _Embedded:
 
     @contextlib.contextmanager
     def _cursor(self, seconds: float, cancel: Cancel) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A connection for one statement; never kept, as it takes 5 us to make and pins the instance."""
+        """A connection for one statement."""
         deadline = time.monotonic() + seconds
         late = timed_out(self.name, seconds)
-        with self._leases.lease(self._cursors, deadline, cancel) as lease:
-            lease.broken = True
+        with self._leases.lease(self._instances, deadline, cancel) as lease:
+            lease.broken = True  # never kept
+            cursor = lease.session.cursor
             with (
-                stopping(cancel, lease.session.interrupt) as stopper,
+                stopping(cancel, cursor.interrupt) as stopper,
                 self._deadlines.within(deadline, lambda: stopper.ask(late)),
                 self._errors(stopper),
             ):
-                yield lease.session
-
-    def current(self) -> _Instance:
-        """The instance, opened anew where its file was replaced and no statement runs on the old one."""
-        with self._lock:
-            if self._instance is not None and self._leases.open_count <= 1 and self._stale():
-                self._instance.close()
-                self._instance = None
-            if self._instance is None:
-                self._instance = self._connect()
-            return self._instance
+                yield cursor
 
     @contextlib.contextmanager
     def _errors(self, stopper: Stopper) -> Iterator[None]:
@@ -217,9 +164,9 @@ class _Embedded:
         except (duckdb.Error, pa.ArrowException, OSError) as error:  # in mid-stream pyarrow says OSError for all
             if stopper.reason is not None:
                 raise stopper.reason from error
-            raise self.fault(error) from error
+            raise self._fault(error) from error
 
-    def fault(self, error: Exception) -> SourceError:
+    def _fault(self, error: Exception) -> SourceError:
         """DuckDB's error as ours; its text begins with its class, whatever Python class carried it."""
         text = str(error)
         if text.startswith("Conversion Error"):
@@ -239,25 +186,6 @@ class _Embedded:
         )
 
 
-class _Cursors:
-    """Opens a cursor for each statement (connectors.leases.Driver)."""
-
-    def __init__(self, owner: _Embedded) -> None:
-        self._owner = owner
-
-    def open(self, seconds: float) -> duckdb.DuckDBPyConnection:  # noqa: ARG002 -- the protocol's signature
-        try:
-            return self._owner.current().root.cursor()
-        except duckdb.Error as error:
-            raise self._owner.fault(error) from error
-
-    def alive(self, session: duckdb.DuckDBPyConnection, idle: float) -> bool:  # noqa: ARG002 -- the protocol's signature
-        return False
-
-    def close(self, session: duckdb.DuckDBPyConnection) -> None:
-        session.close()
-
-
 class DuckdbConnector(_Embedded):
     """One DuckDB file, read only. A file that replaces it is seen when no statement runs on the old one."""
 
@@ -273,11 +201,11 @@ class DuckdbConnector(_Embedded):
         """When the file last changed."""
         return _changed([self._file], self._place)
 
-    def _connect(self) -> _Instance:
+    def _connect(self) -> Instance:
         if not self._file.is_file():
             raise _missing(self._file, self._place)
         self._identity = self._found()
-        return _Instance(str(self._file), True, self._options, ())
+        return Instance(str(self._file), True, self._options.threads, self._options.memory_limit)
 
     def _found(self) -> tuple[int, int]:
         status = self._file.stat()
@@ -291,6 +219,7 @@ class ParquetConnector(_Embedded):
     """Parquet files as tables: views in an in-memory DuckDB that may read their folders and nothing else."""
 
     Options = ParquetOptions
+    side_by_side = True
 
     def __init__(self, name: str, options: ParquetOptions) -> None:
         super().__init__(name, options)
@@ -310,12 +239,13 @@ class ParquetConnector(_Embedded):
         files = [Path(file) for pattern in self._patterns().values() for file in _matches(pattern)]
         return _changed(files, self._place)
 
-    def _connect(self) -> _Instance:
+    def _connect(self) -> Instance:
         self._seen = self._listing()
         folders = {_fixed(pattern) for pattern in self._patterns().values()}
         if self._options.folder is not None:
             folders.add(self._folder())
-        instance = _Instance(":memory:", False, self._options, tuple(sorted(folders)))
+        said = self._options
+        instance = Instance(":memory:", False, said.threads, said.memory_limit, tuple(sorted(folders)))
         self._expose(instance.root)
         return instance
 

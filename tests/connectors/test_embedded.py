@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 import sqlite3
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -427,6 +428,38 @@ def test_a_duckdb_of_ours_reads_its_folder_and_nothing_else(warehouse: Connector
         with pytest.raises(SourceError):
             ask(warehouse, text)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["files", "secret.csv"]
+
+
+def test_parquet_files_come_while_a_statement_runs(
+    warehouse: Connector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stream = warehouse.execute(statement("SELECT x FROM range(10000000) AS a(x)"), timeout=60, cancel=Cancel())
+    next(stream)
+    pq.write_table(pa.table({"n": [7]}), tmp_path / "files" / "late.parquet")
+    assert ask(warehouse, "SELECT n FROM late").column(0).to_pylist() == [7]
+    assert len(list(tmp_path.glob("vdw-duckdb-*"))) == 2
+    assert sum(batch.num_rows for batch in stream) > 9_000_000  # the old instance lives as long as its statement
+    assert len(list(tmp_path.glob("vdw-duckdb-*"))) == 1
+    warehouse.close()
+    assert not list(tmp_path.glob("vdw-duckdb-*"))
+
+
+def test_duckdb_sees_a_file_that_replaces_the_old_one(tmp_path: Path) -> None:
+    def write_duckdb(name: str, value: int) -> None:
+        with duckdb.connect(str(tmp_path / name)) as connection:
+            connection.execute(f"CREATE TABLE t AS SELECT {value}::bigint AS n FROM range(100000)")
+
+    write_duckdb("data.duckdb", 1)
+    write_duckdb("new.duckdb", 2)
+    connector = connect("duckdb", "d", {"path": "data.duckdb", "base_folder": str(tmp_path)})
+    stream = connector.execute(statement("SELECT n FROM t"), timeout=60, cancel=Cancel())
+    assert next(stream).column(0)[0].as_py() == 1
+    (tmp_path / "new.duckdb").replace(tmp_path / "data.duckdb")
+    assert ask(connector, "SELECT min(n) FROM t").column(0).to_pylist() == [1]  # it cannot be opened beside the old
+    stream.close()  # type: ignore[attr-defined]
+    assert ask(connector, "SELECT min(n) FROM t").column(0).to_pylist() == [2]
+    connector.close()
 
 
 def test_duckdb_facts(tmp_path: Path) -> None:
