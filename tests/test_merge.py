@@ -384,21 +384,27 @@ ROWS = st.lists(
 
 @pytest.mark.parametrize(("columns", "sql"), INVARIANT)
 def test_both_engines_say_the_same(canon: Canon, columns: dict[str, PgType], sql: str) -> None:
-    @given(ROWS)
-    @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-    def check(rows: list[tuple[int | None, str | None]]) -> None:
-        async def run() -> None:
-            table = pa.table(
-                {"c0": pa.array([a for a, _ in rows], pa.int64()), "c1": pa.array([b for _, b in rows], pa.string())}
-            )
-            asked = plan(columns, sql, {0: {"a": INT8, "b": TEXT}})
-            async with merging(canon) as merger:
-                canonical = await merger.run(asked, Fetched({0: table}, []), (), ANN)
-                assert canonical.engine == "canon"
-                ducks = await duck_table(merger.duck, asked, {0: table})
-                assert [tuple(row.values()) for row in ducks.to_pylist()] == await rows_of(canonical)
-                assert ducks.schema.types == canonical.batches[0].schema.types
+    schema = pa.schema([("c0", pa.int64()), ("c1", pa.string())])
+    asked = plan(columns, sql, {0: {"a": INT8, "b": TEXT}})
 
-        asyncio.run(run())
+    async def same(merger: Merger, rows: list[tuple[int | None, str | None]]) -> None:
+        table = pa.Table.from_pylist([{"c0": a, "c1": b} for a, b in rows], schema)
+        canonical = await merger.run(asked, Fetched({0: table}, []), (), ANN)
+        assert canonical.engine == "canon"
+        ducks = await duck_table(merger.duck, asked, {0: table})
+        assert [tuple(row.values()) for row in ducks.to_pylist()] == await rows_of(canonical)
+        assert ducks.schema.types == canonical.batches[0].schema.types
 
-    check()
+    with asyncio.Runner() as runner:
+        engines = merging(canon)
+        merger = runner.run(engines.__aenter__())  # one pair of engines for all examples
+
+        @given(ROWS)
+        @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        def check(rows: list[tuple[int | None, str | None]]) -> None:
+            runner.run(same(merger, rows))
+
+        try:
+            check()
+        finally:
+            runner.run(engines.__aexit__(None, None, None))
