@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from graphql import GraphQLError, get_introspection_query
 
+from api.graphql import execution, filters, values
 from api.graphql.documents import Documents, Invalid
 from api.graphql.entities import model
 from api.graphql.limits import Limits, read
@@ -84,3 +86,24 @@ def test_introspection_can_be_off() -> None:
 
 def test_names_of_the_test_catalog_do_not_clash() -> None:
     assert not model(catalog()).notes
+
+
+def test_an_answer_has_a_size(engine: PgEngine, streaming: PgEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution, "MAX_BYTES", 2000)
+    for asked in (engine, streaming):
+        answer = ask(asked, "{small: crmCustomers(limit: 5) {name} large: shopOrders {orderId status total placed}}")
+        assert len(answer["data"]["small"]) == 5
+        assert answer["data"]["large"] is None
+        [error] = answer["errors"]
+        assert error["path"] == ["large"]
+        assert error["extensions"]["code"] == "53400"
+
+
+def test_limits_are_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "graphql.md").read_text()
+    ours = Limits()
+    numbers = [ours.characters, ours.tokens, ours.depth, ours.fields, ours.roots, ours.aliases, ours.directives]
+    numbers += [ours.fragments, ours.spreads, ours.repeated, ours.rows, ours.cost, ours.items]
+    numbers += [values.MAX_NODES, values.MAX_DEPTH, values.MAX_ITEMS, filters.MAX_CONDITIONS]
+    table = text[text.index("## Limits") : text.index("## Who may ask")]
+    assert [number for number in numbers if f"{number:,}" not in table] == []
