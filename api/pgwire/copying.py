@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from api.pgwire import rows, textual
+from api.pgwire.encodings import transcoded
 from api.pgwire.packets import message
 
 SIGNATURE = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
@@ -68,7 +69,7 @@ def copy_rows(batch: pa.RecordBatch, columns: rows.Columns, form: CopyFormat, se
         words = textual.text(array, kind, where)
         cells.append(_quoted(words, form, place, len(columns)) if form.kind == "csv" else _escaped(words, form))
     lines = pc.binary_join_element_wise(*cells, form.delimiter) if cells else pa.array([""] * batch.num_rows)
-    return messages(pc.binary_join_element_wise(lines, pa.scalar("\n"), ""))
+    return messages(transcoded(pc.binary_join_element_wise(lines, pa.scalar("\n"), ""), settings))
 
 
 def messages(lines: pa.Array) -> bytes:

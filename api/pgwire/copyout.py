@@ -63,6 +63,8 @@ class CopyOut:
         listed = ", ".join(f"NULL::{kind.bare.sql} AS {_quoted(name)}" for name, kind in columns)
         sql = f"{way.head}SELECT {listed} WHERE false{way.tail}".encode(self._session.settings.encoding)
         kept = await self._session.backend.ask(
+            (packets.close(b"P", COPY), CLOSE),  # what failed is still there
+            (packets.close(b"S", COPY), CLOSE),
             (packets.parse(COPY, sql), PARSE),
             (packets.bind(COPY, COPY, (), (), ()), BIND),
             (packets.execute(COPY), EXECUTE),

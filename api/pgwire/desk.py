@@ -268,6 +268,8 @@ class Desk:
         """Rows, in text, of a statement that the client does not see."""
         text = sql.encode() if isinstance(sql, str) else sql
         kept = await self.backend.ask(
+            (close(b"P", HIDDEN), CLOSE),  # what failed is still there
+            (close(b"S", HIDDEN), CLOSE),
             (parse(HIDDEN, text, types), PARSE),
             (packets.bind(HIDDEN, HIDDEN, formats, values, ()), BIND),
             (execute(HIDDEN), EXECUTE),
@@ -285,6 +287,7 @@ class Desk:
         told = None if self.temporary else cache.get(key)
         if told is None:
             kept = await self.backend.ask(
+                (close(b"S", HIDDEN), CLOSE),
                 (parse(HIDDEN, query, types), PARSE),
                 (describe(b"S", HIDDEN), DESCRIBE),
                 (close(b"S", HIDDEN), CLOSE),
@@ -339,6 +342,7 @@ class Probe:
         text = sql.encode(self._desk.session.settings.encoding)
         try:
             told = await self._desk.backend.ask(
+                (close(b"S", HIDDEN), CLOSE),
                 (parse(HIDDEN, text, declared), PARSE),
                 (describe(b"S", HIDDEN), DESCRIBE),
                 (close(b"S", HIDDEN), CLOSE),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from api.pgwire import binary, textual
+from api.pgwire.encodings import known, transcoded
 from api.pgwire.packets import spread
 from api.pgwire.zones import Zone, zone
 from connectors.types import PgType
@@ -41,7 +42,7 @@ def supports(columns: Columns, settings: Mapping[str, str], formats: Sequence[in
 
 def _supported(kind: PgType, code: int, settings: Mapping[str, str]) -> bool:
     if code:
-        return binary.encodes(kind) and (kind.name not in binary.AS_TEXT or _unicode(settings))
+        return binary.encodes(kind) and (kind.name not in binary.AS_TEXT or known(settings))
     if kind.name in ("date", "timestamp", "timestamptz"):
         if not settings.get("DateStyle", "ISO").upper().startswith("ISO"):
             return False
@@ -51,7 +52,7 @@ def _supported(kind: PgType, code: int, settings: Mapping[str, str]) -> bool:
     if kind.name == "bytea":
         return settings.get("bytea_output", "hex") == "hex"
     if kind.arrow == pa.string():
-        return _unicode(settings) and not _styled(kind, settings)
+        return known(settings) and not _styled(kind, settings)
     return True
 
 
@@ -70,10 +71,6 @@ def _styled(kind: PgType, settings: Mapping[str, str]) -> bool:
         return False
     plain = {"IntervalStyle": "postgres", "DateStyle": "ISO", "bytea_output": "hex", "TimeZone": "UTC"}
     return any(not settings.get(name, value).upper().startswith(value.upper()) for name, value in plain.items())
-
-
-def _unicode(settings: Mapping[str, str]) -> bool:
-    return settings.get("client_encoding", "UTF8") in ("UTF8", "SQL_ASCII")
 
 
 def _zone_known(settings: Mapping[str, str]) -> bool:
@@ -133,14 +130,17 @@ def cells(
     codes = spread(formats, len(columns))
     parts: list[tuple[Piece, np.ndarray]] = []
     for array, (_, kind), code in zip(batch.columns, columns, codes, strict=True):
-        parts += _cell(array, kind, code, where)
+        parts += _cell(array, kind, code, where, settings)
     return parts
 
 
-def _cell(array: pa.Array, kind: PgType, code: int, where: Zone | None) -> list[tuple[Piece, np.ndarray]]:
+def _cell(
+    array: pa.Array, kind: PgType, code: int, where: Zone | None, settings: Mapping[str, str]
+) -> list[tuple[Piece, np.ndarray]]:
     matrix = binary.fixed(array, kind) if code else None
     if matrix is None:
-        return _varying(binary.binary(array, kind) if code else textual.text(array, kind, where))
+        values = binary.binary(array, kind) if code else textual.text(array, kind, where)
+        return _varying(transcoded(values, settings) if kind.name != "jsonb" or not code else values)
     count, width = matrix.shape
     if not array.null_count:
         head = np.broadcast_to(np.frombuffer(struct.pack("!i", width), np.uint8), (count, 4))

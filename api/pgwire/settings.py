@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from api.pgwire.encodings import codec
 from federation.session import Session
 
 # Settings that change an answer but are not reported; asked for again when a text may have changed them.
@@ -62,8 +63,7 @@ class Settings:
     @property
     def encoding(self) -> str:
         """Python's name of the client's encoding."""
-        name = self.values.get("client_encoding", "UTF8")
-        return _ENCODINGS.get(name.upper(), name)
+        return codec(self.values)
 
     @property
     def search_path(self) -> tuple[str, ...]:
@@ -77,34 +77,6 @@ class Settings:
             given = {name: self.values[name] for name in ENGINE if name in self.values}
             self._session = Session(self.user, given, self.search_path, timeout)
         return self._session
-
-
-_ENCODINGS = {
-    "UTF8": "utf-8",
-    "SQL_ASCII": "utf-8",
-    "LATIN1": "iso8859-1",
-    "LATIN2": "iso8859-2",
-    "LATIN3": "iso8859-3",
-    "LATIN4": "iso8859-4",
-    "LATIN5": "iso8859-9",
-    "LATIN6": "iso8859-10",
-    "LATIN7": "iso8859-13",
-    "LATIN8": "iso8859-14",
-    "LATIN9": "iso8859-15",
-    "LATIN10": "iso8859-16",
-    "ISO_8859_5": "iso8859-5",
-    "ISO_8859_6": "iso8859-6",
-    "ISO_8859_7": "iso8859-7",
-    "ISO_8859_8": "iso8859-8",
-    "KOI8R": "koi8-r",
-    "KOI8U": "koi8-u",
-    "EUC_JP": "euc_jp",
-    "EUC_KR": "euc_kr",
-    "EUC_CN": "gb2312",
-    "SJIS": "shift_jis",
-    "UHC": "cp949",
-    **{f"WIN{page}": f"cp{page}" for page in (866, 874, *range(1250, 1259))},
-}
 
 
 def schemas(path: str, user: str) -> tuple[str, ...]:

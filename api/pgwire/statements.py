@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from api.pgwire import packets, params, rows
 from api.pgwire.backend import BIND, Reply
 from api.pgwire.copyout import CopyOut
@@ -161,6 +164,7 @@ class Ours:
     ) -> Relayed:
         """Bind the residual over those rows in the canon; `framed` within the statement that wants its rows."""
         plan = _residual(self.prepared.plan)
+        self._readable(fetched)
         few = fetched.rows < BATCH
         arrays, pieces = inputs(plan, fetched.tables) if few else await asyncio.to_thread(inputs, plan, fetched.tables)
         sql = with_arrays(plan, plan.residual or "", pieces)
@@ -179,6 +183,19 @@ class Ours:
         unplaced = self.session.handover.unplaced
         backend.send(raw, Reply(BIND, shown=not quiet, loud=True, patch=unplaced))
         return Relayed(self.session, asked.portal, fields, asked.results)
+
+    def _readable(self, fetched: Fetched) -> None:
+        """Text enters the canon in the client's encoding: only UTF-8 has all of it."""
+        if self.session.settings.encoding != "utf-8":
+            for table in fetched.tables.values():
+                for column in table.columns:
+                    if pa.types.is_string(column.type) and pc.all(pc.string_is_ascii(column)).as_py() is False:
+                        raise QueryError(
+                            f"this statement over virtual views cannot run with client_encoding "
+                            f"{self.session.settings.values['client_encoding']}",
+                            sqlstate="0A000",
+                            hint="SET client_encoding TO 'UTF8'.",
+                        )
 
     def frame(self, residual: str) -> str:
         """The statement around its query, which is put in the residual's place, columns named and typed as planned."""
@@ -216,7 +233,12 @@ class Select(Ours):
         else:
             cancel = Cancel()
             fetched = await self.gathered(bounds, cancel)
-            if not ours or plan.streams or why_canon(plan, fetched.rows, self.session.settings.session()):
+            foreign = self.session.settings.encoding != "utf-8" and not (plan.session or moment)
+            if (
+                not ours
+                or plan.streams
+                or (why_canon(plan, fetched.rows, self.session.settings.session()) and not foreign)
+            ):
                 return await self.relay(asked, fetched, fields, quiet, framed=False)
             starting = self._merging(fetched, bounds)
             portal = Streamed(self.session, fields or [], plan.columns, asked.results, starting, cancel)

@@ -17,7 +17,9 @@ import uvloop
 
 from api.pgwire.server import Server
 from api.project import Runtime, open_project
+from federation.canon.server import Canon
 from tests.folders import write
+from views.catalog import SourceTable
 
 CRM = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, region TEXT, since DATE, score DOUBLE PRECISION,
@@ -142,3 +144,44 @@ def pg(front: Front) -> Iterator[psycopg.Connection]:
     """A psycopg connection in autocommit."""
     with psycopg.connect(front.dsn(), autocommit=True) as connection:
         yield connection
+
+
+class Oracle:
+    """One PostgreSQL that holds all the data: what it does is right."""
+
+    def __init__(self, canon: Canon, database: str) -> None:
+        self.canon, self.database = canon, database
+
+    def dsn(self, **more: object) -> str:
+        """How clients connect, as its owner."""
+        given = {"host": self.canon.socket_dir, "port": self.canon.port, "user": "vdw", "dbname": self.database}
+        return " ".join(f"{name}={value}" for name, value in {**given, **more}.items())
+
+
+@pytest.fixture(scope="session")
+def oracle(front: Front, canon: Canon) -> Oracle:
+    """The same relations as real tables and views."""
+    with psycopg.connect(canon.dsn(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE pgwire_oracle")
+    made = Oracle(canon, "pgwire_oracle")
+    catalog = front.runtime.engine.catalog
+    with psycopg.connect(made.dsn(), autocommit=True) as connection:
+        for schema in {relation.schema for relation in catalog.relations}:
+            connection.execute(f'CREATE SCHEMA "{schema}"')
+        for table in catalog.tables.values():
+            columns = ", ".join(f'"{name}" {kind.sql}' for name, kind in table.columns)
+            connection.execute(f'CREATE TABLE "{table.schema}"."{table.name}" ({columns})')
+            if table.schema != "dwh":
+                _load(connection, front.folder / f"{table.schema}.db", table)
+        for view in catalog.views.values():
+            connection.execute(f'CREATE VIEW "{view.schema}"."{view.name}" AS {view.query}')
+    return made
+
+
+def _load(connection: psycopg.Connection, file: Path, table: SourceTable) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as source:
+        rows = source.execute(f'SELECT * FROM "{table.name}"').fetchall()
+    marks = ", ".join(f"%s::text::{kind.sql}" for _, kind in table.columns)
+    with connection.cursor() as cursor:
+        given = [tuple(None if value is None else str(value) for value in row) for row in rows]
+        cursor.executemany(f'INSERT INTO "{table.schema}"."{table.name}" VALUES ({marks})', given)

@@ -251,7 +251,7 @@ def test_time(pg: PGconn, values: list[int | None]) -> None:
         ("float8", {"extra_float_digits": "0"}, 0),
         ("bytea", {"bytea_output": "escape"}, 0),
         ("interval", {"IntervalStyle": "iso_8601"}, 0),
-        ("text", {"client_encoding": "LATIN1"}, 0),
+        ("text", {"client_encoding": "MULE_INTERNAL"}, 0),
         ("interval", {}, 1),
         ("_int4", {}, 1),
     ],
