@@ -91,6 +91,10 @@ def _inexact(e: Scalar, facts: Facts) -> bool:
     return isinstance(e, Col) and e.id in facts and not facts[e.id].exact
 
 
+def _texts(e: Scalar) -> bool:
+    return family(e.type) == "text" and bool(sc.columns(e))
+
+
 def _dangling(pattern: Scalar) -> bool:
     """Whether a LIKE pattern ends with a lone backslash, which PostgreSQL alone calls an error."""
     text = pattern.value if isinstance(pattern, Lit) else None
@@ -113,6 +117,8 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
         return Proof(V.NO, collation, "stored values may not be of the column's type")
     if "like" in e.op and _dangling(e.args[1]):
         return Proof(V.NO, collation, "the pattern ends in its escape character")
+    if collation is not Collation.BYTES and sum(_texts(a) for a in e.args) > 1:
+        return Proof(V.NO, collation, "texts of columns that may have unlike collations")
     rule = find(capability, e)
     if rule is None:
         kinds = ", ".join(a.type.sql if a.type is not None else "?" for a in e.args)

@@ -165,7 +165,8 @@ def like_escaped(op: str) -> Build:
 
     def build(args: Sequence[exp.Expr]) -> exp.Expr:
         like = kind(this=wrap(args[0]), expression=wrap(args[1]))
-        made = exp.Escape(this=like, expression=exp.Literal.string("\\"))
+        # Raw, since sqlglot would double the backslash for MySQL, whose session here has no escapes in strings.
+        made = exp.Escape(this=like, expression=exp.Var(this="'\\'"))
         return exp.Not(this=exp.Paren(this=made)) if negate else made
 
     return build
