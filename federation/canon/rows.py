@@ -32,7 +32,7 @@ def _printed(kind: PgType, name: str) -> str:
     if kind.name in FIXED or kind.name in MOMENTS or kind.name in AS_TEXT or kind.name in ("bytea", "xml"):
         return name
     if kind.name in ("inet", "cidr"):
-        return f"textin(inet_out({name}))"  # their cast to text is not their output
+        return f"textin({kind.name}_out({name}))"  # their cast to text is not their output
     return f"{name}::text"
 
 

@@ -1,0 +1,261 @@
+"""From project files to a catalog: what is right serves, what is wrong stands aside and says why."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from connectors import registry
+from connectors.base import Connector
+from connectors.types import PgType
+from federation import build as building
+from federation.build import Built, build, rebuild
+from federation.canon.server import Canon
+from tests.folders import read
+from views.load import load
+
+SCRIPT = """
+CREATE TABLE customers (id integer PRIMARY KEY, name text);
+CREATE TABLE orders (id integer PRIMARY KEY, customer integer, total numeric(10,2));
+"""
+CUSTOMERS = {"views/crm/customer.view.sql": "select id, name from shop.customers"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.sqlite")) as connection:
+        connection.executescript(SCRIPT)
+    return tmp_path
+
+
+@pytest.fixture
+def made(shop: Path, canon: Canon) -> Iterator[Any]:
+    """Builds a project of these files; connectors are closed in the end."""
+    opened: list[Connector] = []
+
+    def make(files: Mapping[str, str], **options: Any) -> Built:
+        built = asyncio.run(build(read(shop, files), canon, **options))
+        opened.extend(built.connectors.values())
+        return built
+
+    yield make
+    for connector in opened:
+        connector.close()
+
+
+def errors(built: Built) -> list[str]:
+    return [f"{d.file}:{d.line}: {d.message}" for d in built.diagnostics if d.severity == "error"]
+
+
+def shells(canon: Canon) -> set[str]:
+    with psycopg.connect(canon.dsn()) as connection:
+        return {name for (name,) in connection.execute("SELECT schema || '.' || name FROM vdw.shell")}
+
+
+def test_tables_and_views_become_the_catalog(made: Any, canon: Canon) -> None:
+    built = made(
+        {
+            "views/crm/z.view.sql": "select id, name as who from shop.customers",
+            "views/crm/a.view.sql": """
+                /*---
+                key: [id]
+                description: Sums
+                relations: {customer: {to: crm.z, join: {id: id}}}
+                ---*/
+                select z.id, -- its key
+                       sum(o.total) as total from crm.z join shop.orders o on o.customer = z.id group by z.id""",
+        }
+    )
+    assert errors(built) == []
+    assert list(built.catalog.tables) == [("shop", "customers"), ("shop", "orders")]
+    assert list(built.catalog.views) == [("crm", "z"), ("crm", "a")]
+    view = built.catalog.views["crm", "a"]
+    assert view.columns == (("id", PgType("int8")), ("total", PgType("numeric")))
+    assert view.depends == (("crm", "z"), ("shop", "orders"))
+    assert view.text.split()[:3] == ["SELECT", "z.id,", "sum(o.total)"]
+    assert [link.to for link in view.links] == [("crm", "z")]
+    assert shells(canon) == {"crm.a", "crm.z", "shop.customers", "shop.orders"}
+    with psycopg.connect(canon.dsn()) as connection:
+        told = connection.execute("SELECT obj_description('crm.a'::regclass), col_description('crm.a'::regclass, 1)")
+        assert told.fetchone() == ("Sums", "its key")
+
+
+@pytest.mark.parametrize(
+    ("query", "message", "line"),
+    [
+        ("select nope from shop.customers", 'column "nope" does not exist', 1),
+        ("select id,\n\n  nme from shop.customers", 'column "nme" does not exist', 3),
+        ("select id, id from shop.customers", 'has the column "id" twice', 1),
+        ("select * from pg_catalog.pg_class", "reads catalogs or the session", 1),
+        ("select c from shop.customers c", "is a whole row", 1),
+        ("select row(1, 2) as r from shop.customers", "pseudo-type record", 1),
+        ("select id from shop.customers where id = $1", "has no parameters", 1),
+        ("select id from shop.gone", '"shop.gone" does not exist', 1),
+        ("select sum(name) from shop.customers", "function sum(text) does not exist", 1),
+        ("select id from shop.customers for update", "a view only reads", 1),
+    ],
+)
+def test_a_bad_view_stands_aside_with_its_place(made: Any, canon: Canon, query: str, message: str, line: int) -> None:
+    built = made({"views/crm/bad.view.sql": query, **CUSTOMERS})
+    assert list(built.catalog.views) == [("crm", "customer")]
+    assert "crm.bad" not in shells(canon)
+    (error,) = errors(built)
+    assert error.startswith(f"views/crm/bad.view.sql:{line}: ")
+    assert message in error
+
+
+def test_views_over_a_bad_one_stand_aside_too(made: Any, canon: Canon) -> None:
+    built = made(
+        {
+            "views/crm/a.view.sql": "select nope from shop.customers",
+            "views/crm/b.view.sql": "select * from crm.a",
+            "views/crm/c.view.sql": "select * from crm.b",
+            **CUSTOMERS,
+        }
+    )
+    assert list(built.catalog.views) == [("crm", "customer")]
+    assert [error.split(": ", 1)[1] for error in errors(built)] == [
+        'crm.a: column "nope" does not exist',
+        "crm.b reads crm.a, which is not served",
+        "crm.c reads crm.b, which is not served",
+    ]
+
+
+def test_a_header_that_the_columns_disprove(made: Any, canon: Canon) -> None:
+    built = made(
+        {
+            "views/crm/bad.view.sql": "/*---\nkey: [nokey]\n---*/\nselect * from shop.customers",
+            "views/crm/over.view.sql": "select id from crm.bad",
+            **CUSTOMERS,
+        }
+    )
+    assert list(built.catalog.views) == [("crm", "customer")]
+    assert 'views/crm/bad.view.sql:2: crm.bad has no column "nokey"' in errors(built)
+    assert shells(canon) == {"crm.customer", "shop.customers", "shop.orders"}
+
+
+def test_a_link_to_what_is_not_served_is_left_out(made: Any) -> None:
+    built = made(
+        {
+            "views/crm/bad.view.sql": "select id, nope from shop.customers",
+            "views/crm/v.view.sql": "/*---\nrelations: {bads: {to: crm.bad, join: {id: id}}}\n---*/\n"
+            "select id from shop.orders",
+        }
+    )
+    assert built.catalog.views["crm", "v"].links == (), errors(built)
+    assert len(errors(built)) == 1
+
+
+def test_a_view_that_changes_and_one_that_goes(made: Any, canon: Canon, shop: Path) -> None:
+    made({**CUSTOMERS, "views/crm/over.view.sql": "select name from crm.customer"})
+    (shop / "views/crm/customer.view.sql").write_text("select id from shop.customers")
+    second = asyncio.run(build(load(shop), canon))
+    assert errors(second) == ['views/crm/over.view.sql:1: crm.over: column "name" does not exist']
+    assert shells(canon) == {"crm.customer", "shop.customers", "shop.orders"}
+    (shop / "views/crm/customer.view.sql").unlink()
+    third = asyncio.run(build(load(shop), canon))
+    assert third.catalog.views == {}
+    assert shells(canon) == {"shop.customers", "shop.orders"}
+    for built in (second, third):
+        built.connectors["shop"].close()
+
+
+def test_the_version_is_that_of_the_contents(made: Any) -> None:
+    first, second = made(CUSTOMERS), made(CUSTOMERS)
+    other = made({"views/crm/customer.view.sql": "select id from shop.customers"})
+    assert first.catalog == second.catalog
+    assert first.catalog.version == second.catalog.version != other.catalog.version
+
+
+def test_what_read_the_clock_is_a_warning(made: Any) -> None:
+    built = made({"views/crm/v.view.sql": "select id, 'today'::date as d from shop.customers"})
+    assert errors(built) == []
+    assert "moment of loading" in built.diagnostics[0].message
+
+
+DOWN = {"sources/erp.yml": "kind: sqlite\nconnection: {path: erp.sqlite}\n"}
+
+
+def test_a_source_that_is_down_takes_its_views_along_until_it_is_back(made: Any, canon: Canon, shop: Path) -> None:
+    files = {
+        **DOWN,
+        **CUSTOMERS,
+        "views/crm/b.view.sql": "select * from erp.bills",
+        "views/crm/both.view.sql": "select b.id from crm.b b join crm.customer c on c.id = b.id",
+    }
+    built = made(files)
+    assert list(built.catalog.views) == [("crm", "customer")]
+    assert built.catalog.sources["erp"].profile is None
+    assert built.catalog.sources["erp"].fault
+    source, *views = errors(built)
+    assert source.startswith("sources/erp.yml:1: source erp cannot be read: ")
+    assert [view.split(": ", 1)[1] for view in views] == [
+        "crm.b reads source erp, which cannot be read",
+        "crm.both reads crm.b, which is not served",
+    ]
+    assert asyncio.run(rebuild(load(shop), canon, built)) is None
+    with contextlib.closing(sqlite3.connect(shop / "erp.sqlite")) as connection:
+        connection.executescript("CREATE TABLE bills (id integer PRIMARY KEY);")
+    back = asyncio.run(rebuild(load(shop), canon, built))
+    assert back is not None
+    assert errors(back) == []
+    assert set(back.catalog.views) == {("crm", "customer"), ("crm", "b"), ("crm", "both")}
+    assert back.connectors["shop"] is built.connectors["shop"]
+    (shop / "erp.sqlite").unlink()
+    back.connectors["erp"].close()
+    gone = asyncio.run(build(load(shop), canon, previous=back))
+    assert gone.catalog.sources["erp"].fault
+    assert set(gone.catalog.views) == set(back.catalog.views)
+    assert len(errors(gone)) == 1
+
+
+def test_a_source_that_hangs_is_not_waited_for(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+    real = registry.connect
+
+    def connect(kind: str, name: str, options: Mapping[str, Any]) -> Connector:
+        connector = real(kind, name, options)
+        if name == "erp":
+            monkeypatch.setattr(connector, "profile", lambda: release.wait(30))
+        return connector
+
+    monkeypatch.setattr(building.registry, "connect", connect)
+    began = time.monotonic()
+    built = made({**DOWN, **CUSTOMERS}, patience=0.3)
+    release.set()
+    assert time.monotonic() - began < 15
+    assert list(built.catalog.views) == [("crm", "customer")]
+    assert "did not answer within 0.3 s" in errors(built)[0]
+
+
+def test_a_secret_that_is_missing_is_told_at_its_key(made: Any) -> None:
+    source = (
+        "kind: postgresql\nconnection:\n  host: 127.0.0.1\n  database: x\n  user: y\n  password: {env: NOT_THERE}\n"
+    )
+    built = made({"sources/erp.yml": source, **CUSTOMERS}, environment={})
+    assert [error for error in errors(built) if error.startswith("sources/erp.yml:6: ") and "NOT_THERE" in error]
+    assert list(built.catalog.views) == [("crm", "customer")]
+
+
+def test_a_tables_name_that_is_too_long(made: Any, shop: Path) -> None:
+    with contextlib.closing(sqlite3.connect(shop / "shop.sqlite")) as connection:
+        connection.execute(f"CREATE TABLE {'t' * 64} (a integer)")
+    built = made(CUSTOMERS)
+    assert list(built.catalog.tables) == [("shop", "customers"), ("shop", "orders")]
+    assert "longer than 63 bytes" in errors(built)[0]
+
+
+def test_a_view_may_not_take_a_tables_name(made: Any) -> None:
+    built = made({"views/shop/orders.view.sql": "select 1 as a", "views/shop/own.view.sql": "select 1 as a"})
+    assert ("shop", "own") in built.catalog.views
+    assert "is a table of source shop already" in errors(built)[0]
+    assert built.catalog.relation("shop", "orders").columns[0][0] == "id"
