@@ -166,7 +166,7 @@ class PostgresqlConnector:
 
 @contextlib.contextmanager
 def _pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lease: Lease) -> Iterator[Pump]:
-    pump = Pump(source)
+    pump = Pump(source, partial(lease.driver.close, lease.session))
     try:
         yield pump
     finally:

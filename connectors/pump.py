@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import pyarrow as pa
 
@@ -20,10 +20,14 @@ _END = object()
 
 
 class Pump:
-    """At most one batch is read ahead. The source is closed in the thread that reads it."""
+    """At most one batch is read ahead. The source is closed in the thread that reads it; `dispose` is called
+    there too, at last, where the pump had to be left alone with it."""
 
-    def __init__(self, source: Generator[pa.RecordBatch, None, None]) -> None:
+    def __init__(self, source: Generator[pa.RecordBatch, None, None], dispose: Callable[[], None]) -> None:
         self._source = source
+        self._dispose = dispose
+        self._lock = threading.Lock()
+        self._ended = self._alone = False
         self._queue: queue.Queue[object] = queue.Queue(1)
         self._unwanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
@@ -58,7 +62,9 @@ class Pump:
         if self._thread.is_alive():
             stopper.ask(reason)
             self._thread.join(GRACE)
-        return not self._thread.is_alive()
+        with self._lock:
+            self._alone = not self._ended
+            return self._ended
 
     def _run(self) -> None:
         last: object = _END
@@ -71,6 +77,10 @@ class Pump:
         finally:
             self._source.close()
             self._put(last)
+            with self._lock:
+                self._ended = True
+            if self._alone:
+                self._dispose()
 
     def _put(self, item: object) -> bool:
         while not self._unwanted.is_set():
