@@ -1,4 +1,4 @@
-"""SQLite: exact on integers and binary text; dates are text, so only what text order proves; decimals are not its."""
+"""SQLite: exact on integers, binary text and times in their one spelling; decimals are not its."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from connectors.capability.rules import (
     ALWAYS,
     BYTES_ONLY,
     COMPARISONS,
-    ORDERINGS,
     Capability,
     Rule,
     Signature,
@@ -27,24 +26,10 @@ from connectors.capability.rules import (
     wrap,
 )  # fmt: skip
 
-_EXACT = ("int", "date", "bool")
+# Exact columns of these hold one spelling, which is also the one that parameters are bound in (sqlite_types.py).
+_EXACT = ("int", "date", "bool", "timestamp", "timestamptz", "time")
 # NOCASE and RTRIM columns: equality finds more, never less.
 _EQUAL = (V.EXACT, V.NO, V.SUPERSET)
-
-
-def _day(e: exp.Expr) -> exp.Expr:
-    return exp.Anonymous(this="substr", expressions=[e, exp.Literal.number(1), exp.Literal.number(10)])
-
-
-def _from_day(args: Sequence[exp.Expr]) -> exp.Expr:
-    """ts >= x: whatever the width of the fraction, its text is not below that of x's day."""
-    return exp.GTE(this=wrap(args[0]), expression=_day(args[1]))
-
-
-def _to_day(args: Sequence[exp.Expr]) -> exp.Expr:
-    """ts <= x: its text is below that of the day after x."""
-    after = exp.Anonymous(this="date", expressions=[_day(args[1]), exp.Literal.string("+1 day")])
-    return exp.LT(this=wrap(args[0]), expression=after)
 
 
 def _any(args: Sequence[exp.Expr]) -> exp.Expr:
@@ -62,10 +47,6 @@ def _scalars() -> dict[Signature, Rule]:
     for op in ("like", "notlike"):
         # The session sets case_sensitive_like, which makes LIKE byte-exact.
         rules[op, "text", "text"] = Rule(like_escaped(op), BYTES_ONLY)
-    for kind in ("timestamp", "timestamptz"):
-        superset = (V.SUPERSET, V.SUPERSET, V.SUPERSET)
-        for op in ORDERINGS:
-            rules[op, kind, kind] = Rule(_from_day if op[0] == ">" else _to_day, superset, "fraction width differs")
     for kind in ("int", "text", "date"):
         rules["any", kind, f"array of {kind}"] = Rule(_any, _EQUAL)
     return rules
@@ -73,9 +54,9 @@ def _scalars() -> dict[Signature, Rule]:
 
 def _aggregates() -> dict[Signature, Rule]:
     rules: dict[Signature, Rule] = {("count",): Rule(aggregate("count"))}
-    for kind in ("int", "date", "bool", "text", "timestamp", "timestamptz", "numeric", "float"):
+    for kind in (*_EXACT, "text", "numeric", "float"):
         rules["count", kind] = Rule(aggregate("count"))
-    for kind in ("int", "date", "text"):
+    for kind in (*(k for k in _EXACT if k != "bool"), "text"):
         verdicts = BYTES_ONLY if kind == "text" else ALWAYS
         rules["count distinct", kind] = Rule(aggregate("count", distinct=True), verdicts)
         for name in ("min", "max"):
@@ -89,8 +70,8 @@ CAPABILITY = Capability(
     dialect="sqlite",
     scalars=_scalars(),
     aggregates=_aggregates(),
-    keys={"int": ALWAYS, "date": ALWAYS, "bool": ALWAYS, "text": BYTES_ONLY},
-    order={"int": ALWAYS, "date": ALWAYS, "bool": ALWAYS, "text": BYTES_ONLY},
+    keys={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
+    order={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     sort=nulls_ordered("sqlite"),
     features=frozenset(("union all", "distinct", "filter")),
 )
