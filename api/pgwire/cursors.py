@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from api.pgwire import packets
 from api.pgwire.backend import EXECUTE, CanonError, Reply
 from api.pgwire.packets import Bind, Described, Field
-from api.pgwire.portals import Portal, Relayed, Streamed
+from api.pgwire.portals import Listed, Portal, Relayed, Streamed
 from api.pgwire.rewrite import Road
 from connectors.errors import QueryError
 
@@ -19,11 +19,18 @@ ALL = 0  # no limit
 
 
 class Cursor:
-    """One cursor. The canon has an empty one of the same name, which ends when this one has to."""
+    """One cursor. The canon has an empty one of the same name (its `twin`), which ends when this one has to."""
 
     def __init__(
-        self, session: Session, name: str, fields: Sequence[Field], formats: Sequence[int], stream: Streamed
+        self,
+        session: Session,
+        name: str,
+        fields: Sequence[Field],
+        formats: Sequence[int],
+        stream: Streamed,
+        twin: bool = True,
     ) -> None:
+        self.twin = twin
         self.session, self.name, self.fields, self.formats, self.stream = session, name, fields, formats, stream
 
     def describe(self, quiet: bool = False) -> None:
@@ -78,6 +85,16 @@ class Fetch:
 
     async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
         limit = _count(self.way.arguments)
+        if self.cursor.twin:
+            await self._alive()
+        if not quiet:
+            self.session.backend.say(packets.BIND_COMPLETE)
+        binary = tuple(self.cursor.formats) == (1,)
+        formats = asked.results if asked.results and not binary else self.cursor.formats
+        return Fetching(self.session, self.cursor, limit, formats, "move" in self.way.flags)
+
+    async def _alive(self) -> None:
+        """CanonError where the canon has dropped its twin: the transaction or savepoint is gone."""
         alive = f'MOVE 0 FROM "{self.cursor.name.replace(chr(34), chr(34) * 2)}"'
         try:
             await self.session.handover.desk.ask(alive)
@@ -85,11 +102,19 @@ class Fetch:
             self.session.handover.desk.cursors.pop(self.cursor.name.encode(), None)
             await self.cursor.close()
             raise
+
+
+class Closed(Fetch):
+    """CLOSE of a portal of ours that SQL takes for a cursor."""
+
+    async def described(self) -> Described:
+        return Described((), None)
+
+    async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
+        self.session.handover.portals.pop(self.cursor.name.encode(), None)
         if not quiet:
             self.session.backend.say(packets.BIND_COMPLETE)
-        binary = tuple(self.cursor.formats) == (1,)
-        formats = asked.results if asked.results and not binary else self.cursor.formats
-        return Fetching(self.session, self.cursor, limit, formats, "move" in self.way.flags)
+        return Listed(self.session, None, [], (), "CLOSE CURSOR")
 
 
 class Fetching:

@@ -12,8 +12,9 @@ from cachetools import LRUCache
 
 from api.pgwire import packets
 from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, Backend, CanonError, Reply, rows
-from api.pgwire.cursors import Cursor, Fetch
+from api.pgwire.cursors import Closed, Cursor, Fetch
 from api.pgwire.packets import Described, close, describe, execute, parse
+from api.pgwire.portals import Streamed
 from api.pgwire.rewrite import Road, expanded, road
 from api.pgwire.settings import QUESTION
 from api.pgwire.statements import Copy, Declare, Executed, Explain, Ours, Select, Written
@@ -82,7 +83,8 @@ class Desk:
     def _of_ours(self, text: bytes) -> bool:
         """Statements that are about statements of ours."""
         named = self.session.handover.statements
-        if not (self.cursors or self.prepares or named):
+        cursors = self.cursors or any(self.session.handover.portals)
+        if not (cursors or self.prepares or named):
             return False
         match = _FIRST.match(text)
         word = match[1].lower() if match else b""
@@ -90,7 +92,7 @@ class Desk:
             self._deallocated(text)
         return bool(
             (word == b"execute" and (self.prepares or named))
-            or (self.cursors and (word in _CURSOR_WORDS or b";" in text))
+            or (cursors and (word in _CURSOR_WORDS or b";" in text))
             or (self.prepares and b";" in text)
         )
 
@@ -165,13 +167,22 @@ class Desk:
         return (version, settings.search_path, *(settings.values.get(name) for name in names))
 
     def _of_cursor(self, way: Road) -> Ours | None:
-        cursor = self.cursors.get(way.name.encode())
+        name = way.name.encode()
+        cursor = self.cursors.get(name) or self._portal(name)
         if cursor is None:
             return None
         if way.kind == "close":
-            self.session.server.spawn(self.cursors.pop(way.name.encode()).close())
-            return None  # the canon closes its own of that name
+            self.cursors.pop(name, None)
+            cursor.abandon()
+            return None if cursor.twin else Closed(self.session, way, cursor)  # the canon closes its own of that name
         return Fetch(self.session, way, cursor)
+
+    def _portal(self, name: bytes) -> Cursor | None:
+        """A portal of the protocol, as the cursor that SQL takes it for."""
+        portal = self.session.handover.portals.get(name) if name else None
+        if not isinstance(portal, Streamed):
+            return None
+        return Cursor(self.session, name.decode(), portal.fields, portal.formats, portal, twin=False)
 
     async def _executed(self, way: Road) -> Ours | None:
         """EXECUTE of a statement that reads virtual relations."""

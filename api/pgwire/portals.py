@@ -169,13 +169,16 @@ class Listed:
     """Rows that are made here, as text: an EXPLAIN."""
 
     def __init__(
-        self, session: Session, fields: Sequence[Field], lines: Sequence[str], formats: Sequence[int], word: str
+        self, session: Session, fields: Sequence[Field] | None, lines: Sequence[str], formats: Sequence[int], word: str
     ) -> None:
         self.session, self.fields, self.formats, self.word = session, fields, formats, word
         self._lines = list(lines)
 
     def describe(self, quiet: bool = False) -> None:
-        self.session.backend.say(packets.row_description(self.fields, self.formats))
+        if self.fields is not None:
+            self.session.backend.say(packets.row_description(self.fields, self.formats))
+        elif not quiet:
+            self.session.backend.say(packets.NO_DATA)
 
     async def execute(self, limit: int) -> None:
         count = limit or len(self._lines)
