@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 
 from connectors.base import Cancel
 from federation.channel import Stream
 from federation.deadline import Deadline
+from federation.fetch import Fetched
 from federation.merge import Merged
 from federation.result import Part, Result
 from planner.plan import Plan
@@ -21,8 +22,12 @@ class Answer:
     """
 
     merged: Merged
-    parts: list[Part]
-    oldest: float
+    fetched: InitVar[Fetched]
+    parts: list[Part] = field(init=False)
+    oldest: float = field(init=False)
+
+    def __post_init__(self, fetched: Fetched) -> None:
+        self.parts, self.oldest = fetched.parts, fetched.born
 
     @property
     def whole(self) -> bool:

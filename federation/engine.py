@@ -175,8 +175,7 @@ class Engine:
         """Fetch and merge. Under no client's deadline or cancel: it ends when nobody waits for it any more."""
         asked = await self._asked(prepared, params, session, Deadline.after(FOREVER), Cancel())
         fetched = await self._fetcher.gather(prepared.terms.steps, asked)
-        merged = await self._merger.run(prepared.plan, fetched, params, session)
-        return Answer(merged, fetched.parts, fetched.born)
+        return Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
 
     async def _asked(
         self,

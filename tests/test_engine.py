@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,12 +19,15 @@ from connectors.base import Bound, Cancel
 from connectors.errors import LimitExceeded, QueryError, SourceError
 from connectors.types import PgType
 from federation import fetch, merge
+from federation.answer import Answer
 from federation.canon import residual
 from federation.canon.analyse import Analyser
 from federation.canon.server import Canon
 from federation.canon.shell import install
 from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
+from federation.fetch import Fetched
+from federation.merge import Merged
 from federation.result import Result
 from federation.session import Session
 from federation.terms import is_volatile
@@ -365,3 +370,14 @@ def test_explain_tells_it_in_text_and_json(tmp_path: Path, canon: Canon) -> None
             assert set(streamed.json()) == set(known)
 
     asyncio.run(run())
+
+
+def test_what_a_kept_answer_was_made_of_is_not_kept_with_it() -> None:
+    fetched = Fetched({0: pa.table({"c0": list(range(1000))})}, [], born=7.0)
+    answer = Answer(Merged("canon", "", [], None, 0.0), fetched)
+    assert answer.born() == 7.0
+    seen = weakref.ref(fetched.tables[0])
+    del fetched
+    gc.collect()
+    assert seen() is None
+    assert answer.size() < 5000
