@@ -486,6 +486,7 @@ def test_a_timeout(vdw: Cli, sample: Path) -> None:
     assert code == 4, err
 
 
+@pytest.mark.slow
 @pytest.mark.service
 @pytest.mark.parametrize(
     "sql",
