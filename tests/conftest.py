@@ -12,6 +12,10 @@ from tests.servers import Missing, Server, running
 pytest_plugins = ("tests.canon_fixture",)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-plans", action="store_true", help="write the golden plans of tests/plans anew")
+
+
 def _server(kind: str) -> Iterator[Server]:
     try:
         with running(kind) as server:
