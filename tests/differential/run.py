@@ -35,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-seed", type=int, default=1)
     parser.add_argument("--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--only", default="", help="only queries whose name or group contains this")
+    parser.add_argument("--rules", action="store_true", help="also with each rule of the planner left out")
     parser.add_argument("--random", type=int, default=0, help="as many random queries besides")
     parser.add_argument("--report", type=Path, help="append what differs to this file, as JSON lines")
     parser.add_argument("--json", action="store_true", help="print nothing but the one object")
@@ -90,7 +91,7 @@ def _placement(
             for line in served.diagnostics:
                 print(f"[{number}] {line}", file=sys.stderr)
             for case in cases:
-                for variant in served.variants(case):
+                for variant in served.variants(case, arguments.rules):
                     found = _one(case, variant, served, wanted[case.name])
                     counts["executions"] += 1
                     counts[found.kind if found else "equal"] += 1

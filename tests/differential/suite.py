@@ -9,22 +9,23 @@ import math
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 from unittest.mock import patch
 
 from api.project import open_project
-
 from connectors.base import Bound
 from connectors.errors import Error
 from connectors.types import PgType
 from federation import bind, merge
 from federation.session import Session
 from planner.plan import Plan
+from planner.planner import RULES, plan
 from tests.differential.cases import Case
 from tests.differential.oracle import Answer
 from tests.differential.texts import column_texts
@@ -45,6 +46,10 @@ VARIANTS: dict[str, tuple[tuple[ModuleType, str, Any], ...]] = {
     "keys in small batches": ((bind, "KEYS_A_STATEMENT", 3), (bind, "MOST_STATEMENTS", 10_000)),
     "without keys": ((bind, "MOST_KEYS", 0),),
 }
+
+
+# The same with one rule of the planner left out: what a rule does must never change an answer.
+RULELESS = {f"without the rule {name}": frozenset((name,)) for name in (*dict(RULES), "computed")}
 
 
 def applies(variant: str, plan: Plan) -> bool:
@@ -91,23 +96,36 @@ class Running:
     def ask(self, case: Case, variant: str = "as planned") -> Answer:
         """What the engine says to a case, in PostgreSQL's texts."""
         with contextlib.ExitStack() as stack:
-            for module, name, value in VARIANTS[variant]:
+            if variant in RULELESS:
+                stack.enter_context(self._without(RULELESS[variant]))
+            for module, name, value in VARIANTS.get(variant, ()):
                 stack.enter_context(patch.object(module, name, value))
             return self._wait(self._ask(case))
 
-    def variants(self, case: Case) -> list[str]:
-        """The variants that can change how this case is answered."""
+    @contextlib.contextmanager
+    def _without(self, rules: frozenset[str]) -> Iterator[None]:
+        engine = self.runtime.engine
+        kept, engine.plan = engine.plan, partial(plan, off=rules)
+        engine._plans.clear()
+        try:
+            yield
+        finally:
+            engine.plan = kept
+            engine._plans.clear()
+
+    def variants(self, case: Case, rules: bool = False) -> list[str]:
+        """The variants that can change how this case is answered; with `rules` also those with a rule left out."""
         if case.error:
             return ["as planned"]
 
-        async def plan() -> Plan:
+        async def prepared() -> Plan:
             return (await self.runtime.engine.prepare(case.sql, SESSION)).plan
 
         try:
-            found = self._wait(plan())
+            found = self._wait(prepared())
         except Exception:  # what is wrong with it is told when it is asked
             return ["as planned"]
-        return [variant for variant in VARIANTS if applies(variant, found)]
+        return [*(variant for variant in VARIANTS if applies(variant, found)), *(RULELESS if rules else ())]
 
     async def _ask(self, case: Case) -> Answer:
         try:
