@@ -53,6 +53,8 @@ class Wire:
         self._named = 0
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] | None = None
+        self._asking = False  # an exchange is going on
+        self._watching = True
         pgconn.nonblocking = 1
         pgconn.enter_pipeline_mode()
         self._socket: int | None = pgconn.socket
@@ -93,6 +95,7 @@ class Wire:
         Left before its end, it stops the statement at the server, and the connection is closed.
         """
         failed: PGresult | None = None
+        self._asking = True
         try:
             for command in commands:
                 command(self.pgconn)
@@ -114,9 +117,18 @@ class Wire:
         except BaseException:
             self._abandon()
             raise
+        self._rest()
         if failed is not None:
             self._kept.clear()  # nobody knows which of them were prepared
             raise failure(failed)
+
+    def _rest(self) -> None:
+        """Idle from now on; watched all the same, to learn of the server's end."""
+        self._asking = False
+        self._ready = None
+        if not self._watching and self._socket is not None:
+            self._loop.add_reader(self._socket, self._wake)
+            self._watching = True
 
     def _abandon(self) -> None:
         """In the middle of an answer the connection is of no use, and the server should not work on."""
@@ -160,39 +172,43 @@ class Wire:
             writable = self._loop.create_future()
             self._loop.add_writer(self.pgconn.socket, _done, writable)
             try:
-                await asyncio.wait((writable, self._arm()), return_when=asyncio.FIRST_COMPLETED)
+                self._arm()  # a server that talks back while we send is listened to, which makes room
+                await writable
             finally:
                 self._loop.remove_writer(self.pgconn.socket)
-            if self._ready is None or self._ready.done():
-                self.pgconn.consume_input()  # a server that talks back while we send: make room
 
     async def _next(self) -> PGresult | None:
         """The next result; None at the end of a command."""
-        while self.pgconn.is_busy():
+        while not self.broken and self.pgconn.is_busy():
             await self._arm()
-            self.pgconn.consume_input()
-        result = self.pgconn.get_result()
         if self.broken:
             raise psycopg.OperationalError(self.pgconn.get_error_message())
-        return result
+        return self.pgconn.get_result()
 
     def _arm(self) -> asyncio.Future[None]:
+        """Done when there is something to take, or nothing to hope for."""
         if self._ready is None or self._ready.done():
             self._ready = self._loop.create_future()
+        if not self._watching and self._socket is not None:
+            self._loop.add_reader(self._socket, self._wake)
+            self._watching = True
         return self._ready
 
     def _wake(self) -> None:
-        if self._ready is not None and not self._ready.done():
-            self._ready.set_result(None)
-        elif self._ready is None or self.broken:
-            self._idle()
-
-    def _idle(self) -> None:
-        """Something came unasked: a notice, or the server's end. Read it, or the loop would spin."""
+        """There is something to read."""
+        waited_for = self._ready is not None and not self._ready.done()
+        if self._asking and not waited_for and self._socket is not None:
+            # Nobody wants the next row yet: it stays at the server, and the loop must not spin meanwhile.
+            self._loop.remove_reader(self._socket)
+            self._watching = False
+            return
         try:
             self.pgconn.consume_input()
         except psycopg.OperationalError:
-            self.close()
+            if not self._asking:
+                self.close()  # the server ended while we were idle
+        if self._ready is not None and waited_for and (self.broken or not self.pgconn.is_busy()):
+            self._ready.set_result(None)
 
 
 def query(sql: str) -> Command:
