@@ -37,6 +37,14 @@ READING = {
     "xmloption": "content",
 }
 STANDARD = 1 + list(READING).index("standard_conforming_strings")  # its place in a state
+# A view cannot be made in a read-only transaction, nor of record or void, without a collation, of 1,601 columns.
+ELSEWHERE = frozenset({"25006", "42P16", "42P22", "54011"})
+# The session's temporary relations, as statements that make tables like them; and its settings, as `_state` has them.
+TEMPORARY = """SELECT format('CREATE TEMP TABLE %I (%s)', c.relname,
+  string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum))
+FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+WHERE c.relnamespace = pg_my_temp_schema() AND c.relkind IN ('r', 'v', 'm', 'p') GROUP BY c.oid, c.relname"""
+STATE = "SELECT " + ", ".join(f"current_setting('{name}')" for name in ("search_path", *READING))
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, None)  # seconds; a restart takes about a tenth
 NAMES = """SELECT c.oid, n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN vdw.shell AS s ON s.schema = n.nspname AND s.name = c.relname WHERE c.oid IN """
@@ -184,9 +192,31 @@ class Analyser:
     ) -> Statement:
         """The same on a client session's own backend, for what reads its temporary tables.
 
-        Leaves nothing behind: within a transaction a savepoint is rolled back to. Not kept, as the tables may
-        change. A failed transaction, or one that is read-only, is the caller's to refuse first.
+        Leaves nothing behind: within a transaction a savepoint is rolled back to. What cannot be done there (a
+        read-only transaction, a column that no view can have) is done on a connection of ours, over tables of
+        the same names and columns. Not kept, as the tables may change. A failed transaction is the caller's to
+        refuse first.
         """
+        try:
+            return await self._beside(backend, sql, in_transaction, declared, standard, form)
+        except QueryError as error:
+            if error.sqlstate not in ELSEWHERE or form is BODY:
+                raise
+        (made,) = await backend.rows(TEMPORARY)
+        ((state,),) = await backend.rows(STATE)
+        async with self._reader() as reader:
+            await reader.wire.rows("BEGIN", *(text or "" for (text,) in made))
+            try:
+                await reader.wire.run(_apply(tuple(value or "" for value in state)))
+                return await self._beside(reader.wire, sql, True, declared, standard, BODY)
+            finally:
+                if not reader.wire.broken:
+                    await reader.wire.rows("ROLLBACK")
+
+    async def _beside(
+        self, backend: Backend, sql: str, in_transaction: bool, declared: Sequence[int], standard: bool, form: Form
+    ) -> Statement:
+        """Analyse on a backend in whatever transaction it is."""
         one = single(sql, standard)
         await backend.rows("SAVEPOINT vdw_analysis" if in_transaction else "BEGIN")
         try:

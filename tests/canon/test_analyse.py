@@ -359,6 +359,38 @@ def test_on_a_sessions_own_backend(ask: Ask, canon: Canon, form: Form, in_transa
     ask.loop.run(session())
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select note, total from mine join orders using (id) where id = $1",
+        "select row(note, $1::int), total from mine, orders",
+    ],
+)
+def test_on_a_sessions_backend_that_cannot(ask: Ask, canon: Canon, sql: str) -> None:
+    async def session() -> None:
+        wire = await Wire.connect(canon.dsn())
+        try:
+            await wire.rows(
+                "CREATE TEMP TABLE mine (id bigint, note varchar(5))",
+                "SET search_path TO shop",
+                "SET TimeZone TO 'Asia/Tokyo'",
+            )
+            await wire.rows("BEGIN READ ONLY", "SELECT 1")
+            statement = await ask.analyser.analyse_on(wire, sql, in_transaction=True)
+            assert statement.session
+            assert statement.relations == (("shop", "orders"),)
+            assert len(statement.params) == 1
+            (rows,) = await wire.rows("SELECT count(*) FROM mine")
+            assert rows == [("0",)]
+        finally:
+            wire.close()
+
+    ask.loop.run(session())
+    assert ask.text("select timestamptz '2020-01-01 00:00', 'after it'").startswith("SELECT '2020-01-01 00:00:00+00'")
+    with pytest.raises(QueryError, match="mine"):
+        ask("select * from mine")
+
+
 def test_types_of_parameters_alone(ask: Ask) -> None:
     kinds = ask.loop.run(ask.analyser.bind_types("select $1 from orders where id = $2", PATH))
     assert kinds == (PgType("text"), PgType("int8"))
