@@ -134,9 +134,9 @@ class Book:
         drivers: dict[int, KeysRef] = {}
         for key in _keys(cut.rel):
             found = self._driver(key.driver)
-            kind = key.args[0].type
-            if found is None or kind is None or id(found[0]) in waiting:
+            if found is None or id(found[0]) in waiting:
                 continue
+            kind = found[0].columns[found[1]][1]
             drivers[key.driver] = KeysRef(self._number(found[0], waiting), found[1], kind.bare.array)
         return self._add(cut, drivers)
 

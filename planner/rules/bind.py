@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from connectors.capability import family
 from planner import ir
 from planner import scalar as sc
 from planner.estimate import rows
 from planner.ir import Rel
 from planner.scalar import Call, Col, KeyIn, Scalar, Sub
 
-_KEYS = frozenset(("int2", "int4", "int8", "text", "varchar", "date", "uuid"))
+_KEYS = frozenset(("int", "text", "date", "uuid"))
 MOST = 10_000.0  # keys that a bind join sends at the most; the engine decides again on those it sees
 _WORTH = 200.0  # rows below which the other side is fetched whole
 
@@ -32,9 +33,8 @@ def _node(rel: Rel) -> Rel:
 
 
 def _keyed(column: Col, driver: Col) -> KeyIn | None:
-    if column.type is None or driver.type is None or column.type.name != driver.type.name:
-        return None
-    return KeyIn((column,), driver.id) if column.type.name in _KEYS else None
+    kind = family(column.type)
+    return KeyIn((column,), driver.id) if kind in _KEYS and family(driver.type) == kind else None
 
 
 def _join(rel: ir.Join) -> Rel:

@@ -19,29 +19,29 @@ _NAMES = ("Ann", "ann", "Bo ", "Bo", "Zoë", "Zoe", None, "", "Ünal", "O'Neil")
 TABLES: dict[str, dict[str, tuple[tuple[tuple[str, str], ...], str, Rows]]] = {
     "crm": {
         "customers": (
-            (("id", "INTEGER"), ("name", "TEXT"), ("region", "TEXT"), ("since", "DATE"), ("account_id", "INTEGER")),
+            (("id", "BIGINT"), ("name", "TEXT"), ("region", "TEXT"), ("since", "DATE"), ("account_id", "BIGINT")),
             "PRIMARY KEY (id)",
             [(i, _NAMES[i % 10], ("north", "south", None)[i % 3], f"2024-0{1 + i % 9}-1{i % 10}", i % 4 or None)
              for i in range(1, 41)],
         ),
         "accounts": (
-            (("id", "INTEGER"), ("title", "TEXT")), "PRIMARY KEY (id)", [(1, "Acme"), (2, "acme"), (3, "Beta")],
+            (("id", "BIGINT"), ("title", "TEXT")), "PRIMARY KEY (id)", [(1, "Acme"), (2, "acme"), (3, "Beta")],
         ),
     },
     "shop": {
         "orders": (
-            (("id", "INTEGER"), ("customer_id", "INTEGER"), ("amount", "INTEGER"), ("placed", "DATE"), ("status", "TEXT")),
+            (("id", "BIGINT"), ("customer_id", "BIGINT"), ("amount", "BIGINT"), ("placed", "DATE"), ("status", "TEXT")),
             "PRIMARY KEY (id)",
             [(i, (i * 7) % 43 or None, (i * 37) % 500, f"2024-0{1 + i % 6}-0{1 + i % 9}", ("open", "paid", "Paid", None)[i % 4])
-             for i in range(1, 301)],
+             for i in range(1, 2001)],
         ),
     },
     "dwh": {
         "orders": (
-            (("id", "INTEGER"), ("customer_id", "INTEGER"), ("amount", "INTEGER"), ("placed", "DATE"), ("status", "TEXT")),
+            (("id", "BIGINT"), ("customer_id", "BIGINT"), ("amount", "BIGINT"), ("placed", "DATE"), ("status", "TEXT")),
             "",
             [(1000 + i, (i * 5) % 41, (i * 13) % 700, f"2023-0{1 + i % 9}-1{i % 9}", ("paid", "paid", "returned")[i % 3])
-             for i in range(1, 901)],
+             for i in range(1, 4001)],
         ),
     },
 }  # fmt: skip
@@ -59,7 +59,9 @@ VIEWS = {
 
 
 def _ddl(name: str, columns: tuple[tuple[str, str], ...], constraint: str) -> str:
-    parts = [f"{column} {kind}" for column, kind in columns] + ([constraint] if constraint else [])
+    parts = [f"{column} {kind}{' NOT NULL' if constraint and column == 'id' else ''}" for column, kind in columns] + (
+        [constraint] if constraint else []
+    )
     return f"CREATE TABLE {name} ({', '.join(parts)})"
 
 
@@ -68,9 +70,7 @@ def build(folder: Path) -> Path:
     for source in ("crm", "shop"):
         connection = sqlite3.connect(folder / f"{source}.sqlite")
         for name, (columns, constraint, rows) in TABLES[source].items():
-            # INT8 would be SQLite's INTEGER; the world's integers are int4 everywhere.
-            declared = tuple((c, "INT" if k == "INTEGER" else k) for c, k in columns)
-            connection.execute(_ddl(name, declared, constraint))
+            connection.execute(_ddl(name, columns, constraint))
             connection.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", rows)
         connection.execute("CREATE INDEX orders_customer ON orders (customer_id)") if source == "shop" else None
         connection.commit()
