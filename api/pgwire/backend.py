@@ -19,6 +19,7 @@ PARSE, BIND, CLOSE, DESCRIBE, EXECUTE, SYNCED, QUERY, LOCAL, BARRIER, STARTUP = 
 
 _D, _d, _C, _E, _Z, _G, _S, _N, _A, _K = b"DdCEZGSNAK"
 # Replies that end what the head of the queue waits for.
+_ROWS = frozenset((_D, _d))
 _ENDS = {
     PARSE: frozenset(b"1"),
     BIND: frozenset(b"2"),
@@ -98,7 +99,7 @@ class Backend(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.transport = None
         self._purge(SourceError("the canon closed the session", sqlstate="57P01"), everything=True)
         self._wake()
@@ -138,7 +139,7 @@ class Backend(asyncio.Protocol):
             if end > size:
                 break
             kind = data[position]
-            if (kind == _D or kind == _d) and self.queue and self.queue[0].shown:
+            if kind in _ROWS and self.queue and self.queue[0].shown:
                 position = end
                 continue
             shown = self._take(kind, data, position, end)

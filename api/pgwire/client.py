@@ -44,7 +44,7 @@ class Client(asyncio.Protocol):
         if first:
             self._arrived(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self.transport = None
         for future in (self._wanted, self._room):
             if future is not None and not future.done():

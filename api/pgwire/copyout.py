@@ -34,7 +34,7 @@ class CopyOut:
         if not quiet:
             self._session.backend.say(packets.NO_DATA)
 
-    async def execute(self, limit: int) -> None:
+    async def execute(self, limit: int) -> None:  # noqa: ARG002
         """All of it; a COPY knows no row limit."""
         columns = self._copy.prepared.plan.columns
         form = CopyFormat.of(self._copy.way.options, [name for name, _ in columns])

@@ -56,7 +56,7 @@ class Declared:
     def describe(self, quiet: bool = False) -> None:
         self._relayed.describe(quiet)
 
-    async def execute(self, limit: int) -> None:
+    async def execute(self, limit: int) -> None:  # noqa: ARG002
         session = self._cursor.session
         name = self._cursor.name.encode()
         future = session.backend.future(lambda: session.handover.desk.cursors.pop(name, None))
@@ -77,7 +77,9 @@ class Fetch:
 
     def __init__(self, session: Session, way: Road, cursor: Cursor) -> None:
         self.session, self.way, self.cursor = session, way, cursor
-        self.query, self.types, self.state = b"", (), session.handover.desk.state()
+        self.query = b""
+        self.types: tuple[int, ...] = ()
+        self.state = session.handover.desk.state()
         self.result: object = None
 
     async def described(self) -> Described:
@@ -110,7 +112,7 @@ class Closed(Fetch):
     async def described(self) -> Described:
         return Described((), None)
 
-    async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
+    async def bind(self, asked: Bind, quiet: bool = False) -> Portal:  # noqa: ARG002
         self.session.handover.portals.pop(self.cursor.name.encode(), None)
         if not quiet:
             self.session.backend.say(packets.BIND_COMPLETE)

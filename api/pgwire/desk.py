@@ -14,7 +14,7 @@ from api.pgwire import packets
 from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, Backend, CanonError, Reply, rows
 from api.pgwire.cursors import Closed, Cursor, Fetch
 from api.pgwire.packets import Described, close, describe, execute, parse
-from api.pgwire.portals import Streamed
+from api.pgwire.portals import Bindable, Streamed
 from api.pgwire.rewrite import Road, expanded, road
 from api.pgwire.settings import QUESTION
 from api.pgwire.statements import Copy, Declare, Executed, Explain, Ours, Select, Written
@@ -113,7 +113,7 @@ class Desk:
 
     # -- statements ---------------------------------------------------------------------------------------------
 
-    async def statement(self, query: bytes, types: Sequence[int]) -> Ours | None:
+    async def statement(self, query: bytes, types: Sequence[int]) -> Bindable | None:
         """The statement, if it is ours to answer; QueryError as PostgreSQL would say it."""
         text = self.decoded(query)
         way = road(text, self.session.settings.standard_strings)
@@ -150,7 +150,7 @@ class Desk:
         }
         return kinds[way.kind](self.session, way, query, types, prepared, self.state())
 
-    async def current(self, ours: Ours) -> Ours:
+    async def current(self, ours: Bindable) -> Bindable:
         """The same statement as it is understood now: the catalog or the settings may have changed since."""
         if ours.state == self.state() and not ours.fleeting:
             return ours
@@ -166,7 +166,7 @@ class Desk:
         version = engine.catalog.version if engine is not None else ""
         return (version, settings.search_path, *(settings.values.get(name) for name in names))
 
-    def _of_cursor(self, way: Road) -> Ours | None:
+    def _of_cursor(self, way: Road) -> Bindable | None:
         name = way.name.encode()
         cursor = self.cursors.get(name) or self._portal(name)
         if cursor is None:
@@ -184,7 +184,7 @@ class Desk:
             return None
         return Cursor(self.session, name.decode(), portal.fields, portal.formats, portal, twin=False)
 
-    async def _executed(self, way: Road) -> Ours | None:
+    async def _executed(self, way: Road) -> Bindable | None:
         """EXECUTE of a statement that reads virtual relations."""
         asked = "SELECT statement, parameter_types::oid[]::text FROM pg_catalog.pg_prepared_statements WHERE name = $1"
         found = await self.ask(asked, (way.name.encode(),))
@@ -197,7 +197,7 @@ class Desk:
         if not query or not self.may_touch(query.encode()):
             return None
         ours = await self.statement(query.encode(self.session.settings.encoding), types)
-        return None if ours is None else Executed(self.session, way, ours)
+        return Executed(self.session, way, ours) if isinstance(ours, Ours) else None
 
     # -- preparing ----------------------------------------------------------------------------------------------
 

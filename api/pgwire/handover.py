@@ -12,8 +12,7 @@ from api.pgwire import packets
 from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, Backend, CanonError, Reply
 from api.pgwire.desk import Desk
 from api.pgwire.packets import Field
-from api.pgwire.portals import Portal, unplaced
-from api.pgwire.statements import Ours
+from api.pgwire.portals import Bindable, Portal, unplaced
 from connectors.base import Cancel
 from connectors.errors import Error, QueryError
 from federation.canon.lex import statements
@@ -32,7 +31,7 @@ class Handover:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.desk = Desk(session)
-        self.statements: dict[bytes, Ours] = {}
+        self.statements: dict[bytes, Bindable] = {}
         self.portals: dict[bytes, Portal] = {}
         self.handlers: dict[bytes, Handler] = {
             b"Q": self._guarded(self._query),
@@ -184,7 +183,7 @@ class Handover:
         send(packets.describe(b"P", b""), Reply(DESCRIBE, patch=hide))
         send(packets.execute(b""), Reply(EXECUTE, patch=moved))
 
-    async def _run(self, ours: Ours) -> None:
+    async def _run(self, ours: Bindable) -> None:
         """Bind, describe and execute, as a simple Query does it."""
         await self._drop(b"")
         self.statements.pop(b"", None)

@@ -165,12 +165,12 @@ def read_data_row(body: bytes) -> list[bytes | None]:
     return cells
 
 
-def data_row(cells: Sequence[bytes | None]) -> bytes:
-    """One DataRow; rows.py makes many at once."""
+def data_row(cells: Sequence[bytes | None], kind: bytes = b"D") -> bytes:
+    """One DataRow (or, kind d, a row of a binary COPY); rows.py makes many at once."""
     parts = [SHORT.pack(len(cells))]
     for cell in cells:
         parts += (b"\xff\xff\xff\xff",) if cell is None else (INT.pack(len(cell)), cell)
-    return message(b"D", *parts)
+    return message(kind, *parts)
 
 
 def spread(formats: Sequence[int], count: int) -> Sequence[int]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from api.pgwire import packets, rows
 from api.pgwire.backend import DESCRIBE, EXECUTE, Reply
-from api.pgwire.packets import Field
+from api.pgwire.packets import Bind, Described, Field
 from connectors.base import Cancel
 
 if TYPE_CHECKING:
@@ -37,6 +37,29 @@ class Portal(Protocol):
 
     def abandon(self) -> None:
         """The same, without waiting."""
+        ...
+
+
+class Bindable(Protocol):
+    """A statement of ours. `state` is what its meaning depends on, `result` what stays while it is prepared."""
+
+    @property
+    def query(self) -> bytes: ...
+    @property
+    def types(self) -> tuple[int, ...]: ...
+    @property
+    def state(self) -> tuple[object, ...]: ...
+    @property
+    def result(self) -> object: ...
+    @property
+    def fleeting(self) -> bool: ...
+
+    async def described(self) -> Described:
+        """Parameters and columns."""
+        ...
+
+    async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
+        """Take the values; `quiet` within a simple Query, where BindComplete is not said."""
         ...
 
 
@@ -98,7 +121,7 @@ class Streamed:
         self._rest: pa.RecordBatch | None = None
         self._begun = self._over = False
 
-    def describe(self, quiet: bool = False) -> None:
+    def describe(self, quiet: bool = False) -> None:  # noqa: ARG002
         self.session.backend.say(packets.row_description(self.fields, self.formats))
 
     async def execute(self, limit: int) -> None:

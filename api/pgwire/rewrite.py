@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from federation.canon.lex import Token, words
@@ -62,8 +62,8 @@ class _Statement:
     def road(self) -> Road:
         first = self.words[0]
         if first in QUERIES:
-            return self._query()
-        reader = {
+            return self._query() or Road("other")
+        readers: dict[str, Callable[[], Road | None]] = {
             "insert": self._insert,
             "create": self._create,
             "declare": self._declare,
@@ -74,8 +74,10 @@ class _Statement:
             "fetch": self._fetch,
             "move": self._fetch,
             "close": self._close,
-        }.get(first)
-        return (reader() if reader is not None else None) or Road("other")
+        }
+        reader = readers.get(first)
+        found = reader() if reader is not None else None
+        return found or Road("other")
 
     # -- places -------------------------------------------------------------------------------------------------
 

@@ -5,20 +5,22 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from api.pgwire import binary, textual
+from api.pgwire import binary, few, textual
 from api.pgwire.encodings import known, transcoded
-from api.pgwire.packets import spread
+from api.pgwire.packets import data_row, spread
 from api.pgwire.zones import Zone, zone
 from connectors.types import PgType
 
 Columns = Sequence[tuple[str, PgType]]
 RUN = 4 << 20  # bytes of Arrow data that are encoded at once, about
 ROWS = 65_536
+FEW = 50  # rows up to which values are encoded one by one
 
 
 def zone_folder() -> Path | None:
@@ -96,6 +98,9 @@ def text_columns(batch: pa.RecordBatch, columns: Columns, settings: Mapping[str,
 
 def slices(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
     """The batch in pieces that are encoded at once, so that memory stays small."""
+    if batch.num_rows <= FEW:
+        yield batch
+        return
     each = max(1, min(ROWS, batch.num_rows * RUN // max(batch.nbytes, 1)))
     for start in range(0, batch.num_rows, each):
         yield batch.slice(start, each)
@@ -109,7 +114,9 @@ def data_rows(
     if not count:
         return b""
     if not width:
-        return struct.pack("!cih", kind, 6, 0) * count
+        return bytes(struct.pack("!cih", kind, 6, 0) * count)
+    if count <= FEW:
+        return _few(batch, columns, formats, settings, kind)
     pieces = cells(batch, columns, formats, settings)
     sizes = sum((size for _, size in pieces), np.full(count, 6, np.int64))
     head = np.empty((count, 7), np.uint8)
@@ -119,7 +126,17 @@ def data_rows(
     return joined([head, *(piece for piece, _ in pieces)])
 
 
-Piece = np.ndarray | pa.Array  # one cell per row: a matrix of bytes, or a binary column
+def _few(
+    batch: pa.RecordBatch, columns: Columns, formats: Sequence[int], settings: Mapping[str, str], kind: bytes
+) -> bytes:
+    where = session_zone(settings) if any(each.name == "timestamptz" for _, each in columns) else None
+    codes = spread(formats, len(columns))
+    triples = zip(batch.columns, columns, codes, strict=True)
+    made = [few.cells(array, each, code, where, settings) for array, (_, each), code in triples]
+    return b"".join([data_row(row, kind) for row in zip(*made, strict=True)])
+
+
+Piece: TypeAlias = Any  # np.ndarray | pa.Array: one cell per row: a matrix of bytes, or a binary column
 
 
 def cells(
@@ -185,7 +202,7 @@ def joined(pieces: Sequence[Piece]) -> bytes:
         else:
             merged.append(piece)
     if len(merged) == 1 and isinstance(merged[0], np.ndarray):
-        return merged[0].tobytes()
+        return bytes(merged[0].tobytes())
     arrays = [column(piece) if isinstance(piece, np.ndarray) else _plain(piece) for piece in merged]
     rows = pc.binary_join_element_wise(*arrays, pa.scalar(b"", pa.binary()))
     ends = np.frombuffer(rows.buffers()[1], np.int32)[rows.offset : rows.offset + len(rows) + 1]

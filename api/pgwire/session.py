@@ -1,4 +1,4 @@
-"""One client's session: it logs in at the canon through us, and its messages go there unless they are ours to answer."""
+"""One client's session: it logs in at the canon through us; its messages go there unless they are ours to answer."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ class Session:
         except (OSError, ssl.SSLError) as error:
             LOG.info("TLS handshake failed: %s", error)
             raise Gone from None
-        self.client.transport = secured  # type: ignore[assignment]
+        self.client.transport = secured
         self.client.secure = True
 
     def _options(self, raw: bytes, code: int) -> dict[str, str]:

@@ -139,7 +139,7 @@ class Ours:
     # -- the canon's way ----------------------------------------------------------------------------------------
 
     async def gathered(self, bounds: Sequence[Bound], cancel: Cancel) -> Fetched:
-        """The rows of all fragments; what is to be computed is of the session's own moment while it has a transaction."""
+        """The rows of all fragments; what is computed is of the session's own moment while it has a transaction."""
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
         desk, plan = self.session.handover.desk, self.prepared.plan
@@ -202,7 +202,7 @@ class Ours:
         columns = self.prepared.plan.columns
         names = ", ".join(f"c{i}" for i in range(len(columns)))
         listed = ", ".join(f"q.c{i}{_typed(kind)} AS {quoted(name)}" for i, (name, kind) in enumerate(columns))
-        inner = f"SELECT {listed} FROM ({residual}) AS q({names})" if columns else residual
+        inner = f"SELECT {listed} FROM ({residual}) AS q({names})" if columns else residual  # noqa: S608  (quoted)
         return f"{self.way.head}{inner}{self.way.tail}"
 
 
@@ -216,7 +216,7 @@ def _residual(plan: Plan) -> Plan:
         return plan
     first = next(fragment for fragment in plan.fragments if not fragment.id)
     names = ", ".join(f"c{i}" for i in range(len(first.columns)))
-    return replace(plan, residual=f"SELECT {names} FROM f0")
+    return replace(plan, residual=f"SELECT {names} FROM f0")  # noqa: S608  (c0, c1 ...)
 
 
 class Select(Ours):

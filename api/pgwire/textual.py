@@ -125,7 +125,8 @@ def single_text(value: np.float32) -> str:
     if size < 2**24:
         return written
     length = len(written.partition("e")[0].replace(".", "").lstrip("-"))
-    neighbours = (float(np.nextafter(value, np.float32(end))) for end in (math.copysign(math.inf, value), 0))
+    with np.errstate(over="ignore"):
+        neighbours = [float(np.nextafter(value, np.float32(end))) for end in (math.copysign(math.inf, value), 0)]
     return _exponential(float(value), length, *neighbours)
 
 
@@ -241,7 +242,7 @@ def _moments(
 
 
 def moment_text(value: int, suffix: str = "", shift: int = 0) -> str:
-    """timestamp_out with DateStyle ISO, of microseconds since 1970-01-01; `suffix` is the zone's offset, `shift` its seconds."""
+    """timestamp_out in ISO style, of microseconds since 1970; `suffix` is a zone's offset, `shift` its seconds."""
     if abs(value) == INFINITY:
         return "infinity" if value > 0 else "-infinity"
     days, rest = divmod(value + shift * 1_000_000, DAY)

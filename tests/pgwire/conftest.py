@@ -1,4 +1,5 @@
 """A whole project behind the PostgreSQL protocol, in a thread of its own, for real clients."""
+# ruff: noqa: E501  (statements as they are sent)
 
 from __future__ import annotations
 

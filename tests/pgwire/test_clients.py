@@ -1,4 +1,5 @@
 """Real drivers: each scenario gives the same through the front as against one PostgreSQL that holds all the data."""
+# ruff: noqa: E501  (statements as they are sent)
 
 from __future__ import annotations
 
@@ -49,7 +50,9 @@ def psycopg_text_and_binary(dsn: str) -> Any:
         for binary in (False, True):
             cursor = connection.cursor(binary=binary)
             cursor.execute(TYPES)
-            found.append([(d.name, d.type_code, d.precision, d.scale, d.internal_size) for d in cursor.description or ()])
+            found.append(
+                [(d.name, d.type_code, d.precision, d.scale, d.internal_size) for d in cursor.description or ()]
+            )
             found.append(cursor.fetchall())
             cursor.execute("select * from sales.spending order by 1")
             found.append(cursor.fetchall())
@@ -82,8 +85,13 @@ def psycopg_parameters(dsn: str) -> Any:
         for prepare in (False, True):
             for binary in (False, True):
                 for text, given in values:
-                    found.append(tried(lambda t=text, g=given, b=binary, p=prepare: connection.execute(  # type: ignore[misc]
-                        t, g, prepare=p, binary=b).fetchall()))
+                    found.append(
+                        tried(
+                            lambda t=text, g=given, b=binary, p=prepare: connection.execute(  # type: ignore[misc]
+                                t, g, prepare=p, binary=b
+                            ).fetchall()
+                        )
+                    )
                     text = text.replace("%s", "%b")
                     found.append(tried(lambda t=text, g=given: connection.execute(t, g).fetchall()))  # type: ignore[misc]
     return found
@@ -92,7 +100,9 @@ def psycopg_parameters(dsn: str) -> Any:
 @scenario
 def psycopg_prepared_many_times(dsn: str) -> Any:
     with psycopg.connect(dsn) as connection:
-        return [connection.execute("select name from crm.customers where id = %s", (n % 5,)).fetchall() for n in range(20)]
+        return [
+            connection.execute("select name from crm.customers where id = %s", (n % 5,)).fetchall() for n in range(20)
+        ]
 
 
 @scenario
@@ -152,7 +162,9 @@ def psycopg_copy(dsn: str) -> Any:
             asked = sql_.SQL("copy (select * from {} order by 1) to stdout").format(sql_.SQL(text))
             with connection.cursor().copy(asked) as copy:
                 found.append(list(copy.rows()))
-        with connection.cursor().copy("copy (select id, name from crm.customers order by 1) to stdout (format binary)") as copy:
+        with connection.cursor().copy(
+            "copy (select id, name from crm.customers order by 1) to stdout (format binary)"
+        ) as copy:
             copy.set_types(["int8", "text"])
             found.append(list(copy.rows()))
         with connection.cursor().copy("copy (select id, label from crm.many order by id) to stdout") as copy:
@@ -215,13 +227,16 @@ async def _asyncpg(dsn: str) -> Any:
     options = {"host": given["host"], "port": int(given["port"]), "user": given["user"], "database": given["dbname"]}
     connection = await asyncpg.connect(**options)
     found.append([tuple(row) for row in await connection.fetch(TYPES)])
-    statement = await connection.prepare("select name, total from sales.spending where customer_id = any($1::bigint[]) order by 1")
+    statement = await connection.prepare(
+        "select name, total from sales.spending where customer_id = any($1::bigint[]) order by 1"
+    )
     found.append([(a.name, a.type.name) for a in statement.get_attributes()])
     found.append([p.name for p in statement.get_parameters()])
-    for keys in ([1, 2], [], [4]):
-        found.append([tuple(row) for row in await statement.fetch(keys)])
+    found += [[tuple(row) for row in await statement.fetch(keys)] for keys in ([1, 2], [], [4])]
     async with connection.transaction():
-        found.append(len([row async for row in connection.cursor("select id from crm.many where id > $1", 5, prefetch=700)]))
+        found.append(
+            len([row async for row in connection.cursor("select id from crm.many where id > $1", 5, prefetch=700)])
+        )
         cursor = await connection.cursor("select id, label from crm.many order by id")
         found.append([tuple(row) for row in await cursor.fetch(3)])
         await cursor.forward(10)
@@ -232,17 +247,28 @@ async def _asyncpg(dsn: str) -> Any:
         except asyncpg.PostgresError as error:
             found.append((type(error).__name__, str(error)))
     found.append(await connection.execute("create temp table c as select id, name from crm.customers"))
-    found.append([tuple(row) for row in await connection.fetch("select c.name from c join crm.customers using (id) order by c.id")])
+    found.append(
+        [
+            tuple(row)
+            for row in await connection.fetch("select c.name from c join crm.customers using (id) order by c.id")
+        ]
+    )
     out: list[bytes] = []
 
     async def take(data: bytes) -> None:
         out.append(data)
 
-    found.append(await connection.copy_from_query("select id, name from crm.customers where id < $1 order by 1", 3, output=take))
+    found.append(
+        await connection.copy_from_query("select id, name from crm.customers where id < $1 order by 1", 3, output=take)
+    )
     found.append(b"".join(out))
     await connection.close()
     async with asyncpg.create_pool(min_size=2, max_size=4, **options) as pool:
-        found.append(await asyncio.gather(*(pool.fetchval("select name from crm.customers where id = $1", n % 4 + 1) for n in range(12))))
+        found.append(
+            await asyncio.gather(
+                *(pool.fetchval("select name from crm.customers where id = $1", n % 4 + 1) for n in range(12))
+            )
+        )
     return found
 
 

@@ -73,7 +73,8 @@ def ours(array: pa.Array, kind: PgType, code: int, session: dict[str, str]) -> l
 def same(
     pg: PGconn, array: pa.Array, kind: PgType, values: Sequence[Value], session: dict[str, str] | None = None
 ) -> None:
-    for code in (0, 1):
+    for code, few in ((0, 0), (0, 50), (1, 0), (1, 50)):
+        rows.FEW = few  # value by value, or by whole columns
         if rows.supports([("c0", kind)], session or {}, (code,)):
             assert ours(array, kind, code, session or {}) == told(pg, kind, values, code)
             half = len(array) // 2  # a slice has an offset

@@ -1,4 +1,5 @@
 """What a client sees of virtual relations is what one PostgreSQL with all the data would show it."""
+# ruff: noqa: E501  (statements as they are sent)
 
 from __future__ import annotations
 
