@@ -302,6 +302,8 @@ SQL = st.lists(st.sampled_from([*WORDS, "/*---\n", "\n---*/\n"]), max_size=25).m
 @example(b"name: x", b"kind: sqlite", b"select " + b"(" * 5000 + b"1" + b")" * 5000)
 @example(b"name: x", b"kind: sqlite", b"select " + b"not " * 30000 + b"a")
 @example(b"name: x", b"kind: sqlite", b"select 1" + b"+1" * 9000)
+@example(b"name: x", b"kind: sqlite", b"select 1 from " + b"a join " * 40 + b"b")
+@example(b"name: x", b"kind: sqlite", b"select 1 from " + b"a natural join " * 40 + b"b" + b" cross join c" * 40)
 @example(b"{" * 900, b"- " * 900, b"/*---\n" + b"a:\n " * 900 + b"\n---*/ select 1")
 @example(b"a: &a [*a]", b"a: &x [1]\nb: [*x, *x]", b"/*---\n<<: {a: 1}\n---*/ select 1")
 def test_nothing_in_a_file_raises(project: bytes, source: bytes, view: bytes) -> None:

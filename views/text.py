@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,8 @@ _OPEN = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
 _CLOSE = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
 _FORBIDDEN = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock)
 _END = (TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT)
-MAX_TOKENS, MAX_DEPTH = 20_000, 100
+MAX_TOKENS, MAX_DEPTH, MAX_OPEN_JOINS = 20_000, 100, 6
+_CONDITIONS = (TokenType.ON, TokenType.USING, TokenType.CROSS, TokenType.NATURAL)
 Name = tuple[str, str]
 
 
@@ -103,7 +105,11 @@ def _tokens(text: str) -> list[Token]:
 
 def _modest(tokens: Sequence[Token]) -> bool:
     """Whether sqlglot, which recurses in native code, can be trusted with it."""
-    return len(tokens) <= MAX_TOKENS and max(depth for depth, _ in _depths(tokens)) <= MAX_DEPTH
+    if len(tokens) > MAX_TOKENS or max(depth for depth, _ in _depths(tokens)) > MAX_DEPTH:
+        return False
+    kinds = Counter(token.token_type for token in tokens)
+    # It tries each JOIN without a condition as a nested one, too: twice the time for every further one.
+    return kinds[TokenType.JOIN] - sum(kinds[kind] for kind in _CONDITIONS) <= MAX_OPEN_JOINS
 
 
 def _parse(query: str) -> exp.Query | None:
