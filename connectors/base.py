@@ -15,7 +15,6 @@ from connectors.errors import Error, LimitExceeded
 from connectors.types import PgType
 
 
-
 class Collation(Enum):
     """How a text column's source compares it. Byte equality is the finest equality there is."""
 
@@ -34,7 +33,7 @@ class Column:
     native: str = ""
     collation: Collation = Collation.LOOSE
     comment: str = ""
-    exact: bool = True  # every stored value is of `type` exactly; false: predicates on it stay here (SQLite's affinities)
+    exact: bool = True  # every stored value is of `type`; false: predicates on it stay here (SQLite's affinities)
 
 
 @dataclass(frozen=True, slots=True)

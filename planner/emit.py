@@ -338,7 +338,8 @@ class Emitter:
         for label, branch, named in rel.inputs:
             query = self._select(self._emit(branch, {}), list(named))
             ctes.append(f"{exp.to_identifier(label, quoted=True).sql('postgres')} AS ({query.sql('postgres')})")
-        text = f"WITH {', '.join(ctes)} SELECT * FROM ({rel.text}) AS q" if ctes else rel.text
+        body = exp.Subquery(this=exp.Var(this=rel.text), alias=exp.TableAlias(this=exp.to_identifier("q")))
+        text = (f"WITH {', '.join(ctes)} " if ctes else "") + exp.select("*").from_(body).sql("postgres")
         names = [f"c{i}" for i, _ in rel.columns]
         source = exp.Subquery(this=exp.Var(this=text))
         return self._named(source, [i for i, _ in rel.columns], names, rename=True)

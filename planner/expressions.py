@@ -39,7 +39,8 @@ _AGGREGATES: dict[type[exp.Expr], str] = {
 }  # fmt: skip
 _SYNTAX = (
     exp.Order, exp.Ordered, exp.Where, exp.Tuple, exp.Distinct, exp.If, exp.WindowSpec, exp.WithinGroup, exp.Filter,
-    exp.Slice, exp.PropertyEQ, exp.JSONKeyValue, exp.Star, exp.IgnoreNulls, exp.RespectNulls, exp.Having, exp.Kwarg, exp.Table,
+    exp.Slice, exp.PropertyEQ, exp.JSONKeyValue, exp.Star, exp.IgnoreNulls, exp.RespectNulls, exp.Having, exp.Kwarg,
+    exp.Table,
 )  # fmt: skip
 _LEAVES = (exp.DataType, exp.Identifier, exp.Var, exp.Literal, exp.Boolean, exp.Null, exp.Star, exp.BitString)
 

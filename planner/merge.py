@@ -1,4 +1,4 @@
-"""Whether DuckDB may merge the fragments: every node and scalar of the residual is proven equal there, or the reason."""
+"""Whether DuckDB may merge the fragments: each node and scalar of the residual is proven equal there, or why not."""
 
 from __future__ import annotations
 

@@ -21,9 +21,16 @@ _NAMES = {
 
 _INTEGERS = {"int2": 0, "int4": 1, "int8": 2}
 _BY_RANK = (INT2, INT4, INT8)
-_COMPARISONS = frozenset(
-    "= <> < <= > >= and or not in notin any like notlike ilike notilike".split()
-) | {"is null", "is not null", "is true", "is false", "is not true", "is not false", "is distinct", "is not distinct"}  # fmt: skip
+_COMPARISONS = frozenset("= <> < <= > >= and or not in notin any like notlike ilike notilike".split()) | {
+    "is null",
+    "is not null",
+    "is true",
+    "is false",
+    "is not true",
+    "is not false",
+    "is distinct",
+    "is not distinct",
+}
 
 
 def from_ast(node: exp.DataType) -> PgType | None:

@@ -1,4 +1,4 @@
-"""What exists, as values: sources, their tables, the views over them. A catalog never changes; a reload makes another."""
+"""What exists, as values: sources, their tables, views over them. A catalog never changes; a reload makes another."""
 
 from __future__ import annotations
 

@@ -110,12 +110,10 @@ def _inside(rel: Rel, outside: frozenset[int]) -> Rel:
 
 
 def _pairs(p: Scalar, outside: frozenset[int]) -> Iterator[KeyIn]:
-    if not (isinstance(p, Call) and p.op == "=") or not all(isinstance(a, Col) for a in p.args):
+    columns = [a for a in p.args if isinstance(a, Col)] if isinstance(p, Call) and p.op == "=" else []
+    if len(columns) != 2:
         return
-    a, b = p.args
-    assert isinstance(a, Col)
-    assert isinstance(b, Col)
-    for inner, outer in ((a, b), (b, a)):
+    for inner, outer in (columns, columns[::-1]):
         if outer.id in outside and inner.id not in outside:
             key = _keyed(inner, outer)
             if key is not None:

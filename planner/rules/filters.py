@@ -48,7 +48,7 @@ def _push(rel: Rel, preds: tuple[Scalar, ...]) -> Rel:
         case ir.Join():
             return _join(rel, preds)
         case ir.Aggregate():
-            keys = {i: e for i, e in rel.keys} if rel.keys and not rel.sets else {}
+            keys = dict(rel.keys) if rel.keys and not rel.sets else {}
             down, stay = _split(preds, frozenset(keys))
             moved = tuple(sc.substitute(p, keys) for p in down)
             return _stay(ir.with_inputs(rel, (_push(rel.input, moved),)), stay)
@@ -199,10 +199,9 @@ def derived(preds: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
     equal: dict[int, set[int]] = {}
     kinds: dict[int, Col] = {}
     for p in preds:
-        if isinstance(p, Call) and p.op == "=" and all(isinstance(a, Col) for a in p.args):
-            a, b = p.args
-            assert isinstance(a, Col)
-            assert isinstance(b, Col)
+        columns = [a for a in p.args if isinstance(a, Col)] if isinstance(p, Call) and p.op == "=" else []
+        if len(columns) == 2:
+            a, b = columns
             if a.type is not None and b.type is not None and a.type.name == b.type.name:
                 group = {a.id, b.id, *equal.get(a.id, ()), *equal.get(b.id, ())}
                 equal.update(dict.fromkeys(group, group))

@@ -11,7 +11,6 @@ from connectors.registry import connect
 from tests.connectors.cases import CASES, Case, Site
 from tests.connectors.embedded_cases import EMBEDDED
 
-
 PARAMS = [pytest.param(case, id=case.kind, marks=case.marks) for case in (*CASES, *EMBEDDED)]
 
 

@@ -12,6 +12,10 @@ import psycopg
 
 from tests.folders import write
 
+_ORDER = (("id", "BIGINT"), ("customer_id", "BIGINT"), ("amount", "BIGINT"), ("placed", "DATE"), ("status", "TEXT"))
+_LIVE = ("open", "paid", "Paid", None)
+_COLD = ("paid", "paid", "returned")
+
 # source -> table -> (columns as (name, SQL type), constraint or index DDL, rows)
 Rows = Sequence[tuple[Any, ...]]
 _NAMES = ("Ann", "ann", "Bo ", "Bo", "Zoë", "Zoe", None, "", "Ünal", "O'Neil")
@@ -30,17 +34,17 @@ TABLES: dict[str, dict[str, tuple[tuple[tuple[str, str], ...], str, Rows]]] = {
     },
     "shop": {
         "orders": (
-            (("id", "BIGINT"), ("customer_id", "BIGINT"), ("amount", "BIGINT"), ("placed", "DATE"), ("status", "TEXT")),
+            _ORDER,
             "PRIMARY KEY (id)",
-            [(i, (i * 7) % 43 or None, (i * 37) % 500, f"2024-0{1 + i % 6}-0{1 + i % 9}", ("open", "paid", "Paid", None)[i % 4])
+            [(i, (i * 7) % 43 or None, (i * 37) % 500, f"2024-0{1 + i % 6}-0{1 + i % 9}", _LIVE[i % 4])
              for i in range(1, 2001)],
         ),
     },
     "dwh": {
         "orders": (
-            (("id", "BIGINT"), ("customer_id", "BIGINT"), ("amount", "BIGINT"), ("placed", "DATE"), ("status", "TEXT")),
+            _ORDER,
             "",
-            [(1000 + i, (i * 5) % 41, (i * 13) % 700, f"2023-0{1 + i % 9}-1{i % 9}", ("paid", "paid", "returned")[i % 3])
+            [(1000 + i, (i * 5) % 41, (i * 13) % 700, f"2023-0{1 + i % 9}-1{i % 9}", _COLD[i % 3])
              for i in range(1, 4001)],
         ),
     },
@@ -51,8 +55,10 @@ VIEWS = {
     "left join crm.accounts a on a.id = c.account_id",
     "v.orders": "select o.id, o.customer_id, o.amount, o.placed, o.status, 'live' as origin from shop.orders o "
     "where o.placed >= date '2024-01-01' union all "
-    "select w.id, w.customer_id, w.amount, w.placed, w.status, 'cold' from dwh.orders w where w.placed < date '2024-01-01'",
-    "v.spending": "select o.customer_id, count(*) as orders, sum(o.amount) as spent from v.orders o group by o.customer_id",
+    "select w.id, w.customer_id, w.amount, w.placed, w.status, 'cold' from dwh.orders w "
+    "where w.placed < date '2024-01-01'",
+    "v.spending": "select o.customer_id, count(*) as orders, sum(o.amount) as spent from v.orders o "
+    "group by o.customer_id",
     "v.people_360": "select p.id, p.name, p.region, s.orders, s.spent from v.people p "
     "left join v.spending s on s.customer_id = p.id",
 }
