@@ -27,7 +27,7 @@ from graphql.language import IntValueNode, Node
 class Limits:
     """Bounds of one document. `cost` is in values of the answer; lists without a literal limit count `rows` rows."""
 
-    characters: int = 200_000
+    characters: int = 100_000
     tokens: int = 5_000
     depth: int = 15
     introspection: int = 24  # levels of

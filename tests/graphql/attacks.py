@@ -68,10 +68,10 @@ def documents() -> dict[str, str]:
         "1,500 items": "{crmCustomers(where:{customerId:{_in:[" + "1," * 1500 + "]}}){name}}",
         "variables": "query(" + " ".join(f"$v{i}: Int" for i in range(1200)) + "){crmCustomers{name}}",
         "strings": '{crmCustomers(where:{name:{_eq:"' + "x" * 210_000 + '"}}){name}}',
-        "comments": "#" * 150_000 + "\n{",
-        "commas": "," * 199_000,
+        "comments": "#" * 95_000 + "\n{",
+        "commas": "," * 99_000,
         "operations": " ".join(f"query Q{i}{{crmCustomers{{name}}}}" for i in range(600)),
-        "block string": '{crmCustomers(where:{name:{_eq:"""' + "\n a" * 50_000 + '"""}}){name',
+        "block string": '{crmCustomers(where:{name:{_eq:"""' + "\n a" * 32_000 + '"""}}){name',
     }
 
 
