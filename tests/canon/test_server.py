@@ -32,8 +32,8 @@ canon = Canon(Path(sys.argv[1]))
 canon.start()
 if sys.argv[2] == "fork" and os.fork() == 0:
     time.sleep(60)
-print(canon.pid, canon.socket_dir, flush=True)
 try:
+    print(canon.pid, canon.socket_dir, flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     import psycopg
