@@ -80,14 +80,14 @@ async def _until(stop: asyncio.Event, folder: Path, ready: Callable[[Runtime, Se
 
 
 @contextlib.asynccontextmanager
-async def serving(runtime: Runtime) -> AsyncIterator[Serving]:
-    """Both listeners of a project's vdw.yml, for the time of the block."""
+async def serving(runtime: Runtime, explore: bool | None = None) -> AsyncIterator[Serving]:
+    """Both listeners of a project's vdw.yml, for the time of the block; `explore` as in `api.http.app`."""
     listen = runtime.project.file.listen
     folder = runtime.project.folder
     async with contextlib.AsyncExitStack() as stack:
         http = sql = None
         if listen.http.enabled:
-            http = await stack.enter_async_context(_http(runtime, listen.http, folder))
+            http = await stack.enter_async_context(_http(runtime, listen.http, folder, explore))
         if listen.postgresql.enabled:
             sql = await stack.enter_async_context(_postgresql(runtime, listen.postgresql, folder))
         yield Serving(http, sql, listen.http.tls is not None)
@@ -120,11 +120,13 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _http(runtime: Runtime, listener: Listener, folder: Path) -> AsyncIterator[tuple[str, int]]:
+async def _http(
+    runtime: Runtime, listener: Listener, folder: Path, explore: bool | None
+) -> AsyncIterator[tuple[str, int]]:
     bound = _bound(listener.host, listener.port, "listen.http")
     tls = _files(listener.tls, folder)
     config = uvicorn.Config(
-        app(runtime),
+        app(runtime, explore),
         log_config=None,
         access_log=False,
         lifespan="off",

@@ -1,0 +1,61 @@
+"""Stands before the engine and notes what each answer asked of the sources; changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from connectors.base import Bound, Cancel
+from federation.engine import Engine, Prepared
+from federation.explain import Explanation
+from federation.fetch import Fetched
+from federation.result import Part, Result
+from federation.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One run of a statement; `parts` is whole once its rows have been read."""
+
+    prepared: Prepared
+    params: tuple[Bound, ...]
+    parts: list[Part]
+
+    def plan(self) -> str:
+        """What EXPLAIN says of it."""
+        return Explanation(self.prepared.plan, self.prepared.terms, self.params).text()
+
+
+class Witness:
+    """To be put in the engine's place of a `Runtime`: everything is the engine's own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.seen: list[Seen] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
+        """`Engine.run`, noted."""
+        result = await self._engine.run(prepared, params, session, cancel)
+        self.seen.append(Seen(prepared, tuple(params), result.parts))
+        return result
+
+    async def gather(
+        self,
+        prepared: Prepared,
+        params: Sequence[Bound],
+        session: Session,
+        cancel: Cancel,
+        computed: Sequence[Bound] | None = None,
+    ) -> Fetched:
+        """`Engine.gather`, noted."""
+        fetched = await self._engine.gather(prepared, params, session, cancel, computed)
+        self.seen.append(Seen(prepared, tuple(params), fetched.parts))
+        return fetched
+
+    def statements(self) -> dict[str, int]:
+        """How many each source has been sent since the start, by its own gate's count."""
+        return {source: load.statements for source, load in self._engine.loads.items()}
