@@ -26,6 +26,8 @@ _DISGUISED = re.compile(DISGUISE, re.IGNORECASE)
 _HANDLED = frozenset("abs avg count length lower max min sum upper bool_and bool_or".split())
 # Words before a parenthesis that are types there; functions of these names are printed quoted.
 _TYPES = frozenset("numeric varying character bit timestamp time interval bpchar varchar char decimal float".split())
+# Beyond these sqlglot's recursion is not to be trusted: such text is left as it stands.
+_MOST_TOKENS, _MOST_DEPTH = 50_000, 150
 # Clauses that sqlglot reads without keeping them.
 _DROPPED = ("GROUP BY DISTINCT", "EXCLUDE ")
 
@@ -35,8 +37,15 @@ def tokens(text: str) -> list[str]:
     return _TOKEN.findall(text)
 
 
-def _named(text: str) -> Iterator[str]:
-    cut = tokens(text)
+def _too_much(cut: list[str]) -> bool:
+    depth = deepest = 0
+    for token in cut:
+        depth += (token == "(") - (token == ")")
+        deepest = max(deepest, depth)
+    return len(cut) > _MOST_TOKENS or deepest > _MOST_DEPTH
+
+
+def _named(cut: list[str]) -> Iterator[str]:
     for at, token in enumerate(cut):
         call = cut[at + 1 : at + 2] == ["("] and (token[0].isalpha() or token[0] == "_")
         if call and token == token.lower() and token not in _HANDLED and token not in _TYPES and token[-1] != "'":
@@ -60,7 +69,10 @@ def parse(text: str) -> exp.Expr:
     for clause in _DROPPED:
         if clause in text:
             raise Unmodelled(clause.strip())
+    cut = tokens(text)
+    if _too_much(cut):
+        raise Unmodelled("it is too long or too deeply nested for sqlglot")
     try:
-        return sqlglot.parse_one("".join(_named(text)), dialect="postgres")
+        return sqlglot.parse_one("".join(_named(cut)), dialect="postgres")
     except (SqlglotError, RecursionError, ValueError) as error:
         raise Unmodelled(f"sqlglot cannot read it: {str(error).splitlines()[0]}") from None
