@@ -42,7 +42,9 @@ _SYNTAX = (
     exp.Slice, exp.PropertyEQ, exp.JSONKeyValue, exp.Star, exp.IgnoreNulls, exp.RespectNulls, exp.Having, exp.Kwarg,
     exp.Table,
 )  # fmt: skip
-_LEAVES = (exp.DataType, exp.Identifier, exp.Var, exp.Literal, exp.Boolean, exp.Null, exp.Star, exp.BitString)
+_LEAVES = (
+    exp.DataType, exp.Identifier, exp.Var, exp.Literal, exp.Boolean, exp.Null, exp.Star, exp.BitString, exp.JSONPath,
+)  # fmt: skip
 
 
 class Expressions:

@@ -381,6 +381,12 @@ def volatile_rel(rel: Rel) -> bool:
     return any(sc.volatile(e) for e in scalars(rel)) or any(volatile_rel(branch) for branch in inputs(rel))
 
 
+def unsteady(rel: Rel) -> bool:
+    """Whether two evaluations over the same rows may differ by the order in which these come."""
+    own = isinstance(rel, Limit | Window | Opaque) or (isinstance(rel, Distinct) and rel.on is not None)
+    return own or any(unsteady(branch) for branch in inputs(rel))
+
+
 def col(pair: tuple[int, PgType | None]) -> Col:
     """The scalar that reads an output column."""
     return Col(*pair)

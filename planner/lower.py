@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from sqlglot import exp
@@ -17,6 +18,9 @@ from planner.relabel import relabel
 from planner.scalar import Call, Col, Scalar, Verbatim
 from planner.scope import Columns, Counter, Cte, LocalColumns, Names, Scope, Unmodelled
 from views.catalog import Relation, SourceTable
+
+# Names that residuals give to fragments and CTEs.
+_OURS = re.compile(r"[fw]\d+$")
 
 Resolve = Callable[[str, str], "tuple[Rel, Columns] | None"]
 
@@ -88,7 +92,7 @@ class Lowering:
                 continue
             rel, columns = self.query(cte.this, parent)
             columns = _rename(columns, names)
-            if ir.volatile_rel(rel):
+            if ir.volatile_rel(rel) or (ir.unsteady(rel) and _references(node, alias) > 1):
                 handle = self.next_id()
                 shared.append((handle, rel, tuple(i for _, i, _ in columns)))
                 self.ctes[-1][alias] = Cte(None, columns, handle)
@@ -396,6 +400,9 @@ class Lowering:
     def _local(self, node: exp.Expr, scope: Scope) -> tuple[Rel, Columns, Names]:
         """A function or a relation of the session: the canon produces it, whatever it is."""
         source, names, listed = _without_columns(node)
+        if isinstance(source, exp.Table) and isinstance(source.this, exp.Identifier) and _OURS.match(name(source.this)):
+            # A temporary table named as a fragment is: canonical text has both bare.
+            source.set("db", exp.to_identifier("pg_temp"))
         text = self.expressions.verbatim(source, scope)
         parts = (*text.parts, f" AS l({listed})" if listed else " AS l")
         at = len(self.seen)
@@ -468,6 +475,12 @@ def _sort_key(node: exp.Expr, value: Scalar) -> ir.SortKey:
     if node.args.get("with_fill") or node.args.get("using"):
         raise Unmodelled("ORDER BY USING")
     return ir.SortKey(value, desc, bool(first) if first is not None else desc)
+
+
+def _references(node: exp.Expr, alias: str) -> int:
+    """How often the statement reads the CTE, counted by name."""
+    tables = (t for t in node.find_all(exp.Table) if not t.args.get("db") and isinstance(t.this, exp.Identifier))
+    return sum(name(t.this) == alias for t in tables)
 
 
 def _refers(node: exp.Expr, alias: str) -> bool:

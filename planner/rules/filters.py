@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
-from planner.scalar import Call, Col, Scalar
+from planner.scalar import Call, Col, Scalar, Verbatim
 from planner.types import alike
 
 
@@ -60,12 +61,29 @@ def _push(rel: Rel, preds: tuple[Scalar, ...]) -> Rel:
             keys_on = frozenset(e.id for e in rel.on or () if isinstance(e, Col))
             down, stay = _split(preds, keys_on)
             return _stay(ir.Distinct(_push(rel.input, down), rel.on, rel.order), stay)
+        case ir.Window():
+            shared = frozenset.intersection(*(partition(e) for _, e in rel.items))
+            down, stay = _split(preds, shared)
+            return _stay(ir.with_inputs(rel, (_push(rel.input, down),)), stay)
         case ir.Sort():
             return ir.Sort(_push(rel.input, preds), rel.keys)
         case ir.Shared():
             return ir.Shared(rel.id, _push(rel.body, ()), rel.body_ids, _push(rel.input, preds))
         case _:
             return _stay(ir.with_inputs(rel, tuple(_push(branch, ()) for branch in ir.inputs(rel))), preds)
+
+
+_PARTITION = re.compile(r"OVER \(PARTITION BY ((?:\x00\d+\x00(?:, )?)+)(?: ORDER BY| ROWS| RANGE| GROUPS|\))")
+
+
+def partition(e: Scalar) -> frozenset[int]:
+    """The columns by which a window call partitions; none where it is something else."""
+    if not isinstance(e, Verbatim) or e.kind != "window":
+        return frozenset()
+    text = "".join(p if isinstance(p, str) else f"\x00{p}\x00" for p in e.parts)
+    found = _PARTITION.search(text)
+    args = (e.args[int(n)] for n in re.findall(r"\x00(\d+)\x00", found.group(1))) if found else ()
+    return frozenset(a.id for a in args if isinstance(a, Col))
 
 
 def _movable(p: Scalar) -> bool:
