@@ -52,8 +52,9 @@ def _scalars() -> dict[Signature, Rule]:
     for kind in _TYPES:
         for op in ("is distinct", "is not distinct"):
             rules[op, kind, kind] = Rule(binary(op))
-        rules["coalesce", kind, "..."] = Rule(coalesce)
-        rules["case", kind, "..."] = Rule(case)
+        if kind != "numeric":  # a DECIMAL gives all values one scale; PostgreSQL's 0 stays 0 beside 1.50
+            rules["coalesce", kind, "..."] = Rule(coalesce)
+            rules["case", kind, "..."] = Rule(case)
         if kind != "time":
             rules["any", kind, f"array of {kind}"] = Rule(_any)
     for word in ("true", "false", "not true", "not false"):
