@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import shlex
 import signal
 import socket
 import sys
@@ -101,7 +100,7 @@ async def _demo(console: Console, folder: Path, once: bool) -> int:
         if not once:
             stop = asyncio.Event()
             _on_signals(stop.set)
-            _connect(console, folder, server)
+            _connect(console, server)
             await stop.wait()
             console.print("stopping", style="dim")
     return 1 if wrong else 0
@@ -143,7 +142,7 @@ def _free(console: Console, name: str, listener: Listener) -> Listener:
     return listener
 
 
-def _connect(console: Console, folder: Path, server: Server) -> None:
+def _connect(console: Console, server: Server) -> None:
     """What to connect with."""
     host, port = server.postgresql
     url = f"postgresql+psycopg://{server.user}:{server.password}@{host}:{port}/vdw"
@@ -159,7 +158,7 @@ def _connect(console: Console, folder: Path, server: Server) -> None:
         ("GraphiQL", f"{server.url}/graphiql   (in a browser)"),
         ("user", server.user),
         ("password", server.password),
-        ("try", f"\\dv customers.*   or   .venv/bin/vdw views --project {shlex.quote(str(folder))}"),
+        ("in psql", r"\dv customers.*   and   SELECT * FROM sales.monthly_revenue ORDER BY month;"),
     )
     for label, text in lines:
         console.print(Text.assemble(("  " + label.ljust(12), "bold"), text), soft_wrap=True)

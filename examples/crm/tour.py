@@ -10,7 +10,8 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from numbers import Number
+from typing import Any
 
 import psycopg
 from rich import box
@@ -22,7 +23,8 @@ from rich.text import Text
 
 from examples.crm.witness import Seen, Witness
 
-PLAN_LINES = 4  # of the terminal, for each line of a plan: statements are long
+PLAN_LINES = 3  # of the terminal, for each line of a plan: statements are long
+JSON_LINE = 100  # characters
 Oracle = psycopg.Connection[Any]
 
 
@@ -36,16 +38,26 @@ class Server:
     password: str
     witness: Witness
 
-    @property
-    def conninfo(self) -> dict[str, Any]:
-        """What a PostgreSQL client connects with."""
+    async def connection(self) -> psycopg.AsyncConnection[Any]:
+        """A PostgreSQL client's."""
         host, port = self.postgresql
-        return {"host": host, "port": port, "dbname": "vdw", "user": self.user, "password": self.password}
+        return await psycopg.AsyncConnection.connect(
+            host=host, port=port, dbname="vdw", user=self.user, password=self.password, autocommit=True
+        )
 
     @property
     def url(self) -> str:
         """Where HTTP is."""
         return f"http://{self.http[0]}:{self.http[1]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Where the tour asks, and where it prints."""
+
+    console: Console
+    server: Server
+    connection: psycopg.AsyncConnection[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +77,6 @@ class Answer:
         return next((f"row {got}, expected {want}" for got, want in pairs if got != want), "")
 
 
-class Question(Protocol):
-    """One stop of the tour."""
-
-    heading: str
-    said: str
-    text: str
-
-    async def ask(self, server: Server) -> Answer:
-        """Through a client of its protocol."""
-        ...
-
-    def truth(self, oracle: Oracle) -> Answer:
-        """What one PostgreSQL with all the data answers."""
-        ...
-
-    async def plan(self, server: Server, seen: Seen) -> str:
-        """How it is answered."""
-        ...
-
-    def shown(self, answer: Answer) -> Any:
-        """The answer for the terminal."""
-        ...
-
-    @property
-    def language(self) -> str:
-        """Of the text, for its colours."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Sql:
     """A SELECT with $1, $2 ... through psycopg, bound by the protocol."""
@@ -104,30 +87,29 @@ class Sql:
     params: tuple[Any, ...] = ()
     language: str = "postgresql"
 
-    async def ask(self, server: Server) -> Answer:
-        """Connects, asks, leaves."""
-        return await self._execute(server, self.text)
+    async def ask(self, desk: Desk) -> Answer:
+        """On the tour's connection."""
+        return await self._execute(desk, self.text)
 
     def truth(self, oracle: Oracle) -> Answer:
         """The very same statement."""
         with psycopg.RawCursor(oracle) as cursor:
             return _answer(cursor.execute(self.text.encode(), self.params), cursor.fetchall())
 
-    async def plan(self, server: Server, seen: Seen) -> str:  # noqa: ARG002
+    async def plan(self, desk: Desk, seen: Seen) -> str:  # noqa: ARG002
         """EXPLAIN, through the same client."""
-        told = await self._execute(server, f"EXPLAIN {self.text}")
+        told = await self._execute(desk, f"EXPLAIN {self.text}")
         return "\n".join(line for (line,) in told.rows)
 
-    def shown(self, answer: Answer) -> Any:
+    def shown(self, answer: Answer) -> Table:
         """A table; a single wide row is turned."""
         names = [name for name, _ in answer.columns]
         if len(answer.rows) == 1:
             return _table(("column", "value"), list(zip(names, answer.rows[0], strict=True)))
         return _table(names, answer.rows)
 
-    async def _execute(self, server: Server, text: str) -> Answer:
-        async with await psycopg.AsyncConnection.connect(**server.conninfo, autocommit=True) as connection:
-            cursor = psycopg.AsyncRawCursor(connection)
+    async def _execute(self, desk: Desk, text: str) -> Answer:
+        async with psycopg.AsyncRawCursor(desk.connection) as cursor:
             await cursor.execute(text.encode(), self.params)
             return _answer(cursor, await cursor.fetchall())
 
@@ -143,9 +125,9 @@ class Graphql:
     sql: str
     language: str = "graphql"
 
-    async def ask(self, server: Server) -> Answer:
+    async def ask(self, desk: Desk) -> Answer:
         """POST with Basic authentication."""
-        told = await asyncio.to_thread(self._post, server)
+        told = await asyncio.to_thread(self._post, desk.server)
         if "errors" in told:
             raise RuntimeError(f"GraphQL: {told['errors']}")
         return _json(told["data"])
@@ -156,13 +138,13 @@ class Graphql:
             (row,) = cursor.execute(self.sql.encode(), list(self.variables.values())).fetchall()
         return _json(row[0])
 
-    async def plan(self, server: Server, seen: Seen) -> str:  # noqa: ARG002
+    async def plan(self, desk: Desk, seen: Seen) -> str:  # noqa: ARG002
         """Of the one statement that it became."""
         return seen.plan()
 
-    def shown(self, answer: Answer) -> Any:
+    def shown(self, answer: Answer) -> Text:
         """Indented JSON."""
-        return Syntax(_indented(answer.rows[0][0]), "json", background_color="default", word_wrap=True)
+        return _coloured(_indented(answer.rows[0][0]), "json")
 
     def _post(self, server: Server) -> Any:
         body = json.dumps({"query": self.text, "variables": self.variables}).encode()
@@ -172,60 +154,79 @@ class Graphql:
             return json.load(response)
 
 
+Question = Sql | Graphql
+
+
 async def tour(console: Console, server: Server, oracle: Oracle, questions: Sequence[Question]) -> int:
     """Walk through the questions; how many answers were wrong."""
     wrong = 0
-    for number, question in enumerate(questions, 1):
-        console.rule(f"[bold]{number}. {question.heading}", align="left")
-        console.print(question.said, style="italic")
-        console.print(Padding(Syntax(question.text, question.language, background_color="default"), (1, 2)))
-        wrong += not await _stop(console, server, question, question.truth(oracle))
+    async with await server.connection() as connection:
+        desk = Desk(console, server, connection)
+        for number, question in enumerate(questions, 1):
+            console.rule(f"[bold]{number}. {question.heading}", align="left")
+            console.print(question.said, style="italic")
+            _print(console, "", _coloured(question.text, question.language))
+            wrong += not await _stop(desk, question, question.truth(oracle))
     return wrong
 
 
-async def _stop(console: Console, server: Server, question: Question, truth: Answer) -> bool:
-    """One question: asked twice at once, before anything kept gets too old, and then told."""
-    first, taken, seen, sent = await _asked(server, question)
-    again, taken_again, seen_again, sent_again = await _asked(server, question)
-    console.print(Padding(question.shown(first), (0, 2, 1, 2)))
+async def _stop(desk: Desk, question: Question, truth: Answer) -> bool:
+    """One question: asked twice in a row, before anything kept gets too old, and then told."""
+    first, taken, seen, sent = await _asked(desk, question)
+    again, taken_again, seen_again, sent_again = await _asked(desk, question)
     faults = [fault for fault in (first.differs(truth), again.differs(truth)) if fault]
-    console.print(_verdict(faults, taken))
-    console.print("\nThe plan:", style="bold")
-    console.print(_plan(await question.plan(server, seen), console.width))
-    console.print("\nWhat each source was asked:", style="bold")
-    console.print(Padding(_parts(seen), (0, 2)))
-    console.print(f"  {sum(sent.values())} statements in all, by the sources' own gates\n", style="dim")
-    console.print(_told_again(seen_again, sent_again, taken_again), "\n")
+    _print(desk.console, "Answer", question.shown(first))
+    desk.console.print(_verdict(faults, taken))
+    _print(desk.console, "Plan", _plan(await question.plan(desk, seen), desk.console.width - 4))
+    _print(desk.console, "What each source was asked", _parts(seen))
+    desk.console.print(Text(f"  {sum(sent.values())} statements in all, by the count at the sources' gates", "dim"))
+    _print(desk.console, "Asked again", _told_again(seen_again, sent_again, taken_again))
+    desk.console.print()
     return not faults
 
 
-async def _asked(server: Server, question: Question) -> tuple[Answer, float, Seen, dict[str, int]]:
-    """The answer, seconds, what was seen behind it, and the statements that it sent to each source."""
-    before, witness = server.witness.statements(), server.witness
+async def _asked(desk: Desk, question: Question) -> tuple[Answer, float, Seen, dict[str, int]]:
+    """The answer, seconds, what was seen behind it, and how many statements each source was sent."""
+    witness = desk.server.witness
+    before = witness.statements()
     witness.seen.clear()
     started = time.perf_counter()
-    answer = await question.ask(server)
+    answer = await question.ask(desk)
     taken = time.perf_counter() - started
     sent = {source: count - before.get(source, 0) for source, count in witness.statements().items()}
     return answer, taken, witness.seen[-1], {source: count for source, count in sent.items() if count}
 
 
+def _print(console: Console, heading: str, what: Text | Table) -> None:
+    console.print(Text(f"\n{heading}" if heading else "", "bold"))
+    if isinstance(what, Table):
+        console.print(Padding.indent(what, 2))
+    else:  # indented by hand: rich would pad each line with blanks
+        console.print(Text("\n").join(Text("  ") + line for line in what.split("\n")))
+
+
+def _coloured(text: str, language: str) -> Text:
+    made = Syntax("", language, background_color="default").highlight(text)
+    made.rstrip()
+    made.no_wrap = False
+    return made
+
+
 def _verdict(faults: list[str], taken: float) -> Text:
     if faults:
-        return Text.assemble(("  WRONG ", "bold red"), *(f"\n  {fault}" for fault in faults))
-    right = "what one PostgreSQL holding all the data answers"
-    return Text.assemble(("  RIGHT ", "bold green"), f"{right} ({_ms(taken)}, client included)")
+        return Text.assemble(("  WRONG: ", "bold red"), "\n  ".join(faults))
+    said = f"it is what one PostgreSQL holding all the data answers. {_ms(taken)} with analysis and planning"
+    return Text.assemble(("  RIGHT: ", "bold green"), said)
 
 
 def _told_again(seen: Seen, sent: dict[str, int], taken: float) -> Text:
     if sent:
         listed = ", ".join(f"{source} {count}" for source, count in sorted(sent.items()))
         ttl = seen.prepared.terms.ttl
-        return Text(f"Asked again: {_ms(taken)}; too late for the cache, which keeps this for {ttl:g} s ({listed})")
+        return Text(f"Too late for the cache, which keeps this for {ttl:g} s: {listed} statements, {_ms(taken)}")
     states = ", ".join(sorted({f"{part.source} {part.cache}" for part in seen.parts}))
-    return Text.assemble(
-        ("Asked again: cache hit", "bold"), f", the same answer in {_ms(taken)}; no source was asked ({states})"
-    )
+    said = f"the same answer in {_ms(taken)}; no source was asked anything ({states})"
+    return Text.assemble(("Cache hit: ", "bold green"), said)
 
 
 def _parts(seen: Seen) -> Table:
@@ -241,21 +242,14 @@ def _plan(text: str, width: int) -> Text:
     lines: list[str] = []
     for line in text.splitlines():
         indent = " " * (len(line) - len(line.lstrip()) + 4)
-        lines += textwrap.wrap(
-            line,
-            width - 2,
-            initial_indent="  ",
-            subsequent_indent=f"  {indent}",
-            max_lines=PLAN_LINES,
-            placeholder=" …",
-        )
+        lines += textwrap.wrap(line, width, subsequent_indent=indent, max_lines=PLAN_LINES, placeholder=" …")
     return Text("\n".join(lines), style="dim")
 
 
 def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], right: frozenset[int] = frozenset()) -> Table:
     made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for index, name in enumerate(names):
-        number = index in right or (bool(rows) and all(isinstance(row[index], int | float) for row in rows))
+        number = index in right or (bool(rows) and all(isinstance(row[index], Number) for row in rows))
         made.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         made.add_row(*(Text("NULL", style="dim") if value is None else Text(str(value)) for value in row))
@@ -271,7 +265,7 @@ def _json(value: Any) -> Answer:
 
 
 def _indented(value: Any, indent: str = "") -> str:
-    """JSON with one line for each object that holds no other.
+    """JSON with one line for each object that holds no other and is not too long.
 
     >>> print(_indented({"a": 1, "b": [{"c": 2}, {"c": 3}]}))
     {
@@ -283,8 +277,10 @@ def _indented(value: Any, indent: str = "") -> str:
     }
     """
     items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
-    if not any(isinstance(item, dict | list) and item for _, item in items):
-        return json.dumps(value, ensure_ascii=False)
+    line = json.dumps(value, ensure_ascii=False)
+    flat = not any(isinstance(item, dict | list) and item for _, item in items)
+    if flat and (len(line) < JSON_LINE or not items):
+        return line
     left, right = "{}" if isinstance(value, dict) else "[]"
     names = [f"{json.dumps(key)}: " if isinstance(key, str) else "" for key, _ in items]
     inner = [f"{indent}  {name}{_indented(item, indent + '  ')}" for name, (_, item) in zip(names, items, strict=True)]
