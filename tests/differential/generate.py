@@ -10,6 +10,7 @@ from typing import Any
 from connectors.types import PgType
 from tests.differential.cases import Case
 from tests.differential.data import Table
+from tests.differential.forms import FORMS, aggregates
 from tests.differential.texts import python_text
 
 KEYS = (
@@ -23,6 +24,12 @@ KEYS = (
     ("tickets", "severity", "nums", "i2"), ("orders", "placed", "events", "at"), ("words", "c", "words", "v"),
     ("orders", "customer_id", "tickets", "customer_id"), ("events", "customer_id", "accounts", "customer_id"),
 )  # fmt: skip
+# Views that show the same columns as a table; those named, or all.
+VIEWS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
+    "customers": (("v.customer_360", ("id", "code", "name", "email", "city", "country", "vip", "created")),),
+    "orders": (("v.recent", ()), ("v.old", ()), ("v.all_orders", ()), ("v.all_orders", ())),
+    "order_lines": (("v.line_items", ("order_id", "line_no", "sku", "qty", "unit_price")),),
+}
 _TEXT = ("text", "varchar", "bpchar")
 _INTEGERS = ("int2", "int4", "int8")
 _UNORDERED = ("jsonb", "interval", "_int4", "_text", "float4", "float8")  # equal values may print differently
@@ -68,14 +75,17 @@ class _Writer:
         """A table under a fresh alias, sometimes behind a filtering or aggregating derived table."""
         alias = self.alias()
         table = self.tables[name]
+        source, shown = f"t.{name}", tuple(column.name for column in table.columns)
+        if name in VIEWS and self.chance(0.3):
+            source, shown = self.r.choice(VIEWS[name])[0], self.r.choice(VIEWS[name])[1] or shown
         columns = tuple(
             _Ref(f'{alias}."{column.name}"', column.type, tuple(v for v in table.values(column.name) if v is not None))
             for column in table.columns
+            if column.name in shown
         )
-        source = f"t.{name}"
         if self.chance(0.2):
             inner = _Relation("", tuple(_Ref(c.sql.split(".", 1)[1], c.type, c.values) for c in columns))
-            source = f"(SELECT * FROM t.{name} WHERE {self.predicate(inner.columns, 1)})"
+            source = f"(SELECT * FROM {source} WHERE {self.predicate(inner.columns, 1)})"
         return alias, _Relation(f"{source} {alias}", columns)
 
     def sources(self) -> _Relation:
@@ -93,12 +103,28 @@ class _Writer:
             condition = f'{anchor[1]}."{own}" = {alias}."{theirs}"'
             if self.chance(0.25):
                 condition += f" AND {self.predicate((*columns, *relation.columns), 1)}"
+            if self.chance(0.1):
+                text, columns = self.lateral(text, columns, relation, condition)
+                continue
             kind = self.r.choice(("JOIN", "JOIN", "JOIN", "LEFT JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
             if kind == "FULL JOIN":
                 condition = f'{anchor[1]}."{own}" = {alias}."{theirs}"'
             text, columns = f"{text} {kind} {relation.sql} ON {condition}", (*columns, *relation.columns)
             placed.append((other, alias, relation))
         return _Relation(text, columns)
+
+    def lateral(
+        self, text: str, columns: tuple[_Ref, ...], relation: _Relation, condition: str
+    ) -> tuple[str, tuple[_Ref, ...]]:
+        """The first few rows of a relation for each row so far."""
+        plain = [c for c in relation.columns if c.type.name not in _UNORDERED][:5]
+        alias = self.alias()
+        items = ", ".join(f"{c.sql} AS l{i}" for i, c in enumerate(plain))
+        keys = ", ".join(str(i + 1) for i in range(len(plain)))
+        inner = f"SELECT {items} FROM {relation.sql} WHERE {condition} ORDER BY {keys} LIMIT {self.r.randint(1, 3)}"
+        kind = self.r.choice(("CROSS JOIN LATERAL ({0}) {1}", "LEFT JOIN LATERAL ({0}) {1} ON true"))
+        refs = tuple(_Ref(f"{alias}.l{i}", c.type, c.values) for i, c in enumerate(plain))
+        return f"{text} {kind.format(inner, alias)}", (*columns, *refs)
 
     # predicates
 
@@ -131,6 +157,12 @@ class _Writer:
             return self.r.choice((ref.sql, f"NOT {ref.sql}", f"{ref.sql} IS NOT TRUE", f"{ref.sql} = false"))
         if ref.is_text and self.chance(0.3):
             return self.like(ref)
+        if ref.type.name in FORMS and self.chance(0.2):
+            form, operator = (
+                self.r.choice(FORMS[ref.type.name]),
+                self.r.choice(("=", "=", "<>", "<", ">=", "IS DISTINCT FROM")),
+            )
+            return f"({form.format(ref.sql)}) {operator} ({form.format(self.literal(ref))})"
         same = [c for c in columns if c.type.name == ref.type.name and c.sql != ref.sql]
         other = self.r.choice(same).sql if same and self.chance(0.2) else self.literal(ref)
         return self.compared(ref, other)
@@ -171,23 +203,16 @@ class _Writer:
 
     # queries
 
-    def expression(self, ref: _Ref) -> str:
-        """A value made of one column."""
-        if ref.is_text and self.chance(0.25):
-            forms = (
-                "upper({0})",
-                "lower({0})",
-                "length({0})",
-                "coalesce({0}, '?')",
-                "{0} || '!'",
-                "left({0}, 2)",
-                "nullif({0}, '')",
-            )
-            return self.r.choice(forms).format(ref.sql)
-        if ref.type.name == "timestamptz" and self.chance(0.3):
-            return self.r.choice(("date_trunc('month', {0})", "{0}::date", "extract(year FROM {0})")).format(ref.sql)
-        if ref.type.name == "numeric" and self.chance(0.2):
-            return self.r.choice(("round({0}, 1)", "{0} * 2", "-{0}", "abs({0})", "coalesce({0}, 0)")).format(ref.sql)
+    def expression(self, ref: _Ref, columns: Sequence[_Ref]) -> str:
+        """A value made of one column, sometimes of two."""
+        luck = self.r.random()
+        if luck < 0.4 and ref.type.name in FORMS:
+            return self.r.choice(FORMS[ref.type.name]).format(ref.sql)
+        same = [c.sql for c in columns if c.type == ref.type and c.sql != ref.sql]
+        if luck < 0.5 and same:
+            other, condition = self.r.choice(same), self.predicate(columns, 0)
+            forms = ("CASE WHEN {2} THEN {0} ELSE {1} END", "coalesce({0}, {1})", "nullif({0}, {1})", "{0} = {1}")
+            return self.r.choice(forms).format(ref.sql, other, condition)
         return ref.sql
 
     def counted(self, columns: Sequence[_Ref]) -> str:
@@ -197,20 +222,15 @@ class _Writer:
         alias, relation = self.relation(right)
         inner = next(c for c in relation.columns if c.sql == f'{alias}."{b}"')
         if left != right and outer and _comparable(outer[0].type, inner.type):
-            what = self.aggregate(self.r.choice(relation.columns))
+            what = self.aggregate(relation.columns)
             return f"(SELECT {what} FROM {relation.sql} WHERE {inner.sql} = {outer[0].sql})"
         keys = [c.sql for c in columns if c.type.name not in _UNORDERED]
         return self.r.choice(("count(*)", "dense_rank()")) + f" OVER (ORDER BY {self.r.choice(keys)})"
 
-    def aggregate(self, ref: _Ref) -> str:
-        name = ref.type.name
-        if name in (*_INTEGERS, "numeric"):
-            return self.r.choice(("sum", "avg", "min", "max", "count")) + f"({ref.sql})"
-        if name == "bool":
-            return self.r.choice(("bool_and", "bool_or", "count")) + f"({ref.sql})"
-        if name in ("uuid", "bytea", "jsonb") or name in _UNORDERED:
-            return f"count({ref.sql})"
-        return self.r.choice(("min({0})", "max({0})", "count(DISTINCT {0})", "count({0})")).format(ref.sql)
+    def aggregate(self, columns: Sequence[_Ref]) -> str:
+        ref = self.r.choice(columns)
+        text = self.r.choice(aggregates(ref.type)).format(ref.sql)
+        return f"{text} FILTER (WHERE {self.predicate(columns, 0)})" if self.chance(0.15) else text
 
     def where(self, columns: Sequence[_Ref]) -> str:
         parts = [self.predicate(columns, 2) for _ in range(self.r.choice((0, 1, 1, 2)))]
@@ -226,7 +246,7 @@ class _Writer:
         if self.chance(0.35):
             return self.grouped(relation, plain, where), False
         picked = self.r.sample(plain, min(len(plain), self.r.randint(1, 4)))
-        items = [f"{self.expression(ref)} AS c{i}" for i, ref in enumerate(picked)]
+        items = [f"{self.expression(ref, relation.columns)} AS c{i}" for i, ref in enumerate(picked)]
         if self.chance(0.12):
             items.append(f"{self.counted(relation.columns)} AS c{len(items)}")
         distinct = "DISTINCT " if self.chance(0.2) else ""
@@ -241,13 +261,16 @@ class _Writer:
         return f" ORDER BY {keys}" + self.r.choice(("", " LIMIT 5", " LIMIT 10 OFFSET 3", " LIMIT 50"))
 
     def grouped(self, relation: _Relation, plain: Sequence[_Ref], where: str) -> str:
-        keys = [self.expression(ref) for ref in self.r.sample(plain, min(len(plain), self.r.choice((0, 1, 1, 2))))]
+        keys = [
+            self.expression(ref, plain) for ref in self.r.sample(plain, min(len(plain), self.r.choice((0, 1, 1, 2))))
+        ]
         keys = list(dict.fromkeys(keys))
-        values = [self.aggregate(self.r.choice(relation.columns)) for _ in range(self.r.randint(1, 3))]
+        values = [self.aggregate(relation.columns) for _ in range(self.r.randint(1, 3))]
         items = [f"{text} AS c{i}" for i, text in enumerate((*keys, *values, "count(*)"))]
         text = f"SELECT {', '.join(items)} FROM {relation.sql}{where}"
         if keys:
-            text += f" GROUP BY {', '.join(str(i + 1) for i in range(len(keys)))}"
+            positions = ", ".join(str(i + 1) for i in range(len(keys)))
+            text += f" GROUP BY ROLLUP ({positions})" if self.chance(0.1) else f" GROUP BY {positions}"
             text += f" HAVING count(*) > {self.r.randint(0, 3)}" if self.chance(0.25) else ""
         return text
 
