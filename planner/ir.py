@@ -348,7 +348,10 @@ def rewrite(rel: Rel, change: Callable[[Rel], Rel]) -> Rel:
 def map_subs(rel: Rel, change: Callable[[Rel], Rel]) -> Rel:
     """Apply `change` to the relations of the sub-queries that stand directly in this node's scalars."""
     old = scalars(rel)
-    if not any(sc.has_sub(e) for e in old):
+    for e in old:
+        if sc.has_sub(e):
+            break
+    else:
         return rel
     return with_scalars(rel, tuple(sc.transform(e, lambda _: None, change) for e in old))
 
