@@ -156,10 +156,20 @@ def _value_text(value: Value, plan: Plan, params: Sequence[Bound]) -> str:
         return f"the keys in c{value.column} of f{value.fragment}, as {value.type.sql}"
     if isinstance(value, ParamRef):
         given = _given(value, params)
-        return f"the client's ${value.index + 1}, as {value.type.sql}" + ("" if given is None else f": {given.value!r}")
+        return f"the client's ${value.index + 1}, as {value.type.sql}" + (
+            "" if given is None else f": {_literal(given)}"
+        )
     if isinstance(value, ComputedRef):
         return f"{plan.computed[value.index][0]}, as {value.type.sql}, computed once in the canon"
-    return f"{value.value!r}, as {value.type.sql}"
+    return f"{_literal(value)}::{value.type.sql}"
+
+
+def _literal(value: Bound) -> str:
+    """A value as SQL has it."""
+    plain = _plain(value.value)
+    if plain is None or isinstance(plain, bool | int | float):
+        return "NULL" if plain is None else str(plain).lower()
+    return "'" + str(plain).replace("'", "''") + "'"
 
 
 def _value_json(value: Value, plan: Plan, params: Sequence[Bound]) -> dict[str, Any]:
