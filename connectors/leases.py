@@ -10,12 +10,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from connectors.base import Cancel
 from connectors.errors import LimitExceeded, SourceError
 
+_AT_ONCE = 1.0  # seconds within which a connection that died unseen shows it
 _TICK = 0.05  # seconds between two looks at the cancel while waiting for a connection
 
 
@@ -49,6 +50,16 @@ class Lease:
     since: float = 0.0
     broken: bool = False
     abandoned: bool = False
+    taken: float = field(default_factory=time.monotonic)
+
+    @property
+    def stale(self) -> bool:
+        """Whether a connection that is lost now had died unseen while it lay idle, so that another may be tried.
+
+        A statement that had run for a while was perhaps ended by an administrator, or has brought the server down:
+        it must not be asked again by us.
+        """
+        return self.reused and time.monotonic() - self.taken < _AT_ONCE
 
 
 class Leases:

@@ -185,7 +185,7 @@ class MariadbConnector:
                 raise cancel.reason from None
             ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
             if isinstance(ours, Lost):
-                ours.retry = lease.reused
+                ours.retry = lease.stale
             raise ours from None
 
     @contextlib.contextmanager

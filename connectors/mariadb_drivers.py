@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
+from connectors.stopping import ended_there
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +26,8 @@ _PROLOGUE = (
 )
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 _LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
-_STOPPED = frozenset((1317, 1969, 3024))  # KILL QUERY, max_statement_time, max_execution_time
+_LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
+_KILLED = 1317
 
 
 class Lost(SourceError):
@@ -168,10 +170,12 @@ def readable(descriptor: int, seconds: float) -> bool:
 
 
 def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
-    """A driver's error as ours. `late` is what a statement that the server stopped becomes."""
+    """A driver's error as ours. `late` is what a server-side timeout becomes."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    if code in _STOPPED:
+    if code in _LATE:
         return late
+    if code == _KILLED:
+        return ended_there(access.source)
     message = access.scrub(_message(error))
     if code in _LOST or isinstance(error, driver().InterfaceError):
         return Lost(

@@ -143,7 +143,7 @@ class PostgresqlConnector:
                     raise cancel.reason from None
                 ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
                 if isinstance(ours, Lost):
-                    ours.retry = lease.reused
+                    ours.retry = lease.stale
                 raise ours from None
 
     def _ask(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:

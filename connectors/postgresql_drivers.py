@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from connectors.errors import Error, LimitExceeded, SourceError
+from connectors.stopping import ended_there
 
 PROLOGUE = {
     "TimeZone": "UTC",
@@ -159,7 +160,7 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     """A driver's error as ours. `late` is what a server-side timeout becomes."""
     state, message, detail = _diagnosis(error)
     if state == "57014":
-        return late
+        return ended_there(access.source) if "user request" in message else late
     if state is None or state.startswith("08") or state in _LOST_STATES:
         return Lost(
             f'the connection to source "{access.source}" was lost',

@@ -36,6 +36,15 @@ def timed_out(source: str, seconds: float) -> LimitExceeded:
     )
 
 
+def ended_there(source: str) -> LimitExceeded:
+    """The error of a statement that was cancelled at the server, and not by us."""
+    return LimitExceeded(
+        f'the statement was cancelled at source "{source}"',
+        sqlstate="57014",
+        hint="its administrator or a limit of its own ended it: ask the source's owner before trying again",
+    )
+
+
 class Stopper:
     """Whether, and why, a running statement was asked to stop."""
 

@@ -23,6 +23,7 @@ from federation import age, bind
 from federation.admission import Gate, Load, Permit
 from federation.channel import Channel, Stream
 from federation.deadline import Deadline, within
+from federation.naming import named
 from federation.result import Part
 from planner.plan import Fragment
 from views.catalog import Catalog, Limits
@@ -326,7 +327,8 @@ class Fetcher:
         end = asyncio.get_running_loop().create_future()
 
         def produce() -> Generator[pa.RecordBatch, None, None]:
-            return permit.counted(connector.execute(query, timeout=seconds, cancel=cancel))
+            batches = connector.execute(query, timeout=seconds, cancel=cancel)
+            return permit.counted(named(batches, step.fragment.source, step.sql_of(query)))
 
         def ended(failed: bool) -> None:
             permit.leave(failed)
