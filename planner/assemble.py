@@ -77,6 +77,8 @@ def _streams(rel: Cut, columns: Columns, statement: Statement) -> bool:
 def _straight(rel: Rel, columns: Columns) -> Rel:
     """A projection that only picks columns of a fragment is the fragment with these columns."""
     wanted = [i for _, i, _ in columns]
+    if not wanted:
+        return rel
     if isinstance(rel, ir.Project) and isinstance(rel.input, Cut) and all(isinstance(e, Col) for _, e in rel.items):
         items = {i: e for i, e in rel.items if isinstance(e, Col)}
         kinds = dict(rel.input.columns)

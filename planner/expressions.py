@@ -55,6 +55,8 @@ class Expressions:
 
     def lower(self, node: exp.Expr, scope: Scope) -> Scalar:
         """The scalar of an AST node; Unmodelled where it cannot even be kept verbatim."""
+        if isinstance(node, exp.Parameter | exp.Placeholder | exp.SessionParameter):
+            raise Unmodelled("an operator that sqlglot takes for a parameter")
         handler = _HANDLERS.get(type(node))
         if handler is not None:
             made = handler(self, node, scope)

@@ -118,3 +118,13 @@ def test_plan(world: World, file: Path, block: str, request: pytest.FixtureReque
     else:
         assert got == block
     assert world.rows(sql) == world.wanted(sql)
+
+
+def _statements() -> list[str]:
+    lines = (FOLDER / "answers.sql").read_text().splitlines()
+    return [line.removesuffix(";") for line in lines if line and not line.startswith("--")]
+
+
+@pytest.mark.parametrize("sql", _statements())
+def test_answer(world: World, sql: str) -> None:
+    assert world.rows(sql) == world.wanted(sql)
