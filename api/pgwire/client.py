@@ -12,6 +12,7 @@ from connectors.errors import Error
 
 STARTUP_LIMIT = 10_000  # bytes of a startup packet, as PostgreSQL has it
 LOGIN_LIMIT = 65_536  # bytes of a message before the client is known
+HELD = 32_768  # bytes of replies that are held back to go together
 AHEAD = 1 << 20  # bytes of whole messages that may wait here
 
 
@@ -33,6 +34,8 @@ class Client(asyncio.Protocol):
         self.secure = False
         self._fault: Error | None = None
         self._paused = False
+        self._out: list[bytes] = []
+        self._held = 0
         self._wanted: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
 
@@ -82,6 +85,8 @@ class Client(asyncio.Protocol):
 
     async def next(self) -> bytes:
         """The next message; Gone when the client has left, Error when what it sends cannot be read."""
+        if not self.messages:
+            self.flush()
         while not self.messages:
             if self._fault is not None:
                 raise self._fault
@@ -98,9 +103,23 @@ class Client(asyncio.Protocol):
         return raw
 
     def write(self, data: bytes) -> None:
-        """Send; what the client does not take is kept, so writers of much also `drain`."""
-        if self.transport is not None:
-            self.transport.write(data)
+        """Send, with what else is sent until the session waits for its client; writers of much also `drain`."""
+        self._out.append(data)
+        self._held += len(data)
+        if self._held > HELD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand what was sent to the socket: one call of the system for many small messages."""
+        if self._out and self.transport is not None:
+            self.transport.write(b"".join(self._out) if len(self._out) > 1 else self._out[0])
+        self._out.clear()
+        self._held = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether the session waits for its client's next message."""
+        return self._wanted is not None
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what it was sent; Gone when it has left."""
@@ -121,6 +140,7 @@ class Client(asyncio.Protocol):
 
     def close(self) -> None:
         """Send what is left, then close."""
+        self.flush()
         if self.transport is not None:
             self.transport.close()
 

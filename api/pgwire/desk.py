@@ -31,6 +31,7 @@ STATEMENTS = 100  # hidden prepared statements that are kept in the backend
 _WORD = re.compile(rb"[a-z_\x80-\xff][a-z0-9_$\x80-\xff]*")
 _MAKES = re.compile(rb"\b(?:create|into)\b", re.IGNORECASE)
 _CHANGES = re.compile(rb"\b(?:create|drop|alter|into|rollback|discard|abort)\b", re.IGNORECASE)
+_PREPARES = re.compile(rb"\b(?:deallocate|prepare|discard)\b", re.IGNORECASE)
 _FIRST = re.compile(rb"(?:\s|--[^\n]*\n|/\*.*?\*/)*([a-z]+)", re.IGNORECASE | re.DOTALL)
 _CURSOR_WORDS = frozenset({b"fetch", b"move", b"close"})
 
@@ -69,6 +70,9 @@ class Desk:
         self.session.settings.watch(text)
         if not self.temporary and _MAKES.search(text):
             self.temporary = True
+        named = self.session.handover.statements
+        if named and _PREPARES.search(text):
+            self.session.handover.doubted.update(filter(None, named))
         if self.temporary and _CHANGES.search(text):
             self._analysed.clear()
         lowered = text.lower()
@@ -88,17 +92,11 @@ class Desk:
             return False
         match = _FIRST.match(text)
         word = match[1].lower() if match else b""
-        if word == b"deallocate":
-            self._deallocated(text)
         return bool(
             (word == b"execute" and (self.prepares or named))
             or (cursors and (word in _CURSOR_WORDS or b";" in text))
             or (self.prepares and b";" in text)
         )
-
-    def _deallocated(self, text: bytes) -> None:
-        name = text.rstrip(b"; \n\t").rsplit(maxsplit=1)[-1]
-        self.session.handover.statements.pop(name.strip(b'"') if name.startswith(b'"') else name.lower(), None)
 
     def decoded(self, text: bytes) -> str:
         """A client's text; QueryError where it is none in its encoding."""

@@ -32,6 +32,7 @@ class Handover:
         self.session = session
         self.desk = Desk(session)
         self.statements: dict[bytes, Bindable] = {}
+        self.doubted: set[bytes] = set()  # names of statements that SQL may have dropped
         self.portals: dict[bytes, Portal] = {}
         self.handlers: dict[bytes, Handler] = {
             b"Q": self._guarded(self._query),
@@ -66,21 +67,34 @@ class Handover:
     async def _parse(self, raw: bytes) -> None:
         asked = packets.read_parse(raw)
         ours = None
-        if asked.name not in self.statements or not asked.name:  # else the canon says that it exists
-            self.statements.pop(asked.name, None)
-            if self.desk.may_touch(asked.query) and await self._usable():
-                ours = await self.desk.statement(asked.query, asked.types)
-            if ours is not None:
-                self.statements[asked.name] = ours
-        if ours is None or asked.name:
+        if self.desk.may_touch(asked.query) and await self._usable():
+            ours = await self.desk.statement(asked.query, asked.types)
+        if ours is not None and not asked.name:
+            self.backend.say(packets.PARSE_COMPLETE)
+        else:
             # A named statement of ours stands in the canon too: it guards the name, and DEALLOCATE finds it.
             self.backend.send(raw, Reply(PARSE))
+            if asked.name in self.statements and asked.name and not await self.backend.settle():
+                return  # the name is taken, and stays what it was
+        self.doubted.discard(asked.name)
+        if ours is None:
+            self.statements.pop(asked.name, None)
         else:
-            self.backend.say(packets.PARSE_COMPLETE)
+            self.statements[asked.name] = ours
+
+    async def _doubt(self, name: bytes) -> None:
+        """SQL may have dropped or replaced the statement of that name: ask the canon what it is now."""
+        self.doubted.discard(name)
+        ours = self.statements.pop(name)
+        found = await self.desk.ask("SELECT statement FROM pg_catalog.pg_prepared_statements WHERE name = $1", (name,))
+        if found and found[0][0] == ours.query:
+            self.statements[name] = ours
 
     async def _bind(self, raw: bytes) -> None:
         reader = packets.Reader(raw, 5)
         name, statement = reader.string(), reader.string()
+        if statement in self.doubted and statement in self.statements and await self._usable():
+            await self._doubt(statement)
         ours = self.statements.get(statement)
         if ours is None:
             await self._drop(name)

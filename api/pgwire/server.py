@@ -73,6 +73,7 @@ class Server:
         self.tls, self.connections, self.message_limit, self.timeout = tls, connections, message_limit, timeout
         self.sessions: dict[tuple[int, bytes], Session] = {}
         self.open: set[Session] = set()
+        self.database = "vdw"  # of the canon
         self.address: tuple[str, int] = ("", 0)
         self._listener: asyncio.Server | None = None
         self.described: LRUCache[tuple[object, ...], Described] = LRUCache(4096)

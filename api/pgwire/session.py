@@ -47,6 +47,10 @@ class Session:
     def write(self, data: bytes) -> None:
         self.client.write(data)
 
+    def flush(self) -> None:
+        if self.client.waits:
+            self.client.flush()
+
     def setting(self, name: str, value: str) -> None:
         self.settings.reported(name, value)
 
@@ -107,6 +111,7 @@ class Session:
                 await self._message(await self.client.next())
                 if not self.client.messages:
                     self.backend.flush()
+                    self.client.flush()
         except Gone:
             pass
         except (Error, TimeoutError) as error:
@@ -233,7 +238,7 @@ class Session:
     async def _connect(self, options: Mapping[str, str]) -> None:
         database = options.get("database", "")
         known = database in ("", options["user"], *self.server.databases)
-        login = {**options, "user": self.user, "database": "vdw" if known else database}
+        login = {**options, "user": self.user, "database": self.server.database if known else database}
         body = b"".join(packets.string(name) + packets.string(value) for name, value in login.items()) + b"\0"
         self.backend.status = "?"
         loop = asyncio.get_running_loop()

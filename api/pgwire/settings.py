@@ -32,17 +32,18 @@ class Settings:
         self.user = ""
         self._timeout = timeout
         self._session: Session | None = None
+        self._path: tuple[str, ...] | None = None
 
     def started(self, user: str, options: Mapping[str, str]) -> None:
         """The session stands; what the client asked for at its start may be more than is reported."""
         self.user = user
         self.doubtful = any(name in options for name in ("options", *ASKED))
-        self._session = None
+        self._session = self._path = None
 
     def reported(self, name: str, value: str) -> None:
         """A ParameterStatus has come."""
         self.values[name] = value
-        self._session = None
+        self._session = self._path = None
 
     def watch(self, text: bytes) -> None:
         """The client sends `text`."""
@@ -67,7 +68,9 @@ class Settings:
 
     @property
     def search_path(self) -> tuple[str, ...]:
-        return schemas(self.values.get("search_path", '"$user", public'), self.user)
+        if self._path is None:
+            self._path = schemas(self.values.get("search_path", '"$user", public'), self.user)
+        return self._path
 
     def session(self) -> Session:
         """The session as the engine takes it."""

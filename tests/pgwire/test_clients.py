@@ -19,6 +19,7 @@ from psycopg import sql as sql_
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.pgwire.conftest import Front, Oracle
+from tests.pgwire.test_session import awaited, shown
 
 pytestmark = pytest.mark.service
 
@@ -193,6 +194,37 @@ def psycopg_transactions(dsn: str) -> Any:
             found.append(connection.execute("select name from crm.customers where id = %s", (1,)).fetchone())
         connection.read_only = True
         found.append(connection.execute("select count(*) from sales.people").fetchone())
+    return found
+
+
+@scenario
+def names_used_again(dsn: str) -> Any:
+    found: list[Any] = []
+
+    def run(text: str) -> None:
+        if text:
+            found.append(awaited_exec(connection, lambda: connection.pgconn.send_prepare(b"same", text.encode())))
+        found.append(awaited_exec(connection, lambda: connection.pgconn.send_query_prepared(b"same", [])))
+
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        run("select name from crm.customers where id = 1")
+        run("select name from crm.customers where id = 2")  # the name is taken
+        for text in ("select 1; deallocate same; select 2", "deallocate same", "discard all"):
+            found.append(awaited_exec(connection, lambda t=text: connection.pgconn.send_query(t.encode())))  # type: ignore[misc]
+            run("")
+            run("select name from crm.customers where id = 3")
+        found.append(
+            awaited_exec(connection, lambda: connection.pgconn.send_query(b"deallocate same; prepare same as select 7"))
+        )
+        run("")
+    return found
+
+
+def awaited_exec(connection: psycopg.Connection, send: Callable[[], object]) -> list[Any]:
+    send()
+    found = []
+    while (result := awaited(connection.pgconn)) is not None:
+        found.append(shown(result))
     return found
 
 
