@@ -206,7 +206,7 @@ def _print(console: Console, heading: str, what: Text | Table) -> None:
 
 
 def _coloured(text: str, language: str) -> Text:
-    made = Syntax("", language, background_color="default").highlight(text)
+    made = Syntax("", language, theme="ansi_dark").highlight(text)
     made.rstrip()
     made.no_wrap = False
     return made
