@@ -25,7 +25,12 @@ from examples.crm.witness import Seen, Witness
 
 PLAN_LINES = 3  # of the terminal, for each line of a plan: statements are long
 JSON_LINE = 100  # characters
+TIMEOUT = 120.0  # seconds
 Oracle = psycopg.Connection[Any]
+
+
+class Unanswered(Exception):
+    """GraphQL told an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +134,7 @@ class Graphql:
         """POST with Basic authentication."""
         told = await asyncio.to_thread(self._post, desk.server)
         if "errors" in told:
-            raise RuntimeError(f"GraphQL: {told['errors']}")
+            raise Unanswered(", ".join(error["message"] for error in told["errors"]))
         return _json(told["data"])
 
     def truth(self, oracle: Oracle) -> Answer:
@@ -150,7 +155,9 @@ class Graphql:
         body = json.dumps({"query": self.text, "variables": self.variables}).encode()
         credentials = base64.b64encode(f"{server.user}:{server.password}".encode()).decode()
         headers = {"Content-Type": "application/json", "Authorization": f"Basic {credentials}"}
-        with urllib.request.urlopen(urllib.request.Request(f"{server.url}/graphql", body, headers)) as response:
+        with urllib.request.urlopen(
+            urllib.request.Request(f"{server.url}/graphql", body, headers), timeout=TIMEOUT
+        ) as response:
             return json.load(response)
 
 
@@ -166,7 +173,11 @@ async def tour(console: Console, server: Server, oracle: Oracle, questions: Sequ
             console.rule(f"[bold]{number}. {question.heading}", align="left")
             console.print(question.said, style="italic")
             _print(console, "", _coloured(question.text, question.language))
-            wrong += not await _stop(desk, question, question.truth(oracle))
+            try:
+                wrong += not await _stop(desk, question, question.truth(oracle))
+            except (psycopg.Error, OSError, Unanswered) as error:
+                wrong += 1
+                console.print(_verdict([f"there is no answer: {error}"], 0))
     return wrong
 
 
