@@ -197,9 +197,16 @@ class SourceTarget:
                 rule = find(self.capability, e)
                 if rule is None:
                     raise TypeError(f"{e.op} at a source")
-                return rule.build(args)
+                return rule.build(self._widened(e, args) if e.op in ("+", "-", "*") else args)
             case _:
                 raise TypeError(f"{type(e).__name__} is the emitter's")
+
+    def _widened(self, e: Call, args: list[exp.Expr]) -> list[exp.Expr]:
+        """Arguments of arithmetic keep their casts, left out elsewhere: what fits bigint may overflow integer."""
+        return [
+            _cast(made, arg.type) if isinstance(arg, Call) and arg.op == "cast" and arg.type is not None else made
+            for arg, made in zip(e.args, args, strict=True)
+        ]
 
     def _aggregate(self, e: Agg, args: list[exp.Expr]) -> exp.Expr:
         rule = find_aggregate(self.capability, e)

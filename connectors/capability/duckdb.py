@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from connectors.capability.rules import (
     ALWAYS,
+    BYTES_ONLY,
     COMPARISONS,
     Capability,
     Rule,
@@ -32,31 +33,35 @@ _TYPES = ("int", "numeric", "float", "date", "timestamp", "timestamptz", "time",
 _KEYS = ("int", "numeric", "date", "timestamp", "timestamptz", "time", "bool", "text")
 
 
+# A column declared COLLATE NOCASE, NOACCENT or ICU finds more by =, and orders otherwise.
+_EQUAL = (V.EXACT, V.SUPERSET, V.SUPERSET)
+
+
+def _by_bytes(kind: str) -> tuple[V, V, V]:
+    return BYTES_ONLY if kind == "text" else ALWAYS
+
+
 def _any(args: Sequence[exp.Expr]) -> exp.Expr:
     values = exp.Select(expressions=[exp.Anonymous(this="unnest", expressions=[args[1]])])
     return exp.In(this=wrap(args[0]), query=exp.Subquery(this=values))
 
 
-def _widened(name: str, kind: str) -> Rule:
-    """sum() gives HUGEINT or DECIMAL(38, s), which the reader casts; its argument must not be narrower."""
-    del kind
-    return Rule(aggregate(name))
-
-
 def _scalars() -> dict[Signature, Rule]:
     rules = logic() | identities() | compare(_TYPES, COMPARISONS)
-    rules["in", "text", "..."] = Rule(membership)
-    rules["notin", "text", "..."] = Rule(no_membership)
+    for op in COMPARISONS:
+        rules[op, "text", "text"] = Rule(binary(op), _EQUAL if op == "=" else BYTES_ONLY)
+    rules["in", "text", "..."] = Rule(membership, _EQUAL)
+    rules["notin", "text", "..."] = Rule(no_membership, BYTES_ONLY)
     for op in ("like", "notlike"):
-        rules[op, "text", "text"] = Rule(like_escaped(op))
+        rules[op, "text", "text"] = Rule(like_escaped(op), BYTES_ONLY)
     for kind in _TYPES:
         for op in ("is distinct", "is not distinct"):
-            rules[op, kind, kind] = Rule(binary(op))
+            rules[op, kind, kind] = Rule(binary(op), BYTES_ONLY if kind == "text" else ALWAYS)
         if kind != "numeric":  # a DECIMAL gives all values one scale; PostgreSQL's 0 stays 0 beside 1.50
             rules["coalesce", kind, "..."] = Rule(coalesce)
             rules["case", kind, "..."] = Rule(case)
         if kind != "time":
-            rules["any", kind, f"array of {kind}"] = Rule(_any)
+            rules["any", kind, f"array of {kind}"] = Rule(_any, _EQUAL if kind == "text" else ALWAYS)
     for word in ("true", "false", "not true", "not false"):
         rules[f"is {word}", "bool"] = Rule(is_test(word))
     rules["||", "text", "text"] = Rule(binary("||"))
@@ -68,12 +73,12 @@ def _aggregates() -> dict[Signature, Rule]:
     for kind in _TYPES:
         rules["count", kind] = Rule(aggregate("count"))
         if kind in _KEYS:
-            rules["count distinct", kind] = Rule(aggregate("count", distinct=True))
+            rules["count distinct", kind] = Rule(aggregate("count", distinct=True), _by_bytes(kind))
         if kind != "bool":
             for name in ("min", "max"):
-                rules[name, kind] = Rule(aggregate(name))
+                rules[name, kind] = Rule(aggregate(name), _by_bytes(kind))
     for kind in ("int4", "int8", "numeric"):
-        rules["sum", kind] = _widened("sum", kind)
+        rules["sum", kind] = Rule(aggregate("sum"))  # HUGEINT or DECIMAL(38, s), which the reader casts
     return rules
 
 
@@ -82,8 +87,8 @@ CAPABILITY = Capability(
     dialect="duckdb",
     scalars=_scalars(),
     aggregates=_aggregates(),
-    keys=dict.fromkeys(_KEYS, ALWAYS),
-    order=dict.fromkeys((*_KEYS, "float"), (V.EXACT, V.EXACT, V.EXACT)),
+    keys={kind: _by_bytes(kind) for kind in _KEYS},
+    order={kind: _by_bytes(kind) for kind in (*_KEYS, "float")},
     sort=nulls_ordered("duckdb"),
     sum_digits=28,  # of 38, which leaves room for ten thousand million rows
     features=frozenset(("full join", "union all", "distinct", "filter")),
