@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import random
 import re
 from collections.abc import Iterable
@@ -12,11 +13,13 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
+from connectors.types import BUILTIN, PgType
 from tests.differential.cases import Case
 from tests.differential.data import Table
 from tests.differential.texts import python_text
 
 VIEWS = Path(__file__).parent / "views.sql"
+TIMESTAMPTZ = BUILTIN["timestamptz"][0]
 _VIEW = re.compile(r"^-- name: (v\.\w+)\n(.*?)(?=^-- name: |\Z)", re.MULTILINE | re.DOTALL)
 
 
@@ -69,6 +72,10 @@ class Oracle:
             random.Random(shuffle).shuffle(rows)
         copy_rows(self.connection, f"t.{table.name}", table, rows)
 
+    def zone(self, name: str) -> None:
+        """Ask in a session of that time zone from now on; instants are still told in UTC."""
+        self._run(f"SET TimeZone = '{name}'")
+
     def ask(self, case: Case) -> Answer:
         """What PostgreSQL says to the case, in text format."""
         values = [None if value is None else _param(value).encode() for _, value in case.params]
@@ -79,12 +86,21 @@ class Oracle:
         width = range(result.nfields)
         columns = tuple(((result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i)) for i in width)
         values_of = ([result.get_value(row, i) for i in width] for row in range(result.ntuples))
-        rows = tuple(tuple(None if value is None else value.decode() for value in row) for row in values_of)
-        return Answer(columns, rows)
+        shown = [_utc if oid == TIMESTAMPTZ else bytes.decode for _, oid, _ in columns]
+        rows = (tuple(None if v is None else show(v) for show, v in zip(shown, row, strict=True)) for row in values_of)
+        return Answer(columns, tuple(rows))
 
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+
+def _utc(value: bytes) -> str:
+    """An instant as PostgreSQL prints it in any zone, as it would print it in UTC."""
+    text = value.decode()
+    if text.endswith("+00") or "infinity" in text or "BC" in text:
+        return text
+    return python_text(dt.datetime.fromisoformat(text).astimezone(dt.UTC), PgType("timestamptz")) or ""
 
 
 def _param(value: Any) -> str:

@@ -35,6 +35,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data-seed", type=int, default=1)
     parser.add_argument("--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--only", default="", help="only queries whose name or group contains this")
+    parser.add_argument("--zone", default="UTC", help="time zone of the session")
     parser.add_argument("--rules", action="store_true", help="also with each rule of the planner left out")
     parser.add_argument("--random", type=int, default=0, help="as many random queries besides")
     parser.add_argument("--report", type=Path, help="append what differs to this file, as JSON lines")
@@ -90,7 +91,7 @@ def _placement(
         connections = load_all(folder, placement, servers, str(number))
         try:
             write_project(folder, placement, connections)
-            served = Running(folder)
+            served = Running(folder, arguments.zone)
             for line in served.diagnostics:
                 print(f"[{number}] {line}", file=sys.stderr)
             for case in cases:
@@ -118,6 +119,8 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         holder = stack.enter_context(oracle(data))
         again = stack.enter_context(oracle(data, shuffle=7)) if arguments.random else holder
+        for each in (holder, again):
+            each.zone(arguments.zone)
         wanted = {case.name: holder.ask(case) for case in cases}
         cases = [case for case in cases if case.group != "random" or _useful(case, wanted[case.name], again)]
         servers = {kind: stack.enter_context(running(kind)) for kind in sorted(needed)}

@@ -33,7 +33,6 @@ from tests.differential.texts import column_texts
 FLOATS = {700: 1e-6, 701: 1e-12}  # relative tolerance of float aggregates, by the column's type
 OWN = 16384  # FirstNormalObjectId
 SHOWN = 4
-SESSION = Session("differential")
 PATIENCE = 60.0  # seconds for one query
 Row = tuple[str | None, ...]
 
@@ -64,7 +63,8 @@ def applies(variant: str, plan: Plan) -> bool:
 class Running:
     """A project served in-process by an event loop of its own thread."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, zone: str = "UTC") -> None:
+        self.session = Session("differential", {"TimeZone": zone})
         self._ready: Future[None] = Future()
         self._thread = threading.Thread(target=self._main, args=(folder,), name=f"project-{folder.name}", daemon=True)
         self._thread.start()
@@ -119,7 +119,7 @@ class Running:
             return ["as planned"]
 
         async def prepared() -> Plan:
-            return (await self.runtime.engine.prepare(case.sql, SESSION)).plan
+            return (await self.runtime.engine.prepare(case.sql, self.session)).plan
 
         try:
             found = self._wait(prepared())
@@ -129,7 +129,7 @@ class Running:
 
     async def _ask(self, case: Case) -> Answer:
         try:
-            result = await self.runtime.engine.query(case.sql, SESSION, bound(case))
+            result = await self.runtime.engine.query(case.sql, self.session, bound(case))
             table = await result.table()
         except Error as error:
             return Answer(error=error.sqlstate, message=f"{type(error).__name__}: {error} {error.detail or ''}")
@@ -144,7 +144,7 @@ class Running:
         """The plan's text, for the report of a failure."""
 
         async def text() -> str:
-            return (await self.runtime.engine.explain(case.sql, SESSION, bound(case))).text()
+            return (await self.runtime.engine.explain(case.sql, self.session, bound(case))).text()
 
         try:
             return str(self._wait(text()))
