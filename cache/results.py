@@ -153,7 +153,8 @@ class ResultCache:
 
         async def fly() -> T:
             value = await run()
-            self._store(key, ttl, value, size(value), started if born is None else born(value))
+            if ttl > 0:
+                self._store(key, ttl, value, size(value), started if born is None else born(value))
             return value
 
         task = asyncio.get_running_loop().create_task(fly())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -88,8 +89,12 @@ def from_values(values: Sequence[Any], expected: PgType, column: str) -> pa.Arra
 
 def batch(arrays: Sequence[pa.Array], columns: Sequence[PgType]) -> pa.RecordBatch:
     """Arrays as a record batch with the columns c0, c1, ..."""
-    fields = [pa.field(f"c{i}", column.arrow) for i, column in enumerate(columns)]
-    return pa.RecordBatch.from_arrays(list(arrays), schema=pa.schema(fields))
+    return pa.RecordBatch.from_arrays(list(arrays), schema=_schema(tuple(columns)))
+
+
+@lru_cache(1024)
+def _schema(columns: tuple[PgType, ...]) -> pa.Schema:
+    return pa.schema([pa.field(f"c{i}", column.arrow) for i, column in enumerate(columns)])
 
 
 def empty(columns: Sequence[PgType]) -> pa.RecordBatch:

@@ -147,12 +147,43 @@ class Cancel:
                 self._hooks.remove(stop)
 
 
+class Stale(Exception):
+    """The idle connection that a `Prompt` used had died unseen; nothing came, `Connector.execute` may try another."""
+
+
+class Prompt(Protocol):
+    """A statement that was sent over an idle connection, whose answer the event loop takes: no thread, no waiting.
+
+    `descriptor` is the socket to watch for reading; `patience` the seconds after which the server is taken to hang.
+    End it with `close`, in any thread.
+    """
+
+    descriptor: int
+    patience: float
+
+    def poll(self) -> int | None:
+        """The number of rows once all are here, None before; never waits. Stale, or errors as `execute` has them."""
+        ...
+
+    def rows(self) -> pa.RecordBatch:
+        """The rows; thread-safe, as many of them take their time."""
+        ...
+
+    def close(self, stop: Error | None = None) -> None:
+        """Give the connection back. With `stop`, the statement still runs: end it at the server, which may take
+        seconds and belongs into a thread."""
+        ...
+
+
 class Connector(Protocol):
     """A source. Synchronous and thread-safe: each call may come from another thread.
 
     Built from the `connection` mapping of the source's file by `registry.connect`. Every error leaves as
     SourceError (08001/08006 cannot reach, HV004 a value that its type cannot hold, HV000 the server's own
     error, its text in `detail`) or LimitExceeded (57014).
+
+    A connector may also have `prompt(query, *, timeout) -> Prompt | None`: send a `small` statement now, over a
+    connection that lies idle. None, where that cannot be done without waiting, leaves it to `execute`.
     """
 
     name: str

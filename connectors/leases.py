@@ -18,6 +18,7 @@ from connectors.errors import LimitExceeded, SourceError
 
 _AT_ONCE = 1.0  # seconds within which a connection that died unseen shows it
 _TICK = 0.05  # seconds between two looks at the cancel while waiting for a connection
+_FRESH = 10.0  # seconds for which an idle connection is thought alive without a round trip
 
 
 class Driver(Protocol):
@@ -91,6 +92,26 @@ class Leases:
             raise
         finally:
             self._release(lease)
+
+    def at_hand(self, driver: Driver) -> Lease | None:
+        """An idle connection of `driver`, if there is one that needs no waiting; to be given back with `back`."""
+        with self._changed:
+            if self._closed or self._busy >= self._size:
+                return None
+            newest = max((i for i, lease in enumerate(self._idle) if lease.driver is driver), default=-1)
+            if newest < 0 or time.monotonic() - self._idle[newest].since > _FRESH:
+                return None
+            lease = self._idle.pop(newest)
+            self._busy += 1
+        if driver.alive(lease.session, 0.0):
+            return Lease(driver, lease.session, reused=True)
+        lease.broken = True
+        self.back(lease)
+        return None
+
+    def back(self, lease: Lease) -> None:
+        """Take back a connection that was at hand; a broken one is closed."""
+        self._release(lease)
 
     def clear(self) -> None:
         """Close what is idle, e.g. because the server was seen to have gone."""

@@ -14,10 +14,11 @@ import pyarrow as pa
 from pydantic import Field, SecretStr
 
 from connectors import arrow, postgresql_catalog
-from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.base import Cancel, Profile, Prompt, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
 from connectors.postgresql_drivers import Access, BulkDriver, Lost, PointDriver, translate
+from connectors.postgresql_prompt import begin
 from connectors.postgresql_rows import from_batch, from_result
 from connectors.postgresql_sql import inlined, prepared
 from connectors.pump import Pump
@@ -94,6 +95,11 @@ class PostgresqlConnector:
                 raise
             self._leases.clear()
             yield from run(query, deadline, timeout, cancel)
+
+    def prompt(self, query: SourceQuery, *, timeout: float) -> Prompt | None:
+        """See Connector: a small statement over an idle connection, without a thread."""
+        lease = self._leases.at_hand(self._points)
+        return None if lease is None else begin(self._access, self._leases, lease, query, timeout)
 
     def ping(self) -> None:
         """An empty statement."""

@@ -31,7 +31,7 @@ PROLOGUE = {
 # one statement, so that it does for both drivers and passes through PgBouncer, which refuses startup options
 _SET_ALL = "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in PROLOGUE.items())
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
-_GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
+GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
 
@@ -44,10 +44,15 @@ class Lost(SourceError):
 
 @dataclass(slots=True)
 class Session:
-    """A connection of either driver and the statement timeout that its server was last told (milliseconds)."""
+    """A connection of either driver and the statement timeout that its server was last told (milliseconds).
+
+    `prompted` are the names of the statements that `postgresql_prompt` has prepared, by text.
+    """
 
     connection: Any
     timeout: int = 0
+    prompted: dict[str, bytes] = field(default_factory=dict)
+    numbered: int = 0
 
 
 @dataclass(slots=True)
@@ -122,7 +127,7 @@ class PointDriver:
 
     def limit(self, session: Session, milliseconds: int) -> None:
         """Tell the server the statement timeout, if it is another."""
-        session.connection.patience = milliseconds / 1000 + _GRACE
+        session.connection.patience = milliseconds / 1000 + GRACE
         if session.timeout != milliseconds:
             session.connection.execute(f"SET statement_timeout = {milliseconds}", prepare=False)
             session.timeout = milliseconds

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Sequence
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -15,6 +18,8 @@ from connectors.types import PgType
 
 EPOCH_DAYS = 10_957  # 2000-01-01, PostgreSQL's epoch, in days and microseconds since Arrow's
 EPOCH_US = EPOCH_DAYS * arrow.US_PER_DAY
+FEW = 100  # rows
+_TEXTS = frozenset({25, 1043})
 _INT64 = 2**63 - 1
 _INT32 = 2**31 - 1
 _LEAST_US = -211_000_000_000_000_000  # a little before 4713 BC, the first instant that PostgreSQL has
@@ -29,7 +34,14 @@ class Unfit(Exception):
 def from_result(result: Any, columns: Sequence[PgType]) -> pa.RecordBatch:
     """A psycopg.pq.PGresult in binary format, as one record batch of the expected columns."""
     _check_width(result.nfields, columns)
-    rows = range(result.ntuples)
+    width, count = result.nfields, result.ntuples
+    if count <= FEW:
+        plan = _direct(tuple([result.ftype(index) for index in range(width)]), tuple(columns))
+        if plan is not None:
+            # What does not fit is blamed on its column by the way for many.
+            with contextlib.suppress(pa.ArrowException, ArithmeticError, ValueError, Unfit):
+                return _few(result, plan)
+    rows = range(count)
     arrays = []
     for index, column in enumerate(columns):
         decode, carrier = _decoder(result.ftype(index), column, f"c{index}")
@@ -40,6 +52,33 @@ def from_result(result: Any, columns: Sequence[PgType]) -> pa.RecordBatch:
             raise arrow.unfit(f"c{index}", str(kind), column) from None
         arrays.append(_as(pa.array(values, carrier), result.ftype(index), column, f"c{index}"))
     return arrow.batch(arrays, columns)
+
+
+def _few(result: Any, plan: tuple[pa.DataType, Sequence[Callable[[bytes], Any]]]) -> pa.RecordBatch:
+    """All columns at once, as one array of structs: setting up an array for each would take longer than the query."""
+    form, decoders = plan
+    numbered = list(enumerate(decoders))
+    values = [
+        tuple([None if (raw := result.get_value(row, at)) is None else decode(raw) for at, decode in numbered])
+        for row in range(result.ntuples)
+    ]
+    return pa.RecordBatch.from_struct_array(pa.array(values, form))
+
+
+@lru_cache(1024)
+def _direct(
+    oids: tuple[int, ...], columns: tuple[PgType, ...]
+) -> tuple[pa.DataType, Sequence[Callable[[bytes], Any]]] | None:
+    """The struct of the columns and what decodes them, where every value goes into its column as it comes."""
+    decoders = []
+    for oid, column in zip(oids, columns, strict=True):
+        decode, carrier = _DECODERS.get(oid, (bytes, pa.null()))
+        if pa.types.is_decimal(column.arrow) and oid in _TEXTS:
+            decode = _decimal
+        elif _VIEWS.get(oid, carrier) != column.arrow or column.name == "bpchar":
+            return None
+        decoders.append(decode)
+    return pa.struct([pa.field(f"c{i}", column.arrow) for i, column in enumerate(columns)]), decoders
 
 
 def from_batch(batch: pa.RecordBatch, columns: Sequence[PgType]) -> pa.RecordBatch:
@@ -89,6 +128,10 @@ def _instant(value: bytes) -> int:
 
 def _text(value: bytes) -> str:
     return str(value, "utf-8")
+
+
+def _decimal(value: bytes) -> Decimal:
+    return Decimal(str(value, "ascii"))
 
 
 _DECODERS: dict[int, tuple[Callable[[bytes], Any], pa.DataType]] = {

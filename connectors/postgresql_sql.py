@@ -6,6 +6,7 @@ import datetime
 import math
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from psycopg import sql
@@ -23,22 +24,31 @@ _IN = re.compile(r"\b(NOT\s+)?IN\s*\(\s*$", re.IGNORECASE)
 
 def prepared(query: SourceQuery) -> tuple[str, list[str | None]]:
     """The statement with $1, $2 ... and the values' text; each is cast, so the server knows its type."""
+    text, order = _prepared(query.parts, tuple(bound.type for bound in query.params), query.columns)
+    return text, [text_of(query.params[index].value) for index in order]
+
+
+@lru_cache(1024)
+def _prepared(
+    parts: tuple[str | int, ...], types: tuple[PgType, ...], columns: tuple[PgType, ...]
+) -> tuple[str, tuple[int, ...]]:
+    """The text, and which parameter each $n is."""
     order: dict[int, int] = {}
     pieces: list[str] = []
-    for index, part in enumerate(query.parts):
+    for index, part in enumerate(parts):
         if isinstance(part, str):
-            pieces.append(_in_to_any(query, index, part))
+            pieces.append(_in_to_any(parts, types, index, part))
         else:
             number = order.setdefault(part, len(order) + 1)
-            pieces.append(f"${number}::{_cast_name(query.params[part].type)}")
-    values = [text_of(query.params[index].value) for index in order]
-    return wrap("".join(pieces), query.columns), values
+            pieces.append(f"${number}::{_cast_name(types[part])}")
+    return wrap("".join(pieces), columns), tuple(order)
 
 
 def inlined(query: SourceQuery) -> str:
     """The statement with its parameters as literals: COPY, which ADBC streams by, takes no others."""
+    types = [bound.type for bound in query.params]
     pieces = [
-        _in_to_any(query, index, part) if isinstance(part, str) else literal(query.params[part])
+        _in_to_any(query.parts, types, index, part) if isinstance(part, str) else literal(query.params[part])
         for index, part in enumerate(query.parts)
     ]
     return wrap("".join(pieces), query.columns)
@@ -88,10 +98,10 @@ def _element(text: str | None) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def _in_to_any(query: SourceQuery, index: int, part: str) -> str:
+def _in_to_any(parts: Sequence[str | int], types: Sequence[PgType], index: int, part: str) -> str:
     """`x IN (` before an array parameter becomes `x = ANY (`."""
-    following = query.parts[index + 1] if index + 1 < len(query.parts) else ""
-    if not isinstance(following, int) or not query.params[following].type.name.startswith("_"):
+    following = parts[index + 1] if index + 1 < len(parts) else ""
+    if not isinstance(following, int) or not types[following].name.startswith("_"):
         return part
     return _IN.sub(lambda match: "<> ALL (" if match[1] else "= ANY (", part)
 

@@ -8,21 +8,23 @@ import logging
 import math
 import sys
 import time
-from collections.abc import Coroutine, Generator, Mapping, Sequence
+from collections.abc import Coroutine, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
 from cache.results import Found, How, ResultCache
-from connectors.base import Cancel, Connector, SourceQuery
+from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
+from connectors.stopping import timed_out
 from federation import age, bind
 from federation.admission import Gate, Load, Permit
 from federation.channel import Channel, Stream
 from federation.deadline import Deadline, within
+from federation.exchange import Exchange
 from federation.naming import named
 from federation.result import Part
 from planner.plan import Fragment
@@ -130,7 +132,7 @@ class Fetcher:
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _gates: dict[str, Gate] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
-    _running: dict[Channel, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
+    _running: dict[Channel | Exchange, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
     _as_of: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> list[Connector]:
@@ -288,14 +290,18 @@ class Fetcher:
         permit = await gate.enter(math.inf if deadline is None else deadline.at)
         try:
             seconds = gate.limits.timeout if deadline is None else min(gate.limits.timeout, deadline.left())
-            channel = self._start(step, query, permit, head, seconds)
+            born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
+            work = self._start(step, query, permit, head, seconds)
         except BaseException:
             permit.leave(failed=True)
             raise
-        born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
-        got = await channel.head()
+        try:
+            got = await work.head()
+        except Stale:
+            return await self._run(step, query, head, deadline)
         ms = (time.perf_counter() - began) * 1000
-        return Rows(got.batches, got.complete, read_at, born, ms, None if got.complete else channel)
+        rest = work if isinstance(work, Channel) and not got.complete else None
+        return Rows(got.batches, got.complete, read_at, born, ms, rest)
 
     async def _age(self, step: Step) -> str:
         """What the source says itself, asked at most once a second; it is never in a statement's way."""
@@ -315,30 +321,39 @@ class Fetcher:
             return ""
         return age.told([value for batch in rows.batches for value in batch.column(0).to_pylist()])
 
-    def _start(self, step: Step, query: SourceQuery, permit: Permit, head: int | None, seconds: float) -> Channel:
-        connector = self._connectors.get(step.fragment.source)
-        if connector is None or self._threads is None:
+    def _start(
+        self, step: Step, query: SourceQuery, permit: Permit, head: int | None, seconds: float
+    ) -> Channel | Exchange:
+        """Send the statement: at once over an idle connection where it is small, else in a thread."""
+        source = step.fragment.source
+        connector, threads = self._connectors.get(source), self._threads
+        if connector is None or threads is None:
             raise SourceError(
-                f"source {step.fragment.source} is not there any more",
+                f"source {source} is not there any more",
                 sqlstate="HV00N",
                 hint="The project was reloaded without it: prepare the statement again.",
             )
         cancel = Cancel()
         end = asyncio.get_running_loop().create_future()
 
-        def produce() -> Generator[pa.RecordBatch, None, None]:
-            batches = connector.execute(query, timeout=seconds, cancel=cancel)
-            return permit.counted(named(batches, step.fragment.source, step.sql_of(query)))
+        def through(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
+            return permit.counted(named(batches, source, step.sql_of(query)))
 
         def ended(failed: bool) -> None:
             permit.leave(failed)
-            del self._running[channel]
+            del self._running[work]
             end.set_result(None)
 
-        channel = Channel(produce, cancel, head=head, ended=ended)
-        channel.start(self._threads)
-        self._running[channel] = connector, end
-        return channel
+        prompt = _prompt(connector, query, seconds)
+        work: Channel | Exchange
+        if prompt is not None:
+            work = Exchange(prompt, threads, timed_out(source, seconds), through=through, ended=ended)
+        else:
+            produce = lambda: through(connector.execute(query, timeout=seconds, cancel=cancel))  # noqa: E731
+            work = Channel(produce, cancel, head=head, ended=ended)
+            work.start(threads)
+        self._running[work] = connector, end
+        return work
 
     def _gate(self, source: str) -> Gate:
         if source not in self._gates:
@@ -359,6 +374,11 @@ class Fetcher:
             ttl=step.ttl,
             statements=sum(each.how == "miss" for each in found),
         )
+
+
+def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt | None:
+    ask = getattr(connector, "prompt", None) if query.small else None
+    return None if ask is None else cast(Prompt | None, ask(query, timeout=seconds))
 
 
 def _size(rows: Rows) -> int:

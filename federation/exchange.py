@@ -1,0 +1,96 @@
+"""A statement of few rows, answered on the loop itself: a lookup by key saves both hops of a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor
+
+import pyarrow as pa
+
+from connectors.base import Prompt
+from connectors.errors import Error, LimitExceeded
+from federation.channel import Head
+
+MANY = 2_000  # rows; more are made in a thread
+_UNWANTED = LimitExceeded("nobody waits for the rows any more", sqlstate="57014")
+Through = Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]]
+
+
+class Exchange:
+    """One prompt and the one who waits for it; what `through` makes of its rows and errors is what he gets.
+
+    `ended` is called on the loop, with whether it failed, when the source has nothing left to do: after a
+    cancellation or past the deadline that is some time after `head` has raised.
+    """
+
+    def __init__(
+        self, prompt: Prompt, threads: Executor, late: Error, *, through: Through, ended: Callable[[bool], None]
+    ) -> None:
+        self._prompt, self._threads, self._late = prompt, threads, late
+        self._through, self._ended = through, ended
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Future[int] = self._loop.create_future()
+        self._error: BaseException | None = None
+        self._busy = True  # the source works on it
+
+    async def head(self) -> Head:
+        """All rows; Stale where the connection was dead, else what the source says."""
+        descriptor = self._prompt.descriptor
+        self._loop.add_reader(descriptor, self._look)
+        timer = self._loop.call_later(self._prompt.patience, self.fail, self._late)
+        failed = True
+        try:
+            many = await self._arrived > MANY
+            rows = await self._loop.run_in_executor(self._threads, self._taken) if many else self._taken()
+            failed = False
+            return Head(rows, complete=True)
+        finally:
+            timer.cancel()
+            self._loop.remove_reader(descriptor)
+            self._close(failed)
+
+    def close(self, reason: Error | None = None) -> None:
+        """End it now."""
+        self.fail(reason or _UNWANTED)
+
+    def fail(self, error: Error) -> None:
+        """The same; whoever waits is told why."""
+        if not self._arrived.done():
+            self._error = error
+            self._arrived.set_result(0)
+
+    def _look(self) -> None:
+        if self._arrived.done():
+            return
+        count: int | None = 0
+        try:
+            count = self._prompt.poll()
+        except BaseException as error:  # it belongs to whoever waits
+            self._error = error
+        if count is not None:
+            self._busy = False
+            self._arrived.set_result(count)
+
+    def _taken(self) -> list[pa.RecordBatch]:
+        return list(self._through(self._rows()))
+
+    def _rows(self) -> Iterator[pa.RecordBatch]:
+        if self._error is not None:
+            raise self._error
+        yield self._prompt.rows()
+
+    def _close(self, failed: bool) -> None:
+        if self._busy:
+            self._threads.submit(self._stop)
+        else:
+            self._prompt.close()
+            self._ended(failed)
+
+    def _stop(self) -> None:
+        try:
+            self._prompt.close(_UNWANTED)
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+                self._loop.call_soon_threadsafe(self._ended, True)
