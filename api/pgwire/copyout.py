@@ -49,6 +49,8 @@ class CopyOut:
         with session.handover.desk.work(cancel):
             begin = form.begin()
             async for data, many in self._encoded(form, cancel):
+                if not data:
+                    continue
                 # A binary COPY's header shares the first row's message.
                 session.write(_shared(begin, data))
                 begin = b""

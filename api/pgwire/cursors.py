@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from api.pgwire import packets
-from api.pgwire.backend import EXECUTE, CanonError, Reply
+from api.pgwire.backend import EXECUTE, Reply
 from api.pgwire.packets import Bind, Described, Field
 from api.pgwire.portals import Listed, Portal, Relayed, Streamed
 from api.pgwire.rewrite import Road
@@ -19,7 +19,8 @@ ALL = 0  # no limit
 
 
 class Cursor:
-    """One cursor. The canon has an empty one of the same name (its `twin`), which ends when this one has to."""
+    """One cursor. The canon has an empty one of the same name (`twin` is its text), which ends when this
+    one has to; a portal of the protocol has none."""
 
     def __init__(
         self,
@@ -28,10 +29,22 @@ class Cursor:
         fields: Sequence[Field],
         formats: Sequence[int],
         stream: Streamed,
-        twin: bool = True,
+        twin: str = "",
     ) -> None:
         self.twin = twin
         self.session, self.name, self.fields, self.formats, self.stream = session, name, fields, formats, stream
+
+    async def alive(self) -> bool:
+        """Whether the canon still has the twin: with the transaction or savepoint it is gone, and so is this one."""
+        if not self.twin:
+            return True
+        desk, name = self.session.handover.desk, self.name.encode()
+        found = await desk.ask("SELECT statement FROM pg_catalog.pg_cursors WHERE name = $1", (name,))
+        if found and found[0][0] == self.twin.encode(self.session.settings.encoding):
+            return True
+        desk.cursors.pop(name, None)
+        await self.close()
+        return False
 
     def describe(self, quiet: bool = False) -> None:
         self.stream.describe(quiet)
@@ -87,23 +100,13 @@ class Fetch:
 
     async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
         limit = _count(self.way.arguments)
-        if self.cursor.twin:
-            await self._alive()
+        if not await self.cursor.alive():
+            raise QueryError(f'cursor "{self.cursor.name}" does not exist', sqlstate="34000")
         if not quiet:
             self.session.backend.say(packets.BIND_COMPLETE)
         binary = tuple(self.cursor.formats) == (1,)
         formats = asked.results if asked.results and not binary else self.cursor.formats
         return Fetching(self.session, self.cursor, limit, formats, "move" in self.way.flags)
-
-    async def _alive(self) -> None:
-        """CanonError where the canon has dropped its twin: the transaction or savepoint is gone."""
-        alive = f'MOVE 0 FROM "{self.cursor.name.replace(chr(34), chr(34) * 2)}"'
-        try:
-            await self.session.handover.desk.ask(alive)
-        except CanonError:
-            self.session.handover.desk.cursors.pop(self.cursor.name.encode(), None)
-            await self.cursor.close()
-            raise
 
 
 class Closed(Fetch):

@@ -16,7 +16,6 @@ from api.pgwire.cursors import Closed, Cursor, Fetch
 from api.pgwire.packets import Described, close, describe, execute, parse
 from api.pgwire.portals import Bindable, Streamed
 from api.pgwire.rewrite import Road, expanded, road
-from api.pgwire.settings import QUESTION
 from api.pgwire.statements import Copy, Declare, Executed, Explain, Ours, Select, Written
 from connectors.base import Cancel
 from connectors.errors import Error, QueryError
@@ -118,7 +117,7 @@ class Desk:
         if way.kind == "execute":
             return await self._executed(way)
         if way.kind in ("fetch", "close"):
-            return self._of_cursor(way)
+            return await self._of_cursor(way)
         if not way.rows:
             return None
         if way.kind == "prepare":
@@ -164,10 +163,10 @@ class Desk:
         version = engine.catalog.version if engine is not None else ""
         return (version, settings.search_path, *(settings.values.get(name) for name in names))
 
-    def _of_cursor(self, way: Road) -> Bindable | None:
+    async def _of_cursor(self, way: Road) -> Bindable | None:
         name = way.name.encode()
         cursor = self.cursors.get(name) or self._portal(name)
-        if cursor is None:
+        if cursor is None or not await cursor.alive():
             return None
         if way.kind == "close":
             self.cursors.pop(name, None)
@@ -180,7 +179,7 @@ class Desk:
         portal = self.session.handover.portals.get(name) if name else None
         if not isinstance(portal, Streamed):
             return None
-        return Cursor(self.session, name.decode(), portal.fields, portal.formats, portal, twin=False)
+        return Cursor(self.session, name.decode(), portal.fields, portal.formats, portal)
 
     async def _executed(self, way: Road) -> Bindable | None:
         """EXECUTE of a statement that reads virtual relations."""
@@ -233,9 +232,9 @@ class Desk:
     async def refresh(self) -> None:
         """Ask for the settings that are not reported, where they may have changed."""
         settings = self.session.settings
-        if settings.doubtful:
+        if settings.doubtful or (settings.unreported and self.backend.unsynced):
             lasting = self.backend.status == "I" and not self.backend.unsynced
-            (cells,) = await self.ask(QUESTION)
+            (cells,) = await self.ask(settings.question())
             settings.answered(cells, lasting)
 
     async def _remember(self, way: Road, prepared: Prepared) -> None:

@@ -44,7 +44,7 @@ def cells(array: pa.Array, kind: PgType, code: int, where: Zone | None, settings
 def _text(kind: PgType, encoding: str) -> Callable[[Any], bytes]:
     make = _WORDS.get(kind.name)
     if make is None or (kind.name == "numeric" and kind.arrow == pa.string()):
-        return lambda value: value.encode(encoding)  # type: ignore[no-any-return]
+        return lambda value: value.encode(encoding)
     word = make
     return lambda value: word(value).encode()
 
@@ -79,7 +79,7 @@ _WORDS: Mapping[str, Callable[[Any], str]] = {
 
 def _binary(kind: PgType, encoding: str) -> Callable[[Any], bytes]:
     if kind.name in binary.AS_TEXT:
-        return lambda value: value.encode(encoding)  # type: ignore[no-any-return]
+        return lambda value: value.encode(encoding)
     return _PACKS.get(kind.name) or _OTHERS[kind.name]
 
 

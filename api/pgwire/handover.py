@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from api import errors
 from api.pgwire import packets
-from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, Backend, CanonError, Reply
+from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, SYNCED, Backend, CanonError, Reply
 from api.pgwire.desk import Desk
 from api.pgwire.packets import Field
 from api.pgwire.portals import Bindable, Portal, unplaced
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[bytes], Awaitable[None]]
 _ABORTED = packets.parse(b"", b"SELECT 1")  # what it does not matter: the canon says 25P02
+_COMMANDS = frozenset({EXECUTE, QUERY, SYNCED})
 _DROPS = frozenset({"DEALLOCATE ALL", "DISCARD ALL"})
 
 
@@ -67,8 +68,11 @@ class Handover:
     async def _parse(self, raw: bytes) -> None:
         asked = packets.read_parse(raw)
         ours = None
-        if self.desk.may_touch(asked.query) and await self._usable():
-            ours = await self.desk.statement(asked.query, asked.types)
+        if self.desk.may_touch(asked.query):
+            if not await self._calm():
+                return
+            if self.backend.status != "E":
+                ours = await self.desk.statement(asked.query, asked.types)
         if ours is not None and not asked.name:
             self.backend.say(packets.PARSE_COMPLETE)
         else:
@@ -93,13 +97,15 @@ class Handover:
     async def _bind(self, raw: bytes) -> None:
         reader = packets.Reader(raw, 5)
         name, statement = reader.string(), reader.string()
-        if statement in self.doubted and statement in self.statements and await self._usable():
+        if statement in self.statements and not await self._calm():
+            return
+        if statement in self.doubted and statement in self.statements and self.backend.status != "E":
             await self._doubt(statement)
         ours = self.statements.get(statement)
         if ours is None:
             await self._drop(name)
             self.backend.send(raw, Reply(BIND))
-        elif not await self._usable():
+        elif self.backend.status == "E":
             self.backend.send(_ABORTED, Reply(PARSE))
         else:
             asked = packets.read_bind(raw)
@@ -145,10 +151,11 @@ class Handover:
             self.statements.pop(b"", None)
             self.backend.send(raw, Reply(QUERY))
             return
+        await self._calm()
         query, standard = self.desk.decoded(text), self.session.settings.standard_strings
         pieces = statements(query, standard)
         if len(pieces) <= 1:
-            ours = await self.desk.statement(text, ()) if await self._usable() else None
+            ours = await self.desk.statement(text, ()) if self.backend.status != "E" else None
             if ours is None:
                 self.backend.send(raw, Reply(QUERY))
                 return
@@ -166,7 +173,7 @@ class Handover:
                 if not await self.backend.settle():
                     return
                 try:
-                    ours = await self.desk.statement(text, ()) if await self._usable() else None
+                    ours = await self.desk.statement(text, ()) if self.backend.status != "E" else None
                 except QueryError as error:
                     error.position = None if error.position is None else error.position + start
                     raise
@@ -209,11 +216,11 @@ class Handover:
 
     # -- state --------------------------------------------------------------------------------------------------
 
-    async def _usable(self) -> bool:
-        """Whether statements can run: not in a failed transaction, where the canon has the word."""
-        if self.backend.queue and self.backend.status == "E":
+    async def _calm(self) -> bool:
+        """Wait for commands on their way: they may change what a statement means. False when they have failed."""
+        if any(reply.kind in _COMMANDS for reply in self.backend.queue):
             await self.backend.settle()
-        return self.backend.status != "E"
+        return not self.backend.failed
 
     async def _drop(self, name: bytes) -> None:
         portal = self.portals.pop(name, None)
@@ -248,6 +255,7 @@ class Handover:
 
     def ready(self) -> None:
         """ReadyForQuery: where the transaction is over, portals end with it, as in PostgreSQL."""
+        self.session.settings.ready()
         if self.backend.status == "I" and (self.portals or self.desk.cursors):
             for portal in (*self.portals.values(), *self.desk.cursors.values()):
                 portal.abandon()

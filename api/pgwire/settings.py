@@ -17,7 +17,9 @@ _TOUCHED = re.compile(
 ENGINE = (
     "TimeZone", "DateStyle", "IntervalStyle", "standard_conforming_strings", "extra_float_digits", "bytea_output",
 )  # fmt: skip
-QUESTION = "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}')" for name in ASKED)
+# The canon reports what has changed at ReadyForQuery; a statement that comes before it has to ask.
+REPORTED = ("search_path", "TimeZone", "DateStyle", "IntervalStyle", "standard_conforming_strings", "client_encoding")
+_SETS = re.compile(rb"\b(?:set|reset|discard|rollback|set_config)\b", re.IGNORECASE)
 DEFAULTS = {"extra_float_digits": "1", "bytea_output": "hex", "statement_timeout": "0"}
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(?:,|$)')
@@ -29,6 +31,8 @@ class Settings:
     def __init__(self, timeout: float) -> None:
         self.values: dict[str, str] = dict(DEFAULTS)
         self.doubtful = False  # what is not reported may have changed
+        self.unreported = False  # what is reported may have changed since the last ReadyForQuery
+        self._told: dict[str, str] = {}
         self.user = ""
         self._timeout = timeout
         self._session: Session | None = None
@@ -42,20 +46,34 @@ class Settings:
 
     def reported(self, name: str, value: str) -> None:
         """A ParameterStatus has come."""
-        self.values[name] = value
+        self.values[name] = self._told[name] = value
         self._session = self._path = None
+
+    def ready(self) -> None:
+        """ReadyForQuery: what was reported holds, whatever was asked for in between and undone since."""
+        if self.unreported:
+            self.unreported = False
+            self.values.update(self._told)
+            self._session = self._path = None
 
     def watch(self, text: bytes) -> None:
         """The client sends `text`."""
+        if not self.unreported and _SETS.search(text):
+            self.unreported = True
         if not self.doubtful and _TOUCHED.search(text):
             self.doubtful = True
 
+    def question(self) -> str:
+        """A SELECT of the settings that are in doubt."""
+        names = (*ASKED, *REPORTED) if self.unreported else ASKED
+        return "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}')" for name in names)
+
     def answered(self, cells: list[bytes | None], lasting: bool) -> None:
-        """The answer to QUESTION; what is read inside a transaction may be undone with it."""
-        for name, cell in zip(ASKED, cells, strict=True):
+        """The answer to the question; what is read inside a transaction may be undone with it."""
+        for name, cell in zip((*ASKED, *REPORTED), cells, strict=False):
             self.values[name] = (cell or b"").decode()
         self.doubtful = not lasting
-        self._session = None
+        self._session = self._path = None
 
     @property
     def standard_strings(self) -> bool:

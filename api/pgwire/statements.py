@@ -283,11 +283,11 @@ class Declare(Ours):
         start = self.starting(bounds)
         fields = column_fields(plan.columns)
         stream = Streamed(self.session, fields, plan.columns, (code,), start)
-        cursor = Cursor(self.session, self.way.name, fields, (code,), stream)
-        relayed = await self._empty(asked, quiet)
+        relayed, twin = self._empty(asked, quiet)
+        cursor = Cursor(self.session, self.way.name, fields, (code,), stream, twin)
         return Declared(relayed, cursor)
 
-    async def _empty(self, asked: Bind, quiet: bool) -> Relayed:
+    def _empty(self, asked: Bind, quiet: bool) -> tuple[Relayed, str]:
         """The canon's own cursor of that name, with the right columns and no rows: it knows when the cursor ends."""
         columns = self.prepared.plan.columns
         listed = ", ".join(f"NULL::{kind.sql} AS c{i}" for i, (_, kind) in enumerate(columns))
@@ -296,7 +296,7 @@ class Declare(Ours):
         name = desk.residual(sql, [kind.type_oid for kind in self.prepared.statement.params])
         raw = packets.bind(asked.portal, name, asked.formats, asked.values, asked.results)
         backend.send(raw, Reply(BIND, shown=not quiet, loud=True, patch=self.session.handover.unplaced))
-        return Relayed(self.session, asked.portal, None, ())
+        return Relayed(self.session, asked.portal, None, ()), sql
 
 
 class Explain(Ours):

@@ -142,6 +142,12 @@ def psycopg_pipeline(dsn: str) -> Any:
             asked.append(connection.execute("select 1"))
             asked.append(connection.execute("select total from sales.spending where customer_id = %s", (1,)))
             found.append([one.fetchall() for one in asked])
+        with connection.pipeline():
+            connection.execute("set search_path = sales")
+            first = connection.execute("select name from people where id = 1")
+            connection.execute("set search_path = crm")
+            second = connection.execute("select name from customers where id = 2")
+            found.append((first.fetchall(), second.fetchall()))
         try:
             with connection.pipeline():
                 connection.execute("select 10 / (id - 1) from crm.customers")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import pyarrow as pa
 import pytest
@@ -131,7 +131,7 @@ def test_oid_and_bool(pg: PGconn) -> None:
 def test_numeric(pg: PGconn, values: list[Decimal | None], scale: int) -> None:
     kind = numeric(38, scale)
     scaled = [None if v is None else v.scaleb(-(scale // 2)) if v else Decimal(0) for v in values]
-    fitted = [None if v is None else v.quantize(Decimal(1).scaleb(-scale)) for v in scaled]
+    fitted = [None if v is None else v.quantize(Decimal(1).scaleb(-scale), context=Context(prec=60)) for v in scaled]
     same(pg, pa.array(fitted, kind.arrow), kind, [worded(None if v is None else f"{v:f}") for v in fitted])
 
 
