@@ -15,6 +15,7 @@ import typer
 from api import sample
 from api.cli import app
 from api.project import open_project
+from connectors.registry import kinds, options_model
 from federation.session import Session
 from views.files import SourceFile
 from views.marks import read as read_yaml
@@ -73,6 +74,19 @@ def test_every_page_of_the_documentation_is_in_its_index() -> None:
     index = (ROOT / "docs" / "README.md").read_text()
     pages = {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
     assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", index))
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_every_option_of_a_connection_is_documented(kind: str) -> None:
+    page = "embedded-sources.md" if kind in ("sqlite", "duckdb", "parquet") else "server-sources.md"
+    _, found, rest = (ROOT / "docs" / page).read_text().partition(f"`kind: {kind}`")
+    assert found
+    table = rest.partition("| option | |\n|---|---|\n")[2].partition("\n\n")[0]
+    documented = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1])]
+    model = options_model(kind)
+    assert model is not None
+    options = set(model.model_fields) - {"pool_size", "base_folder"}  # which are the engine's
+    assert sorted(documented) == sorted(options)
 
 
 def test_python_is_python_and_the_source_is_a_source() -> None:
