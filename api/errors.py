@@ -18,8 +18,6 @@ def fields(error: BaseException) -> dict[str, Any]:
 
     What is not an `Error` is our own bug: the client gets a number, the log the number and everything else.
     """
-    if isinstance(error, TimeoutError):
-        error = LimitExceeded("canceling authentication due to timeout", sqlstate="57014")
     if not isinstance(error, Error):
         number = secrets.token_hex(4)
         LOG.error("internal error %s", number, exc_info=error)
@@ -48,7 +46,7 @@ def status(error: BaseException) -> int:
     if isinstance(error, LimitExceeded):
         return 504 if error.sqlstate == "57014" else 429 if error.sqlstate.startswith("53") else 413
     if isinstance(error, QueryError):
-        return {"28": 401, "42501": 403}.get(error.sqlstate[:2], 403 if error.sqlstate == "42501" else 400)
+        return 403 if error.sqlstate == "42501" else 401 if error.sqlstate.startswith("28") else 400
     if isinstance(error, SourceError):
         return 502
     return 500 if isinstance(error, ConfigError) or not isinstance(error, Error) else 400

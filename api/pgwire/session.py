@@ -105,8 +105,11 @@ class Session:
 
     async def _run(self) -> None:
         try:
-            async with asyncio.timeout(LOGIN_TIME):
-                ready = await self._login()
+            try:
+                async with asyncio.timeout(LOGIN_TIME):
+                    ready = await self._login()
+            except TimeoutError:
+                raise LimitExceeded("canceling authentication due to timeout", sqlstate="57014") from None
             while ready:
                 await self._message(await self.client.next())
                 if not self.client.messages:
@@ -114,8 +117,6 @@ class Session:
                     self.client.flush()
         except Gone:
             pass
-        except (Error, TimeoutError) as error:
-            self.write(packets.error(errors.letters(error, "FATAL")))
         except asyncio.CancelledError:
             if not self._closing:
                 raise
