@@ -37,17 +37,13 @@ def world(rows: int) -> Iterator[World]:
     """A table of so many rows in PostgreSQL and the same in a Parquet file."""
     with stage.folder() as place, stage.servers("postgresql") as servers:
         server = servers["postgresql"]
-        server.run(
-            f"CREATE UNLOGGED TABLE big AS {QUERY.format(rows=rows, moment="g * interval '7 second'")}",
-            "ANALYZE big",
-            database=server.database,
-        )
+        made = QUERY.format(rows=rows, moment="g * interval '7 second'")
+        server.run(f"CREATE UNLOGGED TABLE big AS {made}", "ANALYZE big", database=server.database)
         (place / "files").mkdir()
         parquet = place / "files" / "big.parquet"
         with duckdb.connect() as connection:
-            connection.execute(
-                f"COPY ({QUERY.format(rows=rows, moment='to_seconds(g * 7)')}) TO '{parquet}' (FORMAT parquet)"
-            )
+            made = QUERY.format(rows=rows, moment="to_seconds(g * 7)")
+            connection.execute(f"COPY ({made}) TO '{parquet}' (FORMAT parquet)")
         limits = {"limits": {"rows": 2 * rows, "timeout": "3600s"}}
         stage.write(
             place,
