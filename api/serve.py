@@ -154,7 +154,9 @@ async def _http(
 async def _postgresql(runtime: Runtime, listener: Listener, folder: Path) -> AsyncIterator[tuple[str, int]]:
     tls = _files(listener.tls, folder)
     context = pgwire.certificate(*tls) if tls else None
-    server = pgwire.Server(runtime.canon, runtime.engine, users=runtime.project.file.users, tls=context)
+    file = runtime.project.file
+    names = ("vdw", file.name)
+    server = pgwire.Server(runtime.canon, runtime.engine, users=file.users, databases=names, tls=context)
     try:
         await server.start(listener.host, listener.port)
     except OSError as error:

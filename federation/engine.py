@@ -115,6 +115,14 @@ class Engine:
         asked = await self._asked(prepared, params, session, prepared.terms.deadline(session), cancel, computed)
         return await self._fetcher.gather(prepared.terms.steps, asked)
 
+    async def merge(
+        self, prepared: Prepared, fetched: Fetched, params: Sequence[Bound], session: Session, cancel: Cancel
+    ) -> Result:
+        """The answer from rows that `gather` fetched."""
+        deadline = prepared.terms.deadline(session)
+        answer = Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
+        return result(prepared.plan, answer, "miss", deadline, cancel)
+
     async def explain(
         self, sql: str, session: Session, params: Sequence[Bound] = (), analyze: bool = False
     ) -> Explanation:

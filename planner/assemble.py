@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from connectors.base import Profile
-from connectors.capability import Capability, capability
+from connectors.capability import Capability, capability, duckdb
 from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
@@ -21,7 +20,7 @@ from planner.statement import Statement
 from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
 from views.catalog import Catalog
 
-_DUCKDB = capability(Profile("duckdb"))
+_DUCKDB = duckdb.MERGE
 
 
 def assemble(
@@ -49,15 +48,14 @@ def assemble(
         return replace(plan, fragments=(replace(book.fragments[0], columns=kinds),))
     names = [(i, f"c{at}") for at, (_, i, _) in enumerate(columns)]
     residual = Emitter(CanonTarget(book.numbers)).query(rel, names).sql("postgres", comments=False)
-    why, duckdb = why_not(rel, _DUCKDB) if _DUCKDB is not None else "no DuckDB", None
+    why, merge = why_not(rel, _DUCKDB), None
     if statement.session:
         why = "it reads relations of the session"
     if reason:
         why = f"not modelled: {reason}"
-    if not why and _DUCKDB is not None:
-        target = DuckdbTarget(_DUCKDB, book.numbers)
-        duckdb = Emitter(target).query(rel, names).sql("duckdb", comments=False)
-    return replace(plan, residual=residual, duckdb=duckdb, why_canon=why)
+    if not why:
+        merge = Emitter(DuckdbTarget(_DUCKDB, book.numbers)).query(rel, names).sql("duckdb", comments=False)
+    return replace(plan, residual=residual, duckdb=merge, why_canon=why)
 
 
 def _canon(e: Scalar) -> str:

@@ -190,9 +190,6 @@ def certificate(cert: Path, key: Path) -> ssl.SSLContext:
 def zone_files(canon: Canon) -> Path | None:
     """The zone files that the canon itself reads; None where they do not come with its binaries."""
     with psycopg.connect(canon.dsn()) as connection:
-        if connection.execute("SELECT to_regclass('vdw.shell')").fetchone() != (None,):
-            # A session's own backend is asked which of its relations are shells, in the role of its user.
-            connection.execute("GRANT SELECT ON vdw.shell TO PUBLIC")
         row = connection.execute("SELECT setting FROM pg_config WHERE name = 'SHAREDIR'").fetchone()
     folder = Path(row[0]) / "timezone" if row is not None else None
     return folder if folder is not None and folder.is_dir() else None

@@ -21,11 +21,10 @@ from api.pgwire.rewrite import Road
 from connectors.base import Bound, Cancel
 from connectors.errors import QueryError
 from connectors.types import PgType
-from federation.answer import Answer, result
 from federation.canon.arrays import wire_type
 from federation.canon.residual import BATCH, dumped, inputs, with_arrays
 from federation.explain import Explanation
-from federation.merge import Merger, why_canon
+from federation.merge import why_canon
 from planner.plan import Plan
 
 if TYPE_CHECKING:
@@ -251,9 +250,7 @@ class Select(Ours):
 
         async def start(cancel: Cancel) -> Result:
             assert engine is not None  # noqa: S101
-            deadline = self.prepared.terms.deadline(own)
-            merged = await Merger(engine.duck, engine.in_canon).run(self.prepared.plan, fetched, bounds, own)
-            return result(self.prepared.plan, Answer(merged, fetched), "miss", deadline, cancel)
+            return await engine.merge(self.prepared, fetched, bounds, own, cancel)
 
         return start
 

@@ -36,6 +36,7 @@ LANGUAGE sql STABLE SET search_path = '' SET timezone = 'UTC' SET datestyle = 'I
 SET quote_all_identifiers = off SET extra_float_digits = 1 SET bytea_output = 'hex' AS
 'SELECT pg_get_viewdef(view, false), ev_action::text FROM pg_rewrite WHERE ev_class = view';
 CREATE TABLE vdw.shell (schema text, name text, digest text NOT NULL, PRIMARY KEY (schema, name));
+GRANT SELECT ON vdw.shell TO PUBLIC; -- a session's own backend asks which relations are virtual
 CREATE TABLE vdw.reads (role text, schema text, name text, PRIMARY KEY (role, schema, name));
 CREATE FUNCTION vdw.grant_reads() RETURNS void LANGUAGE plpgsql SET search_path = '' AS $$
 DECLARE
