@@ -157,10 +157,6 @@ class Running:
         self._thread.join(timeout=60)
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 _PYTHON: dict[str, Callable[[str], Any]] = {
     "date": dt.date.fromisoformat,
     "timestamp": dt.datetime.fromisoformat,
@@ -172,9 +168,12 @@ _PYTHON: dict[str, Callable[[str], Any]] = {
 
 def bound(case: Case) -> list[Bound]:
     """The case's parameters as the engine takes them."""
-    return [
-        Bound(PgType(kind), None if value is None else _PYTHON.get(kind, _same)(value)) for kind, value in case.params
-    ]
+    return [Bound(PgType(kind), _python(kind, value)) for kind, value in case.params]
+
+
+def _python(kind: str, value: Any) -> Any:
+    convert: Callable[[Any], Any] | None = _PYTHON.get(kind)
+    return value if value is None or convert is None else convert(value)
 
 
 @dataclass(frozen=True, slots=True)
