@@ -11,7 +11,7 @@ from planner import ir
 from planner import scalar as sc
 from planner.emit import Emitter
 from planner.ir import Cut, Rel
-from planner.keys import unique_keys
+from planner.keys import one_group, unique_keys
 from planner.merge import why_not
 from planner.plan import Fragment, KeysRef, Plan, SourceText, Verdict
 from planner.scalar import Col, KeyIn, Scalar
@@ -151,7 +151,7 @@ class Book:
         shape = (cut.source, text.parts, text.params, kinds)
         if shape not in self.shapes:
             self.shapes[shape] = len(self.made)
-            small = any(not key for key in unique_keys(cut.rel)) or _short(cut.rel)
+            small = any(not key for key in unique_keys(cut.rel)) or one_group(cut.rel) or _short(cut.rel)
             tables = tuple(dict.fromkeys(_tables(cut.rel)))
             number = len(self.made)
             self.made.append(

@@ -40,13 +40,28 @@ def _scan(rel: ir.Scan) -> tuple[Key, ...]:
     return tuple(frozenset(at[c] for c in key) for key in table.keys if all(c in at for c in key))
 
 
+def one_group(rel: Rel) -> bool:
+    """Whether constants fix all that is grouped by, so that one row comes at most."""
+    while isinstance(rel, ir.Project):
+        rel = rel.input
+    if not isinstance(rel, ir.Aggregate) or rel.sets or not isinstance(rel.input, ir.Filter):
+        return False
+    fixed = _constant(rel.input)
+    return all(isinstance(e, Col) and e.id in fixed for _, e in rel.keys)
+
+
 def _fixed(rel: ir.Filter) -> tuple[Key, ...]:
     """A column that a constant fixes adds nothing to a key."""
-    fixed = set()
+    fixed = _constant(rel)
+    return tuple(key - fixed for key in unique_keys(rel.input))
+
+
+def _constant(rel: ir.Filter) -> Key:
+    fixed: set[int] = set()
     for p in rel.predicates:
         if isinstance(p, Call) and p.op == "=" and any(isinstance(a, Lit | Param) for a in p.args):
             fixed |= {a.id for a in p.args if isinstance(a, Col)}
-    return tuple(key - fixed for key in unique_keys(rel.input))
+    return frozenset(fixed)
 
 
 def _join(rel: ir.Join) -> tuple[Key, ...]:
