@@ -14,7 +14,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from api import console
+from api import console, memory
 from api.http import app
 from api.pgwire import server as pgwire
 from api.project import Runtime, open_project
@@ -39,6 +39,7 @@ class Serving:
 
 def serve(folder: Path, ready: Callable[[Runtime, Serving], None] | None = None) -> int:
     """Serve the project until SIGINT or SIGTERM; SIGHUP reloads it. `ready` is called once both listen."""
+    memory.settle()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its comings and goings are told below
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

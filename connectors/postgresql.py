@@ -11,6 +11,7 @@ from typing import Any
 import adbc_driver_manager
 import psycopg
 import pyarrow as pa
+from adbc_driver_postgresql import StatementOptions
 from pydantic import Field, SecretStr
 
 from connectors import arrow, postgresql_catalog
@@ -27,6 +28,8 @@ from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
 _UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
+BATCH = StatementOptions.BATCH_SIZE_HINT_BYTES.value
+BATCH_BYTES = 4 << 20  # several batches are in memory at once; larger ones are not faster
 
 
 class PostgresqlOptions(ConnectionOptions):
@@ -182,6 +185,7 @@ def _pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lea
 def _batches(cursor: Any, limit: Callable[[], None], text: str) -> Generator[pa.RecordBatch, None, None]:
     try:
         limit()
+        cursor.adbc_statement.set_options(**{BATCH: str(BATCH_BYTES)})
         cursor.execute(text)
         # the public fetch_record_batch() gives a reader whose errors have lost their SQLSTATE
         yield from cursor._results.reader

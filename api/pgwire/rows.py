@@ -18,7 +18,7 @@ from api.pgwire.zones import Zone, zone
 from connectors.types import PgType
 
 Columns = Sequence[tuple[str, PgType]]
-RUN = 4 << 20  # bytes of Arrow data that are encoded at once, about
+RUN = 2 << 20  # bytes of Arrow data that are encoded at once, about
 ROWS = 65_536
 FEW = 50  # rows up to which values are encoded one by one
 
