@@ -34,14 +34,10 @@ class Unfit(Exception):
 def from_result(result: Any, columns: Sequence[PgType]) -> pa.RecordBatch:
     """A psycopg.pq.PGresult in binary format, as one record batch of the expected columns."""
     _check_width(result.nfields, columns)
-    width, count = result.nfields, result.ntuples
-    if count <= FEW:
-        plan = _direct(tuple([result.ftype(index) for index in range(width)]), tuple(columns))
-        if plan is not None:
-            # What does not fit is blamed on its column by the way for many.
-            with contextlib.suppress(pa.ArrowException, ArithmeticError, ValueError, Unfit):
-                return _few(result, plan)
-    rows = range(count)
+    made = few(result, columns)
+    if made is not None:
+        return made
+    rows = range(result.ntuples)
     arrays = []
     for index, column in enumerate(columns):
         decode, carrier = _decoder(result.ftype(index), column, f"c{index}")
@@ -52,6 +48,18 @@ def from_result(result: Any, columns: Sequence[PgType]) -> pa.RecordBatch:
             raise arrow.unfit(f"c{index}", str(kind), column) from None
         arrays.append(_as(pa.array(values, carrier), result.ftype(index), column, f"c{index}"))
     return arrow.batch(arrays, columns)
+
+
+def few(result: Any, columns: Sequence[PgType]) -> pa.RecordBatch | None:
+    """The same, for a few rows whose values go into their columns as they come; None where something does not."""
+    if result.ntuples > FEW or not columns:
+        return None
+    plan = _direct(tuple([result.ftype(index) for index in range(result.nfields)]), tuple(columns))
+    if plan is not None:
+        # What does not fit is blamed on its column by the way for many.
+        with contextlib.suppress(pa.ArrowException, ArithmeticError, ValueError, Unfit):
+            return _few(result, plan)
+    return None
 
 
 def _few(result: Any, plan: tuple[pa.DataType, Sequence[Callable[[bytes], Any]]]) -> pa.RecordBatch:
@@ -141,6 +149,7 @@ _DECODERS: dict[int, tuple[Callable[[bytes], Any], pa.DataType]] = {
     21: (_integer, pa.int16()),
     23: (_integer, pa.int32()),
     25: (_text, pa.string()),
+    114: (_text, pa.string()),
     700: (lambda value: _float4(value)[0], pa.float32()),
     701: (lambda value: _float8(value)[0], pa.float64()),
     1042: (_text, pa.string()),

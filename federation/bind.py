@@ -21,6 +21,9 @@ MOST_KEYS = 10_000  # beyond, the fragment is read without keys: the source scan
 KEYS_A_STATEMENT = 1_000
 MOST_STATEMENTS = 10
 
+FEW = 100  # rows
+_PLAIN = frozenset({"int2", "int4", "int8", "oid", "text", "varchar"})
+
 _INTEGERS = {"int2": 15, "int4": 31, "int8": 63, "oid": 32}
 _TEXTS = frozenset({"text", "varchar", "bpchar", "unknown"})
 # Two different keys of these types are different for every source, so a row answers to one of them only. Not so text
@@ -106,10 +109,12 @@ def _bound(value: Value, given: Given, keys: Mapping[KeysRef, list[Any]]) -> Bou
 
 def _keys(table: pa.Table, ref: KeysRef) -> list[Any] | None:
     """The distinct keys, sorted, so that the same set makes the same statement; None: too many, or not bindable."""
+    element = ref.type.name[1:]
+    if table.num_rows <= FEW and element in _PLAIN:  # Arrow's kernels take longer to set up
+        return sorted({key for key in table.column(ref.column).to_pylist() if key is not None})
     column = pc.unique(table.column(ref.column)).drop_null()
     if len(column) > MOST_KEYS:
         return None
-    element = ref.type.name[1:]
     try:
         keys: list[Any] = column.take(pc.sort_indices(column)).to_pylist()
     except (OverflowError, ValueError):  # 'infinity' and years past 9999 have no Python value

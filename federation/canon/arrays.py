@@ -7,7 +7,8 @@ function then decides, which keeps numeric's scale, intervals, ranges and the re
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,11 @@ PACKED = {name: struct.Struct(">i" + code) for name, code in CODES.items()}
 LENGTH = struct.Struct(">i").pack
 NULL = LENGTH(-1)
 FEW = 200  # values
+COUNTED: dict[str, tuple[Callable[[int], bytes], int, int]] = {
+    "date": (partial(struct.Struct(">ii").pack, 4), EPOCH_DAYS, LAST_DAY),
+    "timestamp": (partial(struct.Struct(">iq").pack, 8), EPOCH_MICROS, LAST_MICRO),
+    "timestamptz": (partial(struct.Struct(">iq").pack, 8), EPOCH_MICROS, LAST_MICRO),
+}  # how each is packed, its epoch, and its infinity
 NIBBLE = np.zeros(256, np.uint8)
 NIBBLE[list(b"0123456789abcdef")] = range(16)
 NIBBLE[list(b"ABCDEF")] = range(10, 16)
@@ -94,10 +100,24 @@ def _few(column: pa.Array, name: str) -> bytes | None:
         pack = PACKED[name].pack
         size = PACKED[name].size - 4
         return b"".join([NULL if value is None else pack(size, value) for value in column.to_pylist()])
+    if name in COUNTED:
+        return _few_moments(column, name)
     if name in AS_TEXT or (column.type == pa.string() and name not in ("uuid", "jsonb")):
         texts = [None if value is None else value.encode() for value in column.to_pylist()]
         return b"".join([NULL if text is None else LENGTH(len(text)) + text for text in texts])
     return None
+
+
+def _few_moments(column: pa.Array, name: str) -> bytes:
+    pack, epoch, last = COUNTED[name]
+    plain = column.view(pa.int32() if name == "date" else pa.int64()).to_pylist()
+    return b"".join([NULL if value is None else pack(_shifted(value, epoch, last)) for value in plain])
+
+
+def _shifted(value: int, epoch: int, last: int) -> int:
+    if abs(value) == last:
+        return value if value > 0 else value - 1
+    return value - epoch
 
 
 def _filled(column: pa.Array, blank: object) -> pa.Array:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from psycopg.pq.abc import PGresult
 
 from connectors.errors import Error
+from connectors.postgresql_rows import few
 from connectors.types import PgType
 from federation.canon.arrays import AS_TEXT, EPOCH_DAYS, EPOCH_MICROS, FIXED, LAST_DAY, LAST_MICRO, MOMENTS
 
@@ -41,6 +42,9 @@ def batch(result: PGresult, columns: Sequence[PgType]) -> pa.RecordBatch:
 
     Error (22003, 22008) for a value that the Arrow type cannot hold: NaN in numeric(p,s), a year past 294246.
     """
+    made_at_once = few(result, columns)
+    if made_at_once is not None:
+        return made_at_once
     count, get = result.ntuples, result.get_value
     if not columns:
         return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))
