@@ -28,6 +28,7 @@ from planner.plan import Plan
 from planner.statement import Statement
 from views.catalog import Catalog
 
+PLANS = 16 << 20  # characters of statements whose plans are kept, a small one counted as some thousand
 FOREVER = 86_400.0  # seconds; for work that belongs to all who wait for it, each with a deadline of their own
 
 
@@ -63,7 +64,7 @@ class Engine:
     restricted: bool = False
     _fetcher: Fetcher = field(init=False)
     _merger: Merger = field(init=False)
-    _plans: LRUCache[tuple[object, ...], Prepared] = field(default_factory=lambda: LRUCache(4096))
+    _plans: LRUCache[tuple[object, ...], Prepared] = field(default_factory=lambda: LRUCache(PLANS, _weight))
     _chores: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -202,3 +203,7 @@ class Engine:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, session)
         return Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
+
+
+def _weight(prepared: Prepared) -> int:
+    return 4096 + len(prepared.statement.text)

@@ -19,6 +19,7 @@ from api.pgwire.rewrite import Road, expanded, road
 from api.pgwire.statements import Copy, Declare, Executed, Explain, Ours, Select, Written
 from connectors.base import Cancel
 from connectors.errors import Error, QueryError
+from federation.canon.marked import LONGEST, bounded
 from federation.canon.wire import Description, Rows
 
 if TYPE_CHECKING:
@@ -65,7 +66,18 @@ class Desk:
     # -- recognising --------------------------------------------------------------------------------------------
 
     def may_touch(self, text: bytes) -> bool:
-        """Whether a text could be about virtual relations. Cheap, and never wrong in saying no."""
+        """Whether a text could be about virtual relations. Cheap, and never wrong in saying no; QueryError where it
+        could and is too long to be read by us."""
+        if not self._mentions(text):
+            return False
+        if len(text) > LONGEST:
+            first = _FIRST.match(text)
+            if first is not None and first[1].lower() == b"insert":
+                return False  # of values; if it does read a virtual relation, the canon says that it cannot
+            bounded(len(text))
+        return True
+
+    def _mentions(self, text: bytes) -> bool:
         self.session.settings.watch(text)
         if not self.temporary and _MAKES.search(text):
             self.temporary = True

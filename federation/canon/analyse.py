@@ -45,6 +45,7 @@ TEMPORARY = """SELECT format('CREATE TEMP TABLE %I (%s)', c.relname,
 FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
 WHERE c.relnamespace = pg_my_temp_schema() AND c.relkind IN ('r', 'v', 'm', 'p') GROUP BY c.oid, c.relname"""
 STATE = "SELECT " + ", ".join(f"current_setting('{name}')" for name in ("search_path", *READING))
+KEPT = 16 << 20  # characters of statements, a small one counted as a thousand or so
 PAUSES = (0.05, 0.1, 0.2, 0.5, 1.0, None)  # seconds; a restart takes about a tenth
 NAMES = """SELECT c.oid, n.nspname, c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
 JOIN vdw.shell AS s ON s.schema = n.nspname AND s.name = c.relname WHERE c.oid IN """
@@ -94,17 +95,21 @@ BODY = Form(
 )
 
 
+def _weight(statement: Statement) -> int:
+    return 1000 + len(statement.sql) + len(statement.text)
+
+
 class Analyser:
-    """Analyses statements on connections of its own; what is understood is kept.
+    """Analyses statements on connections of its own; what is understood is kept, up to `kept` characters.
 
     `reset` after each change of the shells. Two connections by default: analysis is CPU work of the canon's.
     """
 
-    def __init__(self, canon: Canon, connections: int = 2, kept: int = 4096) -> None:
+    def __init__(self, canon: Canon, connections: int = 2, kept: int = KEPT) -> None:
         self._canon = canon
         self._size = connections
         self._idle: asyncio.LifoQueue[_Reader] = asyncio.LifoQueue()
-        self._kept: LRUCache[tuple[object, ...], Statement] = LRUCache(kept)
+        self._kept: LRUCache[tuple[object, ...], Statement] = LRUCache(kept, _weight)
         self._may: dict[tuple[str, tuple[str, str]], bool] = {}
         self._names: dict[int, tuple[str, str]] = {}
         self._types: dict[int, PgType] = dict(_BY_OID)

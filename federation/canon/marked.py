@@ -11,6 +11,7 @@ from connectors.types import PgType
 from federation.canon.lex import params, statements, words
 
 OPENING = frozenset({"select", "values", "table", "with", "("})
+LONGEST = 256 * 1024  # characters; reading and planning a text takes microseconds for each, and nobody else a turn
 # Words that PostgreSQL turns into a constant while it reads a statement.
 _CLOCK = re.compile(r"now|today|tomorrow|yesterday", re.IGNORECASE)
 
@@ -53,8 +54,19 @@ class Marked:
         return error
 
 
+def bounded(length: int) -> None:
+    """QueryError 54000 for a text that would keep everybody else waiting while it is read."""
+    if length > LONGEST:
+        raise QueryError(
+            f"the statement has {length:,} characters; one over virtual views may have {LONGEST:,}",
+            sqlstate="54000",
+            hint="Send long lists and texts as parameters (= ANY($1)), or join a temporary table that holds them.",
+        )
+
+
 def single(sql: str, standard: bool) -> tuple[int, int]:
-    """Where the one statement of the text stands; QueryError when it is none, many, or nothing that selects."""
+    """Where the one statement of the text stands; QueryError when it is too long, none, many, or does not select."""
+    bounded(len(sql))
     found = statements(sql, standard)
     if len(found) > 1:
         raise QueryError("cannot insert multiple commands into a prepared statement", sqlstate="42601")
