@@ -27,7 +27,7 @@ from api.graphql.schema import EXTENSION, Built, Root
 from api.graphql.selection import rows
 from api.graphql.values import NeedsValue, bind, marked
 from connectors.base import Bound, Cancel
-from connectors.errors import LimitExceeded, QueryError
+from connectors.errors import LimitExceeded, QueryError, SourceError
 from federation.result import Result
 from federation.session import Session
 
@@ -164,7 +164,7 @@ def located(error: Exception) -> GraphQLError:
     if told["sqlstate"] == "21000" and "subquery" in told["message"]:
         told["message"] = "a relation without `many: true` leads to several rows"
     # A source's own words (`detail`) are for its owner, not for an application.
-    shown = ("detail", "hint") if isinstance(error, QueryError) else ("hint",)
+    shown = ("hint",) if isinstance(error, SourceError) else ("detail", "hint")
     extensions = {"code": told["sqlstate"], **{key: told[key] for key in shown if key in told}}
     return GraphQLError(told["message"], extensions=extensions)
 

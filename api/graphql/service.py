@@ -14,6 +14,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from api.auth import Principal
+from api.errors import fields
 from api.graphql.documents import Document, Invalid
 from api.graphql.execution import Request, Schema
 from api.graphql.limits import Limits
@@ -105,7 +106,16 @@ class Service:
 
 
 def _formatted(errors: Sequence[GraphQLError]) -> list[Any]:
-    return [error.formatted for error in errors]
+    return [_told(error) for error in errors]
+
+
+def _told(error: GraphQLError) -> Any:
+    """The error as a client may see it; graphql-core would tell the text of any exception."""
+    cause = error.original_error
+    if cause is None or isinstance(cause, GraphQLError):
+        return error.formatted
+    told = fields(cause)
+    return {**error.formatted, "message": told["message"], "extensions": {"code": told["sqlstate"]}}
 
 
 def _response(http: HttpRequest, answer: dict[str, Any], fields: list[Provenance], kind: str, version: str) -> Response:
