@@ -246,7 +246,12 @@ class Session:
         try:
             await loop.create_unix_connection(lambda: self.backend, self.server.socket)
         except OSError as error:
-            raise SourceError("the canon cannot be reached", sqlstate="57P03", detail=str(error)) from None
+            raise SourceError(
+                "the canon cannot be reached",
+                sqlstate="57P03",
+                detail=str(error),
+                hint="The embedded PostgreSQL is being restarted: try again in a moment.",
+            ) from None
         raw = struct.pack("!ii", len(body) + 8, packets.PROTOCOL_3) + body
         self.backend.send(raw, Reply(STARTUP))
         self.backend.flush()

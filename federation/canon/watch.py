@@ -23,7 +23,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-QUICK_DEATHS = 5  # in a row, then give up
+FAILURES = 5  # to come up, in a row, then give up; what kills a server that was up may pass
+LONGEST_PAUSE = 5.0  # seconds between two starts
 PR_SET_PDEATHSIG = 1
 
 
@@ -43,21 +44,22 @@ class Watch:
 
     def run(self) -> int:
         """Keep the server up until the product is gone."""
-        quick = 0
-        while quick < QUICK_DEATHS:
+        quick = failures = 0
+        while failures < FAILURES:
             began = time.monotonic()
             server = self._launch()
             try:
-                if self._until_ready(server):
+                up = self._until_ready(server)
+                if up:
                     self.generation += 1
                     print(f"ready {self.generation}", flush=True)  # noqa: T201 (the protocol)
                 gone = self._until_end(server)
             finally:
                 self._end(server)
-            if gone:
-                return 0
             quick = quick + 1 if time.monotonic() - began < 2 else 0
-            time.sleep(0.05 * quick)
+            failures = 0 if up else failures + 1
+            if gone or self._orphaned_within(min(0.025 * 2**quick, LONGEST_PAUSE) if quick else 0.0):
+                return 0
         print("failed", flush=True)  # noqa: T201
         self._until_end(None)  # the product reads the log, then lets go
         return 1
@@ -90,6 +92,14 @@ class Watch:
         """Wait; True when the product is gone, False when the server is."""
         while server is None or server.poll() is None:
             if self._orphaned(1.0):
+                return True
+        return self._orphaned(0)
+
+    def _orphaned_within(self, seconds: float) -> bool:
+        """Let so much time pass, unless the product is gone."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if self._orphaned(left):
                 return True
         return self._orphaned(0)
 
