@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 import api.project
-from tests.faults.world import PLACES, Footprint, Site, World, background, eventually, Question
+from tests.faults.world import PLACES, Footprint, Question, Site, World, background, eventually
 from tests.servers import Server
 
 LOOK = 0.3  # seconds between two looks at sources that are down; 5 in earnest
@@ -37,9 +38,9 @@ def shared(site: Site) -> Iterator[World]:
 def settled(shared: World) -> Footprint:
     """Threads and files once everything has been used that may stay open."""
     for source in ("shop", "desk"):
-        slow = Question(f"crm.hasty_{source}", ("id", "name"))
         for protocol in ("postgresql", "graphql"):
-            with background(lambda: shared.ask(protocol, slow)), background(lambda: shared.ask(protocol, slow)):
+            ask = partial(shared.ask, protocol, Question(f"crm.hasty_{source}", ("id", "name")))
+            with background(ask), background(ask):
                 pass
     shared.healthy()
     shared.quiet()
@@ -54,8 +55,7 @@ def world(shared: World, settled: Footprint) -> Iterator[World]:
     shared.quiet()
     assert eventually(lambda: shared.backends() == 0), "sessions of clients that have gone"
     slack = 4 * PLACES  # connections that a pool may have open now and had not then
-    now = lambda: Footprint.now()  # noqa: E731
-    assert eventually(lambda: now().within(settled, slack, 2 * slack)), (settled, now())
+    assert eventually(lambda: Footprint.now().within(settled, slack, 2 * slack)), (settled, Footprint.now())
 
 
 @pytest.fixture(params=["postgresql", "graphql"])

@@ -6,7 +6,9 @@ import asyncio
 import contextlib
 import os
 import re
+import socket
 import sqlite3
+import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -279,6 +281,14 @@ class World:
         rows = body["data"][camel(question.view)]
         return Said([tuple(row[camel(column)] for column in question.columns) for row in rows])
 
+    def post(self, path: str, body: bytes, kind: str = "application/json") -> socket.socket:
+        """An HTTP request on a socket of its own, for clients that do not wait for the answer."""
+        assert self.where.http is not None
+        line = socket.create_connection(self.where.http, timeout=30)
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        line.sendall(head.encode() + body)
+        return line
+
     # -- looking
 
     def healthy(self, *sources: str) -> None:
@@ -315,7 +325,7 @@ class Footprint:
 
     @classmethod
     def now(cls) -> Footprint:
-        return cls(len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd")))
+        return cls(*(len(list(Path("/proc/self", each).iterdir())) for each in ("task", "fd")))
 
     def within(self, other: Footprint, threads: int, files: int) -> bool:
         return self.threads <= other.threads + threads and self.files <= other.files + files
@@ -347,6 +357,19 @@ def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
             return True
         time.sleep(0.05)
     return condition()
+
+
+def vanish(line: socket.socket | psycopg.Connection[Any]) -> None:
+    """The client's machine is gone: its connection is reset, without a goodbye."""
+    descriptor = line.fileno()
+    with socket.socket(fileno=os.dup(descriptor)) as own:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if isinstance(line, socket.socket):
+            line.close()
+        else:
+            with Path(os.devnull).open("rb+", buffering=0) as nowhere:
+                os.dup2(nowhere.fileno(), descriptor)  # libpq can say no goodbye
+            line.close()
 
 
 @contextlib.contextmanager
