@@ -10,6 +10,7 @@ from itertools import islice
 from types import MappingProxyType
 
 import pyarrow as pa
+from cachetools import LRUCache
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ExecStatus
 from psycopg.pq import Format as PqFormat
@@ -33,6 +34,8 @@ ONE: Mapping[int, int] = MappingProxyType({})
 CANCELLED = "57014"
 FEW = 200  # rows; beyond, a plan made without knowing the rows may be a bad one
 OURS = frozenset({"role", "session_authorization", "search_path", "statement_timeout"})
+# Texts by the plan's identity (which the entry itself keeps from being another's): a plan is costly to compare.
+_written: LRUCache[tuple[object, ...], tuple[Plan, str]] = LRUCache(512)
 ROLE = (
     "coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'SET') AND NOT rolsuper), 'none')"
 )
@@ -44,6 +47,14 @@ def with_arrays(plan: Plan, residual_sql: str, pieces: Mapping[int, int] = ONE) 
     For each fragment, in the plan's order, and for each of its `pieces` (1 where not told), one parameter per
     column: `arrays(table, types)`. `WITH f0(c0, c1) AS (SELECT * FROM unnest($1::bigint[], $2::text[])) ...`
     """
+    key = (id(plan), residual_sql, tuple(sorted(pieces.items())))
+    known = _written.get(key)
+    if known is None or known[0] is not plan:
+        known = _written[key] = (plan, _with_arrays(plan, residual_sql, pieces))
+    return known[1]
+
+
+def _with_arrays(plan: Plan, residual_sql: str, pieces: Mapping[int, int]) -> str:
     number, made = len(plan.params), []
     for fragment in plan.fragments:
         width = max(1, len(fragment.columns))
