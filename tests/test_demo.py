@@ -175,6 +175,7 @@ def test_without_the_purchases_it_says_what_to_do(
     assert not (tmp_path / "demo" / demo.STAMP).exists()
 
 
+@pytest.mark.slow
 def test_nothing_on_its_way_needs_the_extras() -> None:
     code = (
         "import sys, examples.crm.demo; print(sorted({'MySQLdb', 'httpx', 'pytest', 'hypothesis'} & set(sys.modules)))"

@@ -491,6 +491,7 @@ def test_the_age_of_data_is_the_source_s_own_word(tmp_path: Path, kind: str) -> 
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(

@@ -261,6 +261,7 @@ NESTED = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(NESTED)
 def test_nothing_but_a_reference_is_accepted_under_a_secrets_name(value: object) -> None:
     assert is_reference(value) or list(literal_secrets({"auth": {"password": value}}, ()))

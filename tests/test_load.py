@@ -293,6 +293,7 @@ SQL = st.lists(st.sampled_from([*WORDS, "/*---\n", "\n---*/\n"]), max_size=25).m
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(
     BYTES | YAMLISH | DOCUMENTS,

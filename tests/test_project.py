@@ -83,6 +83,7 @@ def test_a_folder_s_life(tmp_path: Path) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_users_read_what_they_are_granted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANN", "secret word")
     place = folder(tmp_path / "project")
@@ -101,6 +102,7 @@ def test_users_read_what_they_are_granted(tmp_path: Path, monkeypatch: pytest.Mo
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "files", [{"vdw.yml": "nam: x\n"}, {"vdw.yml": "name: x\nusers: {a: {password: {env: NO_SUCH}}}\n"}]
 )

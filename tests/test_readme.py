@@ -97,6 +97,7 @@ def test_python_is_python_and_the_source_is_a_source() -> None:
     assert SourceFile.model_validate(read_yaml(source).value).kind == "postgresql"
 
 
+@pytest.mark.slow
 def test_the_view_works_where_the_readme_puts_it(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     sample.create(folder)

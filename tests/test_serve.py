@@ -19,6 +19,8 @@ import pytest
 
 from api import sample
 
+pytestmark = pytest.mark.slow  # servers come and go
+
 START = "import sys; from api.cli import main; sys.argv = ['vdw', *sys.argv[1:]]; main()"
 
 

@@ -308,6 +308,7 @@ def test_a_large_statement(ask: Ask) -> None:
     assert len(ask("select id from orders where id in (" + ", ".join(map(str, range(30_000))) + ")").text) > 100_000
 
 
+@pytest.mark.slow
 def test_after_a_crash_of_the_canon(loop: asyncio.Runner) -> None:
     with Canon() as canon:
         install_relations(canon.dsn(), [CUSTOMERS])

@@ -91,6 +91,7 @@ def test_tokens_cover_the_text_but_for_space_and_comments() -> None:
     assert "".join(t.text for t in found) == text.split("--")[0].replace(" ", "")
 
 
+@pytest.mark.slow
 def test_ten_megabytes_take_seconds_not_minutes() -> None:
     text = "select " + ", ".join(["'abc' || $1 /* x */ + a.b"] * 200_000)
     assert len(params(text)) == 200_000

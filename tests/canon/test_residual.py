@@ -334,6 +334,7 @@ def test_many_rows_come_in_batches(merge: Merge) -> None:
     assert answer["c0"].to_pylist() == list(range(50_000))
 
 
+@pytest.mark.slow
 def test_a_million_rows_do_not_take_minutes(merge: Merge) -> None:
     table = pa.table({"c0": pa.array(range(1_000_000)), "c1": pa.array([Decimal(7)] * 1_000_000, pa.decimal128(38, 9))})
     asked = plan(
@@ -423,6 +424,7 @@ def test_a_timeout_and_a_cancel_stop_the_work(merge: Merge, loop: asyncio.Runner
     assert row == (0,)
 
 
+@pytest.mark.slow
 def test_left_early_the_statement_stops_at_the_server(merge: Merge, loop: asyncio.Runner) -> None:
     asked = plan("SELECT g FROM generate_series(1, 100000000) AS g", [PgType("int4")])
 

@@ -193,6 +193,7 @@ def test_nobody_gives_on_what_they_may_read(users: Canon) -> None:
     assert readable(users, "eve") == set()
 
 
+@pytest.mark.slow
 def test_bounds_are_set(users: Canon) -> None:
     with login(users, "ada") as ada:
         row = ada.execute("SELECT current_setting('statement_timeout'), current_setting('temp_file_limit')").fetchone()

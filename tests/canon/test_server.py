@@ -28,6 +28,8 @@ HOLDER = """
 import os, signal, sys, time
 from pathlib import Path
 from federation.canon.server import Canon
+
+pytestmark = pytest.mark.slow  # servers come and go
 canon = Canon(Path(sys.argv[1]))
 canon.start()
 if sys.argv[2] == "fork" and os.fork() == 0:

@@ -157,6 +157,7 @@ def test_all_or_nothing(shells: Canon) -> None:
     assert oids(shells.dsn()) == before
 
 
+@pytest.mark.slow
 def test_a_session_idle_in_a_transaction_does_not_stop_a_reload(shells: Canon) -> None:
     with psycopg.connect(shells.dsn()) as idle, psycopg.connect(shells.dsn(), autocommit=True) as other:
         idle.execute("SELECT * FROM crm.customers LIMIT 0")

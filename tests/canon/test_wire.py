@@ -90,6 +90,7 @@ def test_the_first_error_counts_and_the_rest_is_not_run(canon: Canon, loop: asyn
     loop.run(wrong())
 
 
+@pytest.mark.slow
 def test_a_large_parameter_both_ways(canon: Canon, loop: asyncio.Runner) -> None:
     async def echo() -> int:
         value = b"x" * 50_000_000

@@ -15,6 +15,7 @@ from tests.graphql.oracle import PgEngine
 from views.catalog import Catalog, View
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", ["crmCustomers", "shopOrders"])
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=st.data())

@@ -137,6 +137,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, canon: Canon) -> Iterator[Wo
     made.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("root", ["crmCustomers", "shopOrders"])
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(drawn=st.data())
