@@ -34,7 +34,7 @@ from tests.folders import write
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 
-TIMES = 12  # more than any pool would hide
+TIMES = 6  # more than slack would hide
 WORD = "open s3same"
 
 

@@ -131,7 +131,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_serve_killed_leaves_nothing(world: World, site: Site, folder: Path, how: signal.Signals) -> None:
     slow = Question("crm.slow_shop", ("id", "pause")).sql
     shop = folder / "sources/shop.yml"
