@@ -71,7 +71,7 @@ class PostgresqlPrompt:
         except psycopg.Error as error:
             self._lease.broken = True
             ours = translate(self._access, error, self._late)
-            if isinstance(ours, Lost):
+            if isinstance(ours, Lost) and self._lease.stale:  # else it ended what was running, and must not run again
                 raise Stale from None
             raise ours from None
         return None

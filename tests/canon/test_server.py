@@ -23,13 +23,14 @@ from federation.canon.server import MERGE, Canon
 from federation.canon.shell import install_relations
 from views.catalog import View
 
+pytestmark = pytest.mark.slow  # servers come and go
+
 ROOT = os.geteuid() == 0
 HOLDER = """
 import os, signal, sys, time
 from pathlib import Path
 from federation.canon.server import Canon
 
-pytestmark = pytest.mark.slow  # servers come and go
 canon = Canon(Path(sys.argv[1]))
 canon.start()
 if sys.argv[2] == "fork" and os.fork() == 0:
