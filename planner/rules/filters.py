@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from connectors.capability import family
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
@@ -220,7 +221,7 @@ def derived(preds: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
         columns = [a for a in p.args if isinstance(a, Col)] if isinstance(p, Call) and p.op == "=" else []
         if len(columns) == 2:
             a, b = columns
-            if a.type is not None and b.type is not None and a.type.name == b.type.name:
+            if alike(a.type, b.type) or family(a.type) == family(b.type) == "int":
                 group = {a.id, b.id, *equal.get(a.id, ()), *equal.get(b.id, ())}
                 equal.update(dict.fromkeys(group, group))
                 kinds.update({a.id: a, b.id: b})
