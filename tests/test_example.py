@@ -168,6 +168,7 @@ def compare(folder: Path, oracle: psycopg.Connection[Any]) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_every_view_answers_as_one_postgresql_would(project: Path, oracle: psycopg.Connection[Any]) -> None:
     compare(project, oracle)
 
@@ -218,6 +219,7 @@ def test_a_file_that_is_not_the_purchases_is_refused(tmp_path: Path) -> None:
         cdnow.purchases(tmp_path)
 
 
+@pytest.mark.slow
 def test_offline_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(cdnow.Unavailable, match=r"put lifetimes/datasets/CDNOW_master\.txt of that wheel at"):

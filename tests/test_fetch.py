@@ -395,6 +395,7 @@ def test_a_stream_too_large_to_share_goes_to_one_and_the_others_ask_again(tmp_pa
     asyncio.run(run())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_head")
 def test_a_stream_that_its_clients_left_at_the_door_is_stopped(tmp_path: Path) -> None:
     """The head has come, and in that very moment everybody has gone: the rest must not stay open."""

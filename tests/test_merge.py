@@ -382,6 +382,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "sql"), INVARIANT)
 def test_both_engines_say_the_same(canon: Canon, columns: dict[str, PgType], sql: str) -> None:
     schema = pa.schema([("c0", pa.int64()), ("c1", pa.string())])

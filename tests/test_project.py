@@ -45,6 +45,7 @@ async def rows(runtime: Runtime, sql: str, session: Session = OPERATOR) -> list[
     return list((await result.table()).to_pylist())
 
 
+@pytest.mark.slow
 def test_a_folder_s_life(tmp_path: Path) -> None:
     place = folder(tmp_path / "project")
 

@@ -186,6 +186,7 @@ def _moment(micros: int) -> str:
     return f"J{days + 2_440_588} {seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{part:06}+00"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.sql)
 @MANY
 @given(data=st.data())

@@ -154,6 +154,7 @@ FORBIDDEN = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", FORBIDDEN)
 def test_forbidden(users: Canon, statement: str) -> None:
     with login(users, "ada") as ada, pytest.raises(psycopg.Error) as caught:
@@ -162,6 +163,7 @@ def test_forbidden(users: Canon, statement: str) -> None:
     assert caught.value.sqlstate == "42501" or "SERVER" in statement or "crm.customers" in statement
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "statement",
     [

@@ -45,6 +45,7 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
+@pytest.mark.slow
 def test_a_large_answer_streams_in_bounded_memory(case: Case, connector: Connector) -> None:
     rows, width = 200_000, 1000
     inner = case.numbers.format(n=rows)
@@ -129,6 +130,7 @@ def test_timeout(case: Case, connector: Connector, watched: Callable[[str | None
     assert eventually(lambda: watched(case.active) == 0)
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_stream_of_rows_times_out_too(case: Case, connector: Connector, small: bool) -> None:
     if small:

@@ -122,6 +122,7 @@ def test_text_is_never_taken_for_sql(connector: Connector, samples: str, small: 
         assert got.column(0).to_pylist() == [text]
 
 
+@pytest.mark.slow
 @BOTH
 def test_a_value_that_does_not_fit_is_an_error(case: Case, connector: Connector, site: Site, small: bool) -> None:
     for number, (ddl, literal, kind) in enumerate(case.unfit):

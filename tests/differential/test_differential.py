@@ -120,6 +120,7 @@ def _slow_or_not(number: int, case: Case) -> Any:
     return pytest.param(case, id=case.name, marks=() if number % FAST_SHARE == 0 else (pytest.mark.slow,))
 
 
+@pytest.mark.slow
 def test_the_suite_is_as_large_as_promised(oracles: Oracles) -> None:
     assert len(CASES) >= 450
     faults = {case.name: oracles.ask(case).message for case in CASES if oracles.ask(case).error != case.error}
