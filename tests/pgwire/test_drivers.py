@@ -76,13 +76,14 @@ def jar() -> Path:
     """pgjdbc, from Maven's local repository, put there by Maven if need be."""
     if shutil.which("java") is None:
         missing("no Java here")
-    home = (
-        Path.home() / ".m2" / "repository" / "org" / "postgresql" / "postgresql" / PGJDBC / f"postgresql-{PGJDBC}.jar"
-    )
+    repository = Path.home() / ".m2" / "repository"
+    home = repository / "org" / "postgresql" / "postgresql" / PGJDBC / f"postgresql-{PGJDBC}.jar"
     if not home.exists() and shutil.which("mvn") is not None:
         plugin = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
         artifact = f"-Dartifact=org.postgresql:postgresql:{PGJDBC}:jar"
-        subprocess.run(["mvn", "-q", "-B", plugin, artifact, "-Dtransitive=false"], check=False, timeout=300)
+        # Java takes the home from the user's entry, not from HOME.
+        local = f"-Dmaven.repo.local={repository}"
+        subprocess.run(["mvn", "-q", "-B", local, plugin, artifact, "-Dtransitive=false"], check=False, timeout=300)
     if not home.exists():
         missing("no pgjdbc here")
     return home
