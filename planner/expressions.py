@@ -101,9 +101,9 @@ class Expressions:
                 listed = ", ".join(written(e) for e in distinct.expressions)
                 distinct.set("expressions", [exp.Var(this=listed)])
         text = written(copy)
-        kind, volatile, stable = classify(copy, text)
+        kind, volatile = classify(copy, text)
         parts = split_marks(text)
-        return Verbatim(parts, tuple(args), kind, volatile, stable)
+        return Verbatim(parts, tuple(args), kind, volatile)
 
     def _cut(self, node: exp.Expr, scope: Scope, args: list[Scalar]) -> None:
         """Replace every argument below `node` by a mark, and lower it into `args`."""
@@ -132,20 +132,18 @@ def split_marks(text: str) -> tuple[str | int, ...]:
     return tuple(int(p) if i % 2 else p for i, p in enumerate(pieces) if i % 2 or p)
 
 
-def classify(node: exp.Expr, text: str) -> tuple[str, bool, bool]:
-    """(kind, volatile, stable) of a verbatim node by the function that it calls."""
+def classify(node: exp.Expr, text: str) -> tuple[str, bool]:
+    """(kind, volatile) of a verbatim node by the function that it calls."""
     if isinstance(node, exp.Window):
-        return "window", False, False
+        return "window", False
     if isinstance(node, exp.Filter | exp.WithinGroup):
-        return "aggregate", False, False
+        return "aggregate", False
     match = _FUNCTION.match(text)
     name = match.group(1).lower() if match else text.lower() if text.replace("_", "").isalpha() else ""
     if name in functions.SET_RETURNING:
-        return "srf", False, False
+        return "srf", False
     kind = "aggregate" if name in functions.AGGREGATES else "value"
-    # AT TIME ZONE, casts to text and the like depend on the session; only functions known as immutable do not.
-    stable = functions.is_stable(name) or not match
-    return kind, functions.is_volatile(name), stable
+    return kind, functions.is_volatile(name)
 
 
 def _paren(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar:

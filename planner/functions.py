@@ -27,24 +27,7 @@ _VOLATILE = frozenset(
 )
 _VOLATILE_PREFIXES = ("pg_", "lo_", "ts_stat", "txid_", "inet_", "brin_", "gin_")
 
-_STABLE = frozenset(
-    "age array_to_json array_to_string concat concat_ws convert convert_from convert_to current_catalog "
-    "current_database current_date current_role current_schema current_schemas current_setting current_time "
-    "current_timestamp current_user date_add date_subtract date_trunc extract date_part format format_type "
-    "json_build_array json_build_object jsonb_build_array jsonb_build_object localtime localtimestamp "
-    "make_timestamptz now quote_literal quote_nullable row_to_json session_user statement_timestamp timezone "
-    "to_char to_date to_json to_jsonb to_number to_timestamp to_tsquery to_tsvector transaction_timestamp "
-    "user version websearch_to_tsquery plainto_tsquery phraseto_tsquery to_regclass to_regtype "
-    "col_description obj_description has_table_privilege has_schema_privilege jsonb_path_exists_tz "
-    "jsonb_path_query_first_tz".split()
-)
-
 
 def is_volatile(name: str) -> bool:
     """Whether two calls in one statement may differ; internal functions are taken to be."""
     return name in _VOLATILE or name.startswith(_VOLATILE_PREFIXES)
-
-
-def is_stable(name: str) -> bool:
-    """Whether the value may differ between statements or sessions."""
-    return name in _STABLE

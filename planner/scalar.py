@@ -55,15 +55,13 @@ class Call:
 class Verbatim:
     """Canonical text cut at its arguments: a str is SQL, an int the index into `args`.
 
-    `kind`: value | aggregate | window | srf. `volatile`: each evaluation may differ; `stable`: differs only
-    between statements or sessions (now(), to_char ...).
+    `kind`: value | aggregate | window | srf. `volatile`: each evaluation may differ within a statement.
     """
 
     parts: tuple[str | int, ...]
     args: tuple[Scalar, ...]
     kind: str = "value"
     volatile: bool = False
-    stable: bool = False
     type: PgType | None = None
 
 
@@ -142,7 +140,7 @@ def rebuild(e: Scalar, args: tuple[Scalar, ...]) -> Scalar:
         case Call():
             return Call(e.op, args, e.type)
         case Verbatim():
-            return Verbatim(e.parts, args, e.kind, e.volatile, e.stable, e.type)
+            return Verbatim(e.parts, args, e.kind, e.volatile, e.type)
         case Sub():
             return Sub(e.kind, e.rel, e.columns, args, e.op, e.type)
         case KeyIn():

@@ -312,18 +312,13 @@ def python_value(e: Lit) -> object:
         case "date":
             return date.fromisoformat(e.value)
         case "timestamp" | "timestamptz":
-            return datetime.fromisoformat(_iso(e.value))
+            return datetime.fromisoformat(e.value)
         case "time":
             return time.fromisoformat(e.value)
         case "text" | "varchar" | "bpchar" | "numeric" | "uuid":
             return e.value
         case _:
             raise ValueError(f"a constant of type {e.type.sql}")
-
-
-def _iso(text: str) -> str:
-    """PostgreSQL's '2024-01-01 00:00:00.5+00' as fromisoformat of Python 3.11 reads it."""
-    return text
 
 
 def bindable(kinds: Sequence[PgType]) -> bool:

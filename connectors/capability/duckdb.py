@@ -10,7 +10,6 @@ from sqlglot import exp
 from connectors.capability.rules import (
     ALWAYS,
     BYTES_ONLY,
-    COMPARISONS,
     Capability,
     Rule,
     Signature,
@@ -22,11 +21,9 @@ from connectors.capability.rules import (
     compare,
     identities,
     is_test,
-    like_escaped,
     logic,
-    membership,
-    no_membership,
     nulls_ordered,
+    texts,
     wrap,
 )  # fmt: skip
 
@@ -48,13 +45,7 @@ def _any(args: Sequence[exp.Expr]) -> exp.Expr:
 
 
 def _scalars() -> dict[Signature, Rule]:
-    rules = logic() | identities() | compare(_TYPES, COMPARISONS)
-    for op in COMPARISONS:
-        rules[op, "text", "text"] = Rule(binary(op), _EQUAL if op == "=" else BYTES_ONLY)
-    rules["in", "text", "..."] = Rule(membership, _EQUAL)
-    rules["notin", "text", "..."] = Rule(no_membership, BYTES_ONLY)
-    for op in ("like", "notlike"):
-        rules[op, "text", "text"] = Rule(like_escaped(op), BYTES_ONLY)
+    rules = logic() | identities() | compare(_TYPES) | texts(_EQUAL)
     for kind in _TYPES:
         for op in ("is distinct", "is not distinct"):
             rules[op, kind, kind] = Rule(binary(op), BYTES_ONLY if kind == "text" else ALWAYS)

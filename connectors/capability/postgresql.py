@@ -8,7 +8,6 @@ from sqlglot import exp
 
 from connectors.capability.rules import (
     ALWAYS,
-    COMPARISONS,
     EQUALITY,
     INEQUALITY,
     ORDERINGS,
@@ -122,5 +121,3 @@ CAPABILITY = Capability(
     sort=_sort,
     features=frozenset(("full join", "union all", "distinct", "filter", "casts parameters")),
 )
-
-__all__ = ["CAPABILITY", "COMPARISONS"]

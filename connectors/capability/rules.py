@@ -88,7 +88,6 @@ ALWAYS = (V.EXACT, V.EXACT, V.EXACT)
 BYTES_ONLY = (V.EXACT, V.NO, V.NO)
 EQUALITY = (V.EXACT, V.EXACT, V.SUPERSET)
 INEQUALITY = (V.EXACT, V.EXACT, V.NO)
-LIKENESS = (V.EXACT, V.EXACT, V.SUPERSET)
 
 
 def wrap(e: exp.Expr) -> exp.Expr:
@@ -250,4 +249,16 @@ def compare(kinds: Sequence[str], ops: Sequence[str] = COMPARISONS) -> dict[Sign
         if "=" in ops:
             rules["in", kind, "..."] = Rule(membership)
             rules["notin", kind, "..."] = Rule(no_membership)
+    return rules
+
+
+def texts(equal: tuple[V, V, V]) -> dict[Signature, Rule]:
+    """Comparisons, IN and LIKE of text in engines whose binary order is the canon's; `equal` is what = and IN claim."""
+    rules: dict[Signature, Rule] = {
+        (op, "text", "text"): Rule(binary(op), equal if op == "=" else BYTES_ONLY) for op in COMPARISONS
+    }
+    rules["in", "text", "..."] = Rule(membership, equal)
+    rules["notin", "text", "..."] = Rule(no_membership, BYTES_ONLY)
+    for op in ("like", "notlike"):
+        rules[op, "text", "text"] = Rule(like_escaped(op), BYTES_ONLY)
     return rules

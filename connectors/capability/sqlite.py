@@ -9,20 +9,16 @@ from sqlglot import exp
 from connectors.capability.rules import (
     ALWAYS,
     BYTES_ONLY,
-    COMPARISONS,
     Capability,
     Rule,
     Signature,
     V,
     aggregate,
-    binary,
     compare,
     identities,
-    like_escaped,
     logic,
-    membership,
-    no_membership,
     nulls_ordered,
+    texts,
     wrap,
 )  # fmt: skip
 
@@ -39,14 +35,8 @@ def _any(args: Sequence[exp.Expr]) -> exp.Expr:
 
 
 def _scalars() -> dict[Signature, Rule]:
-    rules = logic() | identities() | compare(_EXACT)
-    for op in COMPARISONS:
-        rules[op, "text", "text"] = Rule(binary(op), _EQUAL if op == "=" else BYTES_ONLY)
-    rules["in", "text", "..."] = Rule(membership, _EQUAL)
-    rules["notin", "text", "..."] = Rule(no_membership, BYTES_ONLY)
-    for op in ("like", "notlike"):
-        # The session sets case_sensitive_like, which makes LIKE byte-exact.
-        rules[op, "text", "text"] = Rule(like_escaped(op), BYTES_ONLY)
+    # The session sets case_sensitive_like, which makes LIKE byte-exact.
+    rules = logic() | identities() | compare(_EXACT) | texts(_EQUAL)
     for kind in ("int", "text", "date"):
         rules["any", kind, f"array of {kind}"] = Rule(_any, _EQUAL)
     return rules
