@@ -16,6 +16,7 @@ from connectors.types import PgType
 from planner import ir
 from planner.assemble import assemble
 from planner.canonical import parse
+from planner.context import Context
 from planner.ir import Rel
 from planner.lower import Lowering, scan
 from planner.opaque import opaque
@@ -30,36 +31,42 @@ from planner.rules.stable import Computed
 from planner.scope import Columns, Counter, Unmodelled
 from planner.statement import Statement
 from planner.types import alike
+from planner.values import Values
 from views.catalog import Catalog, SourceTable, View
 
-Rule = Callable[[Rel], Rel]
+Rule = Callable[[Rel, Context], Rel]
 
 # The order is the design: filters first, since they decide which rows and so which keys, limits and columns remain;
 # keys go between, so that they are pushed like any filter; columns last, when nothing adds a reader any more.
 RULES: tuple[tuple[str, Rule], ...] = (
-    ("filters", push_filters),
-    ("limits", push_limits),
-    ("bind", bind_keys),
-    ("keys down", push_filters),
-    ("columns", prune_columns),
+    ("filters", lambda rel, _: push_filters(rel)),
+    ("limits", lambda rel, _: push_limits(rel)),
+    ("bind", lambda rel, _: bind_keys(rel)),
+    ("keys down", lambda rel, _: push_filters(rel)),
+    ("columns", lambda rel, _: prune_columns(rel)),
 )
 
 _bound: LRUCache[tuple[str, str, str], tuple[Rel, Columns, str]] = LRUCache(maxsize=4096)
 
 
-def plan(statement: Statement, catalog: Catalog, off: frozenset[str] = frozenset()) -> Plan:
+def plan(
+    statement: Statement, catalog: Catalog, off: frozenset[str] = frozenset(), values: Values | None = None
+) -> Plan:
     """The plan of one analysed statement. Pure: reads nothing but its arguments; `off` names rules to leave out.
 
-    Never refuses: what the algebra does not model runs as it stands in the canon, over fetched relations.
+    `values` are the parameters' values, as far as they are known: where a rule reads one, the plan holds only under
+    the guards that `values` has then. Never refuses: what the algebra does not model runs as it stands in the canon,
+    over fetched relations.
     """
     next_id = Counter()
+    context = Context(catalog, values or Values(), next_id)
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
     computed = Computed()
     if "computed" not in off:
         rel = computed.fold(rel)
     for name, rule in RULES:
         if name not in off:
-            rel = rule(rel)
+            rel = rule(rel, context)
     placed = prune_columns(Placer(catalog).run(rel))
     return assemble(placed, columns, statement, catalog, computed.found, reason)
 

@@ -1,0 +1,18 @@
+"""What every rule may use besides the relation that it is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.scope import Counter
+from planner.values import Values
+from views.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One run of the planner: the catalog, the values that it may look at, and fresh column ids."""
+
+    catalog: Catalog
+    values: Values
+    next_id: Counter

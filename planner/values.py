@@ -1,0 +1,115 @@
+"""Values that planning may look at. What a rule learns of one is recorded as a guard: the plan holds only under it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from connectors.base import Bound
+from planner.scalar import Lit, Param, Scalar
+from planner.targets import python_value
+from planner.types import INT8
+
+_INTEGERS = frozenset(("int2", "int4", "int8"))
+_TEXTS = frozenset(("text", "varchar"))
+_NUMBERS = {int, Decimal}
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Comparing `a` with `b` gives one of `signs` (-1, 0, 1)."""
+
+    a: Lit | Param
+    b: Lit | Param
+    signs: frozenset[int]
+
+
+@dataclass(slots=True)
+class Values:
+    """The parameters' values, as far as they are known while planning.
+
+    `guards` is what rules have learned so far, `wanted` the parameters that they asked for in vain: with their
+    values another plan may be better, without them this one is right for any.
+    """
+
+    params: Sequence[Bound | None] = ()
+    guards: list[Guard] = field(default_factory=list)
+    wanted: set[int] = field(default_factory=set)
+
+    def compare(self, a: Scalar, b: Scalar) -> int | None:
+        """-1, 0 or 1 as PostgreSQL orders the two constants or parameters; None where that is not known."""
+        sign = self._sign(a, b)
+        if sign is not None:
+            self._record(a, b, frozenset((sign,)))
+        return sign
+
+    def at_most(self, e: Scalar, most: int) -> bool | None:
+        """Whether an integer constant or parameter is at most `most`; None where it is NULL or not known."""
+        limit = Lit(str(most), INT8)
+        sign = self._sign(e, limit)
+        if sign is None:
+            return None
+        below = frozenset((-1, 0))
+        self._record(e, limit, below if sign in below else frozenset((1,)))
+        return sign in below
+
+    def integer(self, e: Scalar) -> int | None:
+        """The value of an integer constant or parameter, to which the plan is then bound; None where not known."""
+        value = self._value(e)
+        if type(value) is not int:
+            return None
+        self._record(e, Lit(str(value), INT8), frozenset((0,)))
+        return value
+
+    def hold(self, guards: Sequence[Guard]) -> bool:
+        """Whether guards that were recorded with other values hold for these."""
+        return all(self._sign(guard.a, guard.b) in guard.signs for guard in guards)
+
+    def _record(self, a: Scalar, b: Scalar, signs: frozenset[int]) -> None:
+        if isinstance(a, Lit | Param) and isinstance(b, Lit | Param) and (isinstance(a, Param) or isinstance(b, Param)):
+            guard = Guard(a, b, signs)
+            if guard not in self.guards:
+                self.guards.append(guard)
+
+    def _sign(self, a: Scalar, b: Scalar) -> int | None:
+        left, right = self._value(a), self._value(b)
+        if left is None or right is None or not (type(left) is type(right) or {type(left), type(right)} == _NUMBERS):
+            return None
+        return (left > right) - (left < right)
+
+    def _value(self, e: Scalar) -> Any:
+        """A Python value that orders as PostgreSQL orders the type's; None for NULL and what has none."""
+        if isinstance(e, Lit):
+            try:
+                return _ordered(e.type.name, python_value(e))
+            except (ValueError, OverflowError):
+                return None
+        if not isinstance(e, Param):
+            return None
+        known = self.params[e.index] if e.index < len(self.params) else None
+        if known is None:
+            self.wanted.add(e.index)
+            return None
+        return _ordered(known.type.name, known.value)
+
+
+def _ordered(name: str, value: object) -> int | bool | Decimal | bytes | date | datetime | None:
+    match value:
+        case bool():
+            return value
+        case int() if name in _INTEGERS:
+            return value
+        case str() if name == "numeric":
+            number = Decimal(value)
+            return number if number.is_finite() else None
+        case str() if name in _TEXTS:
+            return value.encode()
+        case datetime() if (name == "timestamptz") == (value.tzinfo is not None):
+            return value
+        case date() if name == "date" and not isinstance(value, datetime):
+            return value
+        case _:
+            return None
