@@ -78,7 +78,7 @@ class Values:
         left, right = self._value(a), self._value(b)
         if left is None or right is None or not (type(left) is type(right) or {type(left), type(right)} == _NUMBERS):
             return None
-        return (left > right) - (left < right)
+        return -1 if left < right else int(left > right)
 
     def _value(self, e: Scalar) -> Any:
         """A Python value that orders as PostgreSQL orders the type's; None for NULL and what has none."""
