@@ -1,0 +1,160 @@
+"""The sides of a comparison over one and the same data: vdw in process, and one PostgreSQL that holds everything."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Coroutine, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg import pq
+
+from api.project import open_project
+from benchmarks.figures import MS
+from benchmarks.stage import write
+from connectors.errors import Error
+from federation.result import Result
+from federation.session import Session
+from tests.differential.cases import Case
+from tests.differential.oracle import Answer
+from tests.differential.suite import compare
+from tests.differential.texts import column_texts
+from tests.servers import Server
+
+T = TypeVar("T")
+LIMITS = {"rows": 1_000_000_000, "timeout": "600s", "concurrency": 8}
+
+
+@dataclass(slots=True)
+class Told:
+    """One side's answer: ms from the text to the last row, and where the rows came from (by source)."""
+
+    ms: float
+    answer: Answer
+    fetched: Counter[str] = field(default_factory=Counter)
+    statements: Counter[str] = field(default_factory=Counter)
+    engine: str = ""
+    why: str = ""
+
+
+class Ours:
+    """A project over `sources` (as their files say), served in process by a loop of its own thread."""
+
+    def __init__(self, folder: Path, sources: Mapping[str, Mapping[str, Any]], views: Mapping[str, str]) -> None:
+        write(folder, {name: {"limits": LIMITS, **source} for name, source in sources.items()}, views)
+        settings = "\nmerge: {memory: 4GB, threads: 2}\n"
+        (folder / "vdw.yml").write_text((folder / "vdw.yml").read_text() + settings)
+        self.session = Session("benchmark", {"TimeZone": "UTC"}, search_path=tuple(sources))
+        self._ready: Future[None] = Future()
+        self._thread = threading.Thread(target=self._main, args=(folder,), daemon=True)
+        self._thread.start()
+        self._ready.result(timeout=300)
+
+    def ask(self, sql: str, seconds: float = 600.0) -> Told:
+        """The answer; an error of it stands in its `answer`."""
+        began = time.perf_counter()
+        try:
+            result, table, ms = self.wait(self._ask(sql, seconds))
+        except Error as error:
+            told = f"{type(error).__name__}: {error} {error.detail or ''}"
+            return Told((time.perf_counter() - began) * MS, Answer(error=error.sqlstate, message=told))
+        except Exception as error:  # a bug of ours is a refusal like any other
+            told = f"{type(error).__name__}: {error}"
+            return Told((time.perf_counter() - began) * MS, Answer(error="XX000", message=told))
+        columns = tuple((name, kind.type_oid, kind.mod) for name, kind in result.columns)
+        texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
+        told_by = Told(ms, Answer(columns, tuple(zip(*texts, strict=True))), engine=result.engine, why=result.why)
+        for part in result.parts:
+            told_by.fetched[part.source] += part.rows
+            told_by.statements[part.source] += part.statements
+        return told_by
+
+    def explain(self, sql: str) -> str:
+        """The plan for people; or why there is none."""
+
+        async def text() -> str:
+            return (await self.runtime.engine.explain(sql, self.session)).text()
+
+        try:
+            return self.wait(text())
+        except Exception as error:
+            return f"no plan: {type(error).__name__}: {error}"
+
+    def close(self) -> None:
+        """Close the project."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=60)
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """What the coroutine gives, run by the project's loop."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _ask(self, sql: str, seconds: float) -> tuple[Result, Any, float]:
+        session = Session(self.session.user, self.session.settings, self.session.search_path, seconds)
+        began = time.perf_counter()
+        result = await self.runtime.engine.query(sql, session)
+        table = await result.table()
+        return result, table, (time.perf_counter() - began) * MS
+
+    def _main(self, folder: Path) -> None:
+        try:
+            asyncio.run(self._serve(folder))
+        except BaseException as error:
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)
+
+    async def _serve(self, folder: Path) -> None:
+        async with open_project(folder) as runtime:
+            if wrong := [str(one) for one in runtime.diagnostics if one.severity == "error"]:
+                raise RuntimeError("the benchmark's project has errors:\n" + "\n".join(wrong))
+            self.runtime = runtime
+            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
+            self._ready.set_result(None)
+            await self._stop.wait()
+
+
+class One:
+    """One PostgreSQL: the database `name` of `server`, whose rows come in PostgreSQL's texts."""
+
+    def __init__(self, server: Server, name: str) -> None:
+        self._options = {**server.options, "dbname": name}
+        self._options["user"] = self._options.pop("user")
+        self._options.pop("database")
+        self._connection = self._connect()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(**self._options, autocommit=True)
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+    def ask(self, sql: str, seconds: float = 600.0) -> Told:
+        """The answer; an error of it stands in its `answer`."""
+        self._connection.execute(f"SET statement_timeout = {int(seconds * 1000)}".encode())
+        began = time.perf_counter()
+        result = self._connection.pgconn.exec_(sql.encode())
+        ms = (time.perf_counter() - began) * MS
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            state = result.error_field(pq.DiagnosticField.SQLSTATE) or b""
+            return Told(ms, Answer(error=state.decode(), message=result.error_message.decode()))
+        width = range(result.nfields)
+        columns = tuple(((result.fname(i) or b"").decode(), result.ftype(i), result.fmod(i)) for i in width)
+        rows = ([result.get_value(row, i) for i in width] for row in range(result.ntuples))
+        texts = (tuple(None if value is None else value.decode() for value in row) for row in rows)
+        return Told(ms, Answer(columns, tuple(texts)))
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+
+def differs(name: str, sql: str, wanted: Told, got: Told) -> str:
+    """How the second answer differs from the first: names, exact types and rows as a multiset; '' where equal."""
+    found = compare(Case(name, sql, "benchmark"), wanted.answer, got.answer)
+    return "" if found is None else f"{found.kind}: {found.text}"
