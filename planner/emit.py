@@ -12,15 +12,18 @@ from connectors.capability.rules import wrap
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
+from planner.keys import apart, indexed
 from planner.scalar import Scalar
 
 Env = Mapping[int, exp.Expr]
 
 
 class Target(Protocol):
-    """How scalars and leaves look in one dialect; `binds_once`: computed expressions are sent as values."""
+    """How scalars and leaves look in one dialect; `binds_once`: computed expressions are sent as values;
+    `hashes_in`: only IN, not a correlated EXISTS, looks up what no index finds."""
 
     binds_once: bool
+    hashes_in: bool
 
     def scalar(self, e: Scalar, args: list[exp.Expr]) -> exp.Expr:
         """A constant, parameter, call, aggregate or verbatim text over finished arguments."""
@@ -164,7 +167,49 @@ class Emitter:
             block.closed = True
         return block
 
+    def _half_join(self, rel: ir.Join, outer: Env) -> Block:
+        """Semi and anti joins as EXISTS in WHERE, a mark as the value of EXISTS or IN."""
+        block = self._input(rel.left, outer)
+        env = {**outer, **block.columns}
+        right = self._input(rel.right, env if rel.lateral else outer)
+        both = {**env, **right.columns}
+        if rel.compare:
+            right.where += [self.scalar(p, both) for p in rel.on]
+            found = self._in(rel, right, both)
+        elif self.target.hashes_in and not indexed(rel) and (pairs := apart(rel)):
+            right.columns, mine = {}, []
+            for at, (a, b) in enumerate(pairs):
+                mine.append(self.scalar(a, env))
+                right.columns[at] = self.scalar(b, both)
+            found = _member(mine, exp.Subquery(this=self._select(right, [(at, f"c{at}") for at in range(len(mine))])))
+            if rel.kind != "semi":
+                found = exp.Is(this=exp.Paren(this=found), expression=exp.true())
+        else:
+            right.where += [self.scalar(p, both) for p in rel.on]
+            right.columns = {0: exp.Literal.number(1)}
+            found = exp.Exists(this=self._select(right, [(0, "c0")]))
+        if rel.kind == "mark":
+            block.columns[rel.mark] = found
+            block.closed = True
+        else:
+            block.where.append(exp.Not(this=wrap(found)) if rel.kind == "anti" else found)
+        return block
+
+    def _in(self, rel: ir.Join, right: Block, env: Env) -> exp.Expr:
+        """`left IN (SELECT right ...)`: each comparison has the left side's expression first."""
+        pairs = [(p.op, p.args[0], p.args[1]) for p in rel.compare if isinstance(p, sc.Call)]
+        mine = [self.scalar(a, env) for _, a, _ in pairs]
+        right.columns = {at: self.scalar(b, env) for at, (_, _, b) in enumerate(pairs)}
+        query = exp.Subquery(this=self._select(right, [(at, f"c{at}") for at in range(len(pairs))]))
+        if {op for op, _, _ in pairs} == {"="}:
+            return _member(mine, query)
+        return exp.Paren(
+            this=exp.Var(this=f"{wrap(mine[0]).sql('postgres')} {pairs[0][0]} ANY {query.sql('postgres')}")
+        )
+
     def _join(self, rel: ir.Join, outer: Env) -> Block:
+        if not rel.widens:
+            return self._half_join(rel, outer)
         left = self._emit(rel.left, outer)
         if not (left.open and (left.plain or (rel.kind == "inner" and _flat(left)))) or left.source is None:
             left = self._derived(left, rel.left)
@@ -404,6 +449,10 @@ class Emitter:
             case _:
                 text = f" {e.op} {e.kind.upper()} ({query.sql('postgres')})"
                 return exp.Paren(this=exp.Var(this=wrap(args[0]).sql("postgres") + text))
+
+
+def _member(row: list[exp.Expr], query: exp.Subquery) -> exp.Expr:
+    return exp.In(this=wrap(row[0]) if len(row) == 1 else exp.Tuple(expressions=row), query=query)
 
 
 def _column(alias: str, name: str) -> exp.Column:

@@ -22,8 +22,10 @@ def rows(rel: Rel) -> float:
             return min(rows(rel.input), float(rel.count.value))
         case ir.Aggregate():
             return 1.0 if not rel.keys else max(rows(rel.input) / 10, 1.0)
-        case ir.Join():
+        case ir.Join() if rel.widens:
             return _joined(rel)
+        case ir.Join():
+            return rows(rel.left) if rel.kind == "mark" else max(rows(rel.left) / 2, 1.0)
         case ir.SetOp():
             return sum(rows(branch) for branch, _ in rel.inputs)
         case ir.Values():

@@ -7,7 +7,7 @@ it stands and a correlated sub-query needs no names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.types import PgType
 from planner import scalar as sc
@@ -52,13 +52,25 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """kind: inner | left | full. `lateral`: the right side reads columns of the left."""
+    """kind: inner | left | full | semi | anti | mark. `lateral`: the right side reads columns of the left.
+
+    semi and anti give the rows of the left side that some, that no row of the right makes `on` true for (unknown is
+    not true); mark gives all of them and the boolean column `mark`: TRUE where a right row that meets `on` makes all
+    of `compare` true, else NULL where one makes it unknown, else FALSE. So without `compare` it is EXISTS, with it IN.
+    """
 
     kind: str
     left: Rel
     right: Rel
     on: tuple[Scalar, ...] = ()
     lateral: bool = False
+    mark: int = 0
+    compare: tuple[Scalar, ...] = ()
+
+    @property
+    def widens(self) -> bool:
+        """Whether the right side's columns are part of the output."""
+        return self.kind in ("inner", "left", "full")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +208,10 @@ def output(rel: Rel) -> tuple[tuple[int, PgType | None], ...]:
             return output(rel.input)
         case Project():
             return tuple((i, e.type) for i, e in rel.items)
-        case Join():
+        case Join() if rel.widens:
             return (*output(rel.left), *output(rel.right))
+        case Join():
+            return (*output(rel.left), (rel.mark, sc.BOOL)) if rel.kind == "mark" else output(rel.left)
         case Aggregate():
             return tuple((i, e.type) for i, e in (*rel.keys, *rel.aggs))
         case Window():
@@ -240,7 +254,7 @@ def with_inputs(rel: Rel, new: tuple[Rel, ...]) -> Rel:
         case Project():
             return Project(new[0], rel.items)
         case Join():
-            return Join(rel.kind, new[0], new[1], rel.on, rel.lateral)
+            return replace(rel, left=new[0], right=new[1])
         case Aggregate():
             return Aggregate(new[0], rel.keys, rel.aggs, rel.sets)
         case Window():
@@ -275,7 +289,7 @@ def scalars(rel: Rel) -> tuple[Scalar, ...]:
         case Project() | Window():
             return tuple(e for _, e in rel.items)
         case Join():
-            return rel.on
+            return (*rel.on, *rel.compare)
         case Aggregate():
             return tuple(e for _, e in (*rel.keys, *rel.aggs))
         case Distinct():
@@ -305,7 +319,7 @@ def with_scalars(rel: Rel, new: tuple[Scalar, ...]) -> Rel:
         case Window():
             return Window(rel.input, _items(rel.items, new))
         case Join():
-            return Join(rel.kind, rel.left, rel.right, new, rel.lateral)
+            return replace(rel, on=new[: len(rel.on)], compare=new[len(rel.on) :])
         case Aggregate():
             cut = len(rel.keys)
             return Aggregate(rel.input, _items(rel.keys, new[:cut]), _items(rel.aggs, new[cut:]), rel.sets)

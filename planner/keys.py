@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from planner import ir
+from planner import scalar as sc
 from planner.ir import Rel
-from planner.scalar import Call, Col, Lit, Param
+from planner.scalar import Call, Col, Lit, Param, Scalar
 
 Key = frozenset[int]
 
@@ -26,8 +27,10 @@ def unique_keys(rel: Rel) -> tuple[Key, ...]:
             return (frozenset(i for i, _ in rel.keys),)
         case ir.Distinct() if rel.on is None:
             return (ir.ids(rel), *unique_keys(rel.input))
-        case ir.Join():
+        case ir.Join() if rel.widens:
             return _join(rel)
+        case ir.Join():
+            return unique_keys(rel.left)
         case _:
             return ()
 
@@ -80,3 +83,29 @@ def _join(rel: ir.Join) -> tuple[Key, ...]:
     if any(key <= used & left for key in lefts) and rel.kind == "inner":
         found += rights
     return (*found, *(a | b for a in lefts for b in rights))
+
+
+def apart(rel: ir.Join) -> tuple[tuple[Scalar, Scalar], ...]:
+    """The join's conditions as (left side's expression, right side's), where all are equalities of such; else ()."""
+    left, right = ir.ids(rel.left), ir.ids(rel.right)
+    found: list[tuple[Scalar, Scalar]] = []
+    for p in rel.on:
+        pairs = [p.args, p.args[::-1]] if isinstance(p, Call) and p.op == "=" else []
+        fits = [(a, b) for a, b in pairs if not sc.columns(a) & right and sc.columns(b) and sc.columns(b) <= right]
+        if not fits or not sc.columns(fits[0][0]) <= left:
+            return ()
+        found.append(fits[0])
+    return tuple(found)
+
+
+def indexed(rel: ir.Join) -> bool:
+    """Whether the source has an index that begins with a column of the right side that the join looks up."""
+    table = rel.right
+    while isinstance(table, ir.Filter):
+        table = table.input
+    if not isinstance(table, ir.Scan) or table.table.table is None:
+        return False
+    source = table.table.table
+    names = {i: source.columns[at].name for i, at in table.columns}
+    leading = {key[0] for key in (*source.keys, *source.indexes) if key}
+    return any(isinstance(b, Col) and names.get(b.id) in leading for _, b in apart(rel))

@@ -36,9 +36,7 @@ def _check(rel: Rel, cap: Capability) -> Facts:
         case ir.Project():
             return _project(rel, cap)
         case ir.Join() if not rel.lateral:
-            facts = {**_check(rel.left, cap), **_check(rel.right, cap)}
-            _exact(rel.on, cap, facts)
-            return facts
+            return _join(rel, cap)
         case ir.Aggregate() if not rel.sets and (rel.aggs or rel.keys):
             return _aggregate(rel, cap)
         case ir.Distinct() if rel.on is None:
@@ -55,6 +53,15 @@ def _check(rel: Rel, cap: Capability) -> Facts:
             return _check(rel.input, cap)
         case _:
             raise NotProven(f"{type(rel).__name__.lower()} is not proven in DuckDB")
+
+
+def _join(rel: ir.Join, cap: Capability) -> Facts:
+    left = _check(rel.left, cap)
+    facts = {**left, **_check(rel.right, cap)}
+    _exact((*rel.on, *rel.compare), cap, facts)
+    if rel.widens:
+        return facts
+    return {**left, rel.mark: Fact()} if rel.kind == "mark" else left
 
 
 def _carried(kind: PgType) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from connectors.base import Collation
 from connectors.capability import Capability, V, capability
@@ -180,15 +180,17 @@ class Placer:
         reason = self._why_apart(rel, left, right)
         if not reason:
             facts = {**left.facts, **right.facts}
-            notes = (*left.notes, *right.notes, *(Verdict(self.show(p), "EXACT") for p in rel.on))
-            joined = ir.Join(rel.kind, left.rel, right.rel, rel.on, rel.lateral)
-            return Placed(joined, left.site, facts, notes)
-        note = Verdict("join " + self.show(sc.conjoin(rel.on)), "NO", reason)
+            notes = (*left.notes, *right.notes, *(Verdict(self.show(p), "EXACT") for p in (*rel.on, *rel.compare)))
+            if not rel.widens:
+                facts = {**left.facts, rel.mark: Fact()} if rel.kind == "mark" else dict(left.facts)
+            return Placed(ir.with_inputs(rel, (left.rel, right.rel)), left.site, facts, notes)
+        shown = self.show(sc.conjoin((*rel.on, *rel.compare)))
+        note = Verdict(f"{'join' if rel.widens else rel.kind + ' join'} {shown}", "NO", reason)
         a, b = (
             p.rel if p.site is None else self._cut(Placed(p.rel, p.site, p.facts, (*p.notes, note)))
             for p in (left, right)
         )
-        return Placed(ir.Join(rel.kind, a, b, _without_keys(rel.on), rel.lateral))
+        return Placed(replace(rel, left=a, right=b, on=_without_keys(rel.on)))
 
     def _why_apart(self, rel: ir.Join, left: Placed, right: Placed) -> str:
         """Why the join does not run at one source; '' where it does."""
@@ -199,12 +201,16 @@ class Placer:
             return "LATERAL" if rel.lateral else "nothing is known of the engine"
         if rel.kind == "full" and "full join" not in cap.features:
             return f"{cap.engine} has no FULL JOIN"
+        if rel.compare and "in" not in cap.features:
+            return f"IN as a value is not proven in {cap.engine}"
+        if not rel.widens and (_bounded(left.rel) or _bounded(right.rel)):
+            return "LIMIT below"
         facts = {**left.facts, **right.facts}
-        for p in rel.on:
+        for p in (*rel.on, *rel.compare):
             proof = prove(p, cap, facts)
             if proof.verdict is not V.EXACT:
                 return f"{self.show(p)}: {proof.reason}"
-        if not _expands_no_row(rel):
+        if rel.widens and not _expands_no_row(rel):
             return "neither side is unique in the join's columns: the source would send more rows than both sides have"
         return ""
 

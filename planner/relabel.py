@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from planner import ir
@@ -56,6 +57,8 @@ def _names(rel: Rel, at: dict[int, int]) -> Rel:
         case ir.Local():
             columns = tuple((at[i], name, kind) for i, name, kind in rel.columns)
             return ir.Local(rel.parts, rel.args, columns, rel.volatile)
+        case ir.Join() if rel.mark:
+            return replace(rel, mark=at[rel.mark])
         case ir.Project():
             return ir.Project(rel.input, _pairs(rel.items, at))
         case ir.Window():

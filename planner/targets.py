@@ -54,6 +54,7 @@ class CanonTarget:
 
     dialect = "postgres"
     binds_once = False
+    hashes_in = False
 
     def __init__(self, cuts: Mapping[int, int]) -> None:
         self.cuts = cuts
@@ -153,6 +154,7 @@ class SourceTarget:
     def __init__(self, capability: Capability, drivers: dict[int, KeysRef] | None = None) -> None:
         self.capability = capability
         self.dialect = capability.dialect
+        self.hashes_in = "hashes in" in capability.features
         self.values: list[Value] = []
         self.drivers = drivers or {}
 

@@ -83,7 +83,7 @@ CAPABILITY = Capability(
     order={kind: _by_bytes(kind) for kind in (*_KEYS, "float")},
     sort=nulls_ordered("duckdb"),
     sum_digits=28,  # of 38, which leaves room for ten thousand million rows
-    features=frozenset(("full join", "union all", "distinct", "filter")),
+    features=frozenset(("full join", "union all", "distinct", "filter", "in")),
 )
 
 # As the merge engine it may overflow: what DuckDB refuses, the canon then answers.

@@ -119,5 +119,5 @@ CAPABILITY = Capability(
     keys={**dict.fromkeys(_EXACT_KEYS, ALWAYS), "text": (V.EXACT, V.EXACT, V.NO)},
     order={**dict.fromkeys((*_EXACT_KEYS, "float"), ALWAYS), "text": _TEXT_ORDER},
     sort=_sort,
-    features=frozenset(("full join", "union all", "distinct", "filter", "casts parameters")),
+    features=frozenset(("full join", "union all", "distinct", "filter", "in", "casts parameters")),
 )

@@ -63,5 +63,5 @@ CAPABILITY = Capability(
     keys={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     order={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     sort=nulls_ordered("sqlite"),
-    features=frozenset(("union all", "distinct", "filter")),
+    features=frozenset(("union all", "distinct", "filter", "hashes in")),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from connectors.capability import family
 from planner import ir
@@ -25,7 +26,7 @@ def bind_keys(rel: Rel) -> Rel:
 
 
 def _node(rel: Rel) -> Rel:
-    if isinstance(rel, ir.Join) and rel.kind in ("inner", "left") and not rel.lateral:
+    if isinstance(rel, ir.Join) and rel.kind != "full" and not rel.lateral:
         return _join(rel)
     if isinstance(rel, ir.Filter):
         rel = _semi(rel)
@@ -40,7 +41,7 @@ def _keyed(column: Col, driver: Col) -> KeyIn | None:
 def _join(rel: ir.Join) -> Rel:
     left, right = rows(rel.left), rows(rel.right)
     to_right = left <= MOST and right > max(left, _WORTH)
-    to_left = rel.kind == "inner" and right <= MOST and left > max(right, _WORTH)
+    to_left = rel.kind in ("inner", "semi") and right <= MOST and left > max(right, _WORTH)
     if not (to_right or to_left):
         return rel
     ids = ir.ids(rel.right)
@@ -58,8 +59,8 @@ def _join(rel: ir.Join) -> Rel:
     if not keys:
         return rel
     if to_right:
-        return ir.Join(rel.kind, rel.left, ir.Filter(rel.right, keys), rel.on)
-    return ir.Join(rel.kind, ir.Filter(rel.left, keys), rel.right, rel.on)
+        return replace(rel, right=ir.Filter(rel.right, keys))
+    return replace(rel, left=ir.Filter(rel.left, keys))
 
 
 def _semi(rel: ir.Filter) -> ir.Filter:

@@ -31,7 +31,7 @@ def _prune(rel: Rel, live: frozenset[int]) -> Rel:
             return ir.with_inputs(rel, (_prune(rel.input, keep),))
         case ir.Join():
             need = live | own | (ir.outer_columns(rel.right) if rel.lateral else frozenset())
-            return ir.with_inputs(rel, (_prune(rel.left, need), _prune(rel.right, need)))
+            return ir.with_inputs(rel, (_prune(rel.left, need), _prune(rel.right, need if rel.widens else own)))
         case ir.SetOp():
             return _set_operation(rel)
         case ir.Recursive():
@@ -68,6 +68,8 @@ def _narrow(rel: Rel, live: frozenset[int]) -> Rel:
             return ir.Project(rel.input, tuple(item for item in rel.items if item[0] in live) or rel.items[:1])
         case ir.Aggregate():
             return ir.Aggregate(rel.input, rel.keys, tuple(a for a in rel.aggs if a[0] in live), rel.sets)
+        case ir.Join() if rel.kind == "mark" and rel.mark not in live:
+            return _narrow(rel.left, live)
         case ir.Window():
             items = tuple(item for item in rel.items if item[0] in live or sc.special(item[1]) == "srf")
             return ir.Window(rel.input, items) if items else _narrow(rel.input, live)

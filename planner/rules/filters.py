@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from connectors.capability import family
 from planner import ir
@@ -150,6 +150,8 @@ class _Sides:
 
 
 def _join(rel: ir.Join, preds: tuple[Scalar, ...]) -> Rel:
+    if not rel.widens:
+        return _half(rel, preds)
     rel = _simplify(rel, preds)
     left_ids, right_ids = ir.ids(rel.left), ir.ids(rel.right)
     sides = _Sides([], [], [], [])
@@ -160,6 +162,30 @@ def _join(rel: ir.Join, preds: tuple[Scalar, ...]) -> Rel:
     left, right = _push(rel.left, tuple(sides.left)), _push(rel.right, tuple(sides.right))
     joined = ir.Join(rel.kind, left, right, _unique(tuple(sides.on)), rel.lateral)
     return _stay(joined, tuple(sides.above))
+
+
+def _half(rel: ir.Join, preds: tuple[Scalar, ...]) -> Rel:
+    """Semi, anti and mark joins: the left side's rows come through as they are, the right side's not at all."""
+    left, right = ir.ids(rel.left), ir.ids(rel.right)
+    own = ir.ids(rel)
+    down = [p for p in preds if _movable(p) and sc.columns(p) & own and sc.columns(p) & own <= left]
+    above = tuple(p for p in preds if p not in down)
+    # What every left row fulfils, a right row that equals it fulfils too.
+    implied = [p for p in derived((*rel.on, *down)) if sc.columns(p) & right]
+    to_right: list[Scalar] = []
+    on: list[Scalar] = []
+    for p in (*rel.on, *implied):
+        used = sc.columns(p) & (left | right)
+        if used and used <= right and _movable(p) and not rel.lateral:
+            to_right.append(p)
+        elif rel.kind == "semi" and used and used <= left and _movable(p):
+            down.append(p)
+        elif p in rel.on:
+            on.append(p)
+    joined = replace(
+        rel, left=_push(rel.left, _unique(tuple(down))), right=_push(rel.right, _unique(tuple(to_right))), on=tuple(on)
+    )
+    return _stay(joined, above)
 
 
 def _simplify(rel: ir.Join, preds: tuple[Scalar, ...]) -> ir.Join:

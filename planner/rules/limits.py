@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel, SortKey
@@ -69,10 +71,10 @@ def _inside(rel: Rel, keys: tuple[SortKey, ...], bound: Scalar) -> Rel:
                 return rel
             branches.append((_bounded(branch, _moved(keys, at), bound), ids))
         return ir.SetOp("union", True, tuple(branches), rel.columns)
-    if isinstance(rel, ir.Join) and rel.kind == "left":
+    if isinstance(rel, ir.Join) and rel.kind in ("left", "mark"):
         read = frozenset().union(*(sc.columns(k.expr) for k in keys))
         if read <= ir.ids(rel.left):
-            return ir.Join("left", _bounded(rel.left, keys, bound), rel.right, rel.on, rel.lateral)
+            return replace(rel, left=_bounded(rel.left, keys, bound))
     return rel
 
 
