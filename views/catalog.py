@@ -7,16 +7,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.base import Profile, Table
+from connectors.statistics import Estimate, TableStatistics
 from connectors.types import PgType
+
+WAREHOUSES = frozenset(("duckdb", "parquet", "trino"))  # kinds that are made for large scans
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a source's owner allows. Times in seconds."""
+    """What a source's owner allows. Times in seconds; None: as much as need be.
+
+    `on_budget` says what becomes of a statement that can only be planned past `examined_rows`: "slow" (it runs, within
+    the other limits) or "error".
+    """
 
     concurrency: int = 4  # statements at once
     timeout: float = 30.0  # one statement
     rows: int = 1_000_000  # rows of one statement; more is an error
+    examined_rows: int | None = None  # rows that one statement may make the source read
+    statements: int | None = None  # of one query
+    on_budget: str = "slow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +36,7 @@ class Source:
     `ttl`: seconds that an answer may be kept (the owner's least TTL is the floor that protects the source).
     `as_of`: how its data's age is known: {"kind": "live"} | {"kind": "query", "sql": ...} | {"kind": "file"}.
     `profile` is None while the source could not be reached; its tables are then unknown.
+    `role`: an operational source's work is dear, a warehouse's is cheap; "" goes by the kind.
     """
 
     name: str
@@ -35,6 +46,12 @@ class Source:
     ttl: float = 0.0
     as_of: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""  # why it could not be introspected
+    role: str = ""
+
+    @property
+    def operational(self) -> bool:
+        """Whether people and machines work with the source while we ask it, so that our work there is dear."""
+        return (self.role or ("warehouse" if self.kind in WAREHOUSES else "operational")) == "operational"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +108,28 @@ class View(Relation):
 
 
 @dataclass(frozen=True, slots=True)
+class Statistics:
+    """What is known of the tables' contents at a moment: it decides how fast an answer comes, never which.
+
+    `tables` by (schema, name); `measured`: rows that fragments had when they were run, by `planner.fingerprint`.
+    `epoch` grows when a table has become so much larger or smaller that plans made before should be made again.
+    """
+
+    tables: Mapping[tuple[str, str], TableStatistics] = field(default_factory=dict)
+    measured: Mapping[str, Estimate] = field(default_factory=dict)
+    epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
-    """Everything a statement can name. `version` differs between any two catalogs that differ."""
+    """Everything a statement can name. `version` differs between any two catalogs that differ in more than
+    `statistics`, which are refreshed while plans stay."""
 
     sources: Mapping[str, Source]
     tables: Mapping[tuple[str, str], SourceTable]
     views: Mapping[tuple[str, str], View]
     version: str
+    statistics: Statistics = Statistics()
 
     def relation(self, schema: str, name: str) -> SourceTable | View:
         """The relation of that name; KeyError where there is none."""
