@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from planner.estimate import Estimator
 from planner.scope import Counter
 from planner.values import Values
 from views.catalog import Catalog
@@ -11,8 +12,9 @@ from views.catalog import Catalog
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One run of the planner: the catalog, the values that it may look at, and fresh column ids."""
+    """One run of the planner: the catalog, the values that it may look at, fresh column ids, and numbers of rows."""
 
     catalog: Catalog
     values: Values
     next_id: Counter
+    estimator: Estimator

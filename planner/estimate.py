@@ -318,11 +318,6 @@ class Estimator:
         return WIDTHS.get(kind, TEXT_WIDTH)
 
 
-def rows(rel: Rel) -> float:
-    """Likely rows, by the sources' own counts and keys alone."""
-    return max(Estimator(Statistics()).rows(rel).likely, 1.0)
-
-
 def stack(rel: Rel) -> tuple[tuple[Scalar, ...], Rel]:
     """All predicates of a chain of filters, and what they filter, looking through projections and orders."""
     predicates: tuple[Scalar, ...] = ()

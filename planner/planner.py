@@ -17,6 +17,7 @@ from planner import ir
 from planner.assemble import assemble
 from planner.canonical import parse
 from planner.context import Context
+from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.lower import Lowering, scan
 from planner.opaque import opaque
@@ -41,7 +42,7 @@ Rule = Callable[[Rel, Context], Rel]
 RULES: tuple[tuple[str, Rule], ...] = (
     ("filters", lambda rel, _: push_filters(rel)),
     ("limits", lambda rel, _: push_limits(rel)),
-    ("bind", lambda rel, _: bind_keys(rel)),
+    ("bind", lambda rel, context: bind_keys(rel, context.estimator)),
     ("keys down", lambda rel, _: push_filters(rel)),
     ("columns", lambda rel, _: prune_columns(rel)),
 )
@@ -59,7 +60,8 @@ def plan(
     over fetched relations.
     """
     next_id = Counter()
-    context = Context(catalog, values or Values(), next_id)
+    values = values or Values()
+    context = Context(catalog, values, next_id, Estimator(catalog.statistics, values.peek))
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
     computed = Computed()
     if "computed" not in off:

@@ -64,6 +64,14 @@ class Values:
         self._record(e, Lit(str(value), INT8), frozenset((0,)))
         return value
 
+    def peek(self, e: Scalar) -> object:
+        """The value (Python's, or PostgreSQL's text of a constant's) without binding the plan to it: for estimates,
+        which decide how fast an answer comes and never which; None where it is NULL or not known."""
+        if isinstance(e, Lit):
+            return e.value
+        known = self.params[e.index] if isinstance(e, Param) and e.index < len(self.params) else None
+        return known.value if known is not None else None
+
     def hold(self, guards: Sequence[Guard]) -> bool:
         """Whether guards that were recorded with other values hold for these."""
         return all(self._sign(guard.a, guard.b) in guard.signs for guard in guards)

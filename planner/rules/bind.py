@@ -8,7 +8,7 @@ from dataclasses import replace
 from connectors.capability import family
 from planner import ir
 from planner import scalar as sc
-from planner.estimate import rows
+from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.scalar import Call, Col, KeyIn, Scalar, Sub
 
@@ -17,20 +17,24 @@ MOST = 10_000.0  # keys that a bind join sends at the most; the engine decides a
 _WORTH = 200.0  # rows below which the other side is fetched whole
 
 
-def bind_keys(rel: Rel) -> Rel:
+def bind_keys(rel: Rel, estimator: Estimator) -> Rel:
     """Adds the redundant predicate `column in keys of the other side` where it would save rows.
 
     Never where a NULL of the column matters: not to the preserved side of an outer join, not under NOT IN.
     """
-    return ir.rewrite(rel, _node)
+    return ir.rewrite(rel, lambda node: _node(node, estimator))
 
 
-def _node(rel: Rel) -> Rel:
+def _node(rel: Rel, estimator: Estimator) -> Rel:
     if isinstance(rel, ir.Join) and rel.kind != "full" and not rel.lateral:
-        return _join(rel)
+        return _join(rel, estimator)
     if isinstance(rel, ir.Filter):
-        rel = _semi(rel)
-    return _correlated(rel)
+        rel = _semi(rel, estimator)
+    return _correlated(rel, estimator)
+
+
+def _rows(rel: Rel, estimator: Estimator) -> float:
+    return max(estimator.rows(rel).likely, 1.0)
 
 
 def _keyed(column: Col, driver: Col) -> KeyIn | None:
@@ -38,8 +42,8 @@ def _keyed(column: Col, driver: Col) -> KeyIn | None:
     return KeyIn((column,), driver.id) if kind in _KEYS and family(driver.type) == kind else None
 
 
-def _join(rel: ir.Join) -> Rel:
-    left, right = rows(rel.left), rows(rel.right)
+def _join(rel: ir.Join, estimator: Estimator) -> Rel:
+    left, right = _rows(rel.left, estimator), _rows(rel.right, estimator)
     to_right = left <= MOST and right > max(left, _WORTH)
     to_left = rel.kind in ("inner", "semi") and right <= MOST and left > max(right, _WORTH)
     if not (to_right or to_left):
@@ -63,25 +67,25 @@ def _join(rel: ir.Join) -> Rel:
     return replace(rel, left=ir.Filter(rel.left, keys))
 
 
-def _semi(rel: ir.Filter) -> ir.Filter:
+def _semi(rel: ir.Filter, estimator: Estimator) -> ir.Filter:
     """`x IN (sub-query)` as a conjunct: whichever side is small bounds the other."""
     extra: list[Scalar] = []
     predicates: list[Scalar] = []
     for p in rel.predicates:
         if isinstance(p, Sub) and p.kind in ("in", "any") and p.op == "=" and len(p.args) == 1:
-            p, more = _membership(p, rel.input)
+            p, more = _membership(p, rel.input, estimator)
             extra += more
         predicates.append(p)
     return ir.Filter(rel.input, (*predicates, *extra)) if extra or tuple(predicates) != rel.predicates else rel
 
 
-def _membership(p: Sub, outer: Rel) -> tuple[Sub, list[Scalar]]:
+def _membership(p: Sub, outer: Rel, estimator: Estimator) -> tuple[Sub, list[Scalar]]:
     left = p.args[0]
     kinds = dict(ir.output(p.rel))
     inner = Col(p.columns[0], kinds[p.columns[0]])
     if not isinstance(left, Col) or ir.outer_columns(p.rel):
         return p, []
-    few, many = rows(outer), rows(p.rel)
+    few, many = _rows(outer, estimator), _rows(p.rel, estimator)
     if few <= MOST and many > max(few, _WORTH):
         key = _keyed(inner, left)
         return (Sub(p.kind, ir.Filter(p.rel, (key,)), p.columns, p.args, p.op, p.type) if key else p), []
@@ -91,12 +95,12 @@ def _membership(p: Sub, outer: Rel) -> tuple[Sub, list[Scalar]]:
     return p, []
 
 
-def _correlated(rel: Rel) -> Rel:
+def _correlated(rel: Rel, estimator: Estimator) -> Rel:
     """Inside a correlated sub-query, `inner = outer` lets in only rows that some outer row asks for."""
     if not any(sc.has_sub(e) for e in ir.scalars(rel)) or not ir.inputs(rel):
         return rel
     outer = ir.inputs(rel)[0]
-    if rows(outer) > MOST:
+    if _rows(outer, estimator) > MOST:
         return rel
     outside = ir.ids(outer)
     return ir.map_subs(rel, lambda sub: ir.rewrite(sub, lambda node: _inside(node, outside)))
