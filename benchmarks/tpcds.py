@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stage, tpcds_data
-from benchmarks.figures import machine, show
+from benchmarks.figures import show
 from benchmarks.sides import One, Ours, differs
 from benchmarks.tools import Tools, cache_folder
 
