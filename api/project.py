@@ -111,7 +111,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
             catalog=built.catalog,
             connectors=built.connectors,
             canon=canon,
-            analyse=analyser.analyse,
+            analyser=analyser,
             plan=plan,
             in_canon=_in_canon(mergers),
             cache=ResultCache(project.file.cache.size),

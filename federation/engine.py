@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
-
-from cachetools import LRUCache
+from typing import Any
 
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel, Connector
-from connectors.errors import QueryError
 from federation import bind
 from federation.admission import Load
 from federation.answer import Answer, result
@@ -21,32 +18,13 @@ from federation.duck import Duck
 from federation.explain import Explanation
 from federation.fetch import Asked, Fetched, Fetcher
 from federation.merge import InCanon, Merger, compute
+from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
 from federation.result import Result
 from federation.session import Session
-from federation.terms import Terms
-from planner.plan import Plan
 from planner.statement import Statement
 from views.catalog import Catalog
 
-PLANS = 16 << 20  # characters of statements whose plans are kept, a small one counted as some thousand
 FOREVER = 86_400.0  # seconds; for work that belongs to all who wait for it, each with a deadline of their own
-
-
-class Analyse(Protocol):
-    """`Analyser.analyse`: a statement as PostgreSQL understands it, or QueryError; with `user`, may they read it."""
-
-    async def __call__(
-        self, sql: str, search_path: tuple[str, ...], *, settings: Mapping[str, str], user: str | None
-    ) -> Statement: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A statement that is ready to run, any number of times; `terms` is what the catalog says about its answer."""
-
-    statement: Statement
-    plan: Plan
-    terms: Terms
 
 
 @dataclass(slots=True)
@@ -56,20 +34,21 @@ class Engine:
     catalog: Catalog
     connectors: Mapping[str, Connector]
     canon: Any
-    analyse: Analyse
-    plan: Callable[[Statement, Catalog], Plan]
+    analyser: Analysing
+    plan: Planner
     in_canon: InCanon
     cache: ResultCache
     duck: Duck
     restricted: bool = False
     _fetcher: Fetcher = field(init=False)
     _merger: Merger = field(init=False)
-    _plans: LRUCache[tuple[object, ...], Prepared] = field(default_factory=lambda: LRUCache(PLANS, _weight))
+    _preparer: Preparer = field(init=False)
     _chores: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._fetcher = Fetcher(self.cache)
         self._merger = Merger(self.duck, self.in_canon)
+        self._preparer = Preparer(self.analyser, self.plan, self.catalog)
         self._fetcher.swap(self.catalog, self.connectors)
 
     async def query(
@@ -78,22 +57,21 @@ class Engine:
         """Prepare and run."""
         return await self.run(await self.prepare(sql, session), params, session, cancel or Cancel())
 
-    async def prepare(self, sql: str, session: Session, statement: Statement | None = None) -> Prepared:
-        """Analyse (unless `statement` is given) and plan; both are remembered by text until the catalog changes."""
-        if statement is None:
-            user = session.user if self.restricted else None
-            statement = await self.analyse(sql, session.search_path, settings=session.settings, user=user)
-        key = (statement.text, statement.columns, statement.params, self.catalog.version)
-        prepared = None if statement.session else self._plans.get(key)
-        if prepared is None:
-            plan = self.plan(statement, self.catalog)
-            prepared = Prepared(statement, plan, Terms.of(statement, plan, self.catalog))
-            if not (statement.fleeting or statement.session):
-                self._plans[key] = prepared
+    async def prepare(
+        self, sql: str, session: Session, statement: Statement | None = None, declared: Sequence[int] = ()
+    ) -> Prepared:
+        """Analyse (unless `statement` is given) and plan; remembered by text and by shape until the catalog changes."""
+        if statement is not None:
+            return self._preparer.planned(statement)
+        prepared = await self._preparer.prepare(sql, session, declared)
+        if self.restricted:
+            await self.analyser.permit(session.user, prepared.statement.relations)
         return prepared
 
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
+        prepared = prepared.for_values(params)
+        params = prepared.given(params)
         deadline = prepared.terms.deadline(session)
         if prepared.plan.streams:
             return await self._stream(prepared, params, session, deadline, cancel)
@@ -113,6 +91,7 @@ class Engine:
         computed: Sequence[Bound] | None = None,
     ) -> Fetched:
         """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too."""
+        params = prepared.given(params)
         asked = await self._asked(prepared, params, session, prepared.terms.deadline(session), cancel, computed)
         return await self._fetcher.gather(prepared.terms.steps, asked)
 
@@ -121,14 +100,17 @@ class Engine:
     ) -> Result:
         """The answer from rows that `gather` fetched."""
         deadline = prepared.terms.deadline(session)
-        answer = Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
-        return result(prepared.plan, answer, "miss", deadline, cancel)
+        merged = await self._merger.run(prepared.plan, fetched, prepared.given(params), session)
+        return result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel)
 
     async def explain(
         self, sql: str, session: Session, params: Sequence[Bound] = (), analyze: bool = False
     ) -> Explanation:
         """How a statement is answered; with `analyze` it is run, and its rows are counted and dropped."""
         prepared = await self.prepare(sql, session)
+        if params or not prepared.statement.params:
+            prepared = prepared.for_values(params)
+            params = prepared.given(params)
         if not analyze:
             return Explanation(prepared.plan, prepared.terms, tuple(params))
         answer = await self.run(prepared, params, session, Cancel())
@@ -138,11 +120,17 @@ class Engine:
     async def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
         """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle."""
         self.catalog, self.connectors = catalog, connectors
+        self._preparer.catalog = catalog
         retired = self._fetcher.swap(catalog, connectors)
         if retired:
             chore = asyncio.create_task(self._fetcher.retire(retired))
             self._chores.add(chore)
             chore.add_done_callback(self._chores.discard)
+
+    @property
+    def preparing(self) -> Counts:
+        """What understanding and planning statements has cost since the start."""
+        return self._preparer.counts
 
     @property
     def loads(self) -> dict[str, Load]:
@@ -195,15 +183,7 @@ class Engine:
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
     ) -> Asked:
-        wanted = len(prepared.plan.params)
-        if len(params) < wanted:
-            message = f"bind message supplies {len(params)} parameters, but the statement requires {wanted}"
-            raise QueryError(message, sqlstate="08P01")
         if computed is None and prepared.plan.computed:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, session)
         return Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
-
-
-def _weight(prepared: Prepared) -> int:
-    return 4096 + len(prepared.statement.text)

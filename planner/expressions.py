@@ -189,9 +189,17 @@ def _cast(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
     value = self.lower(node.this, scope)
     if isinstance(value, Lit) and _foldable(value, target):
         return Lit(value.value, target)
+    if isinstance(value, Param) and _widens(value.type, target):
+        return Param(value.index, target, value.given or value.type)
     return Call("cast", (value,), target)
 
 
+_WIDER = {
+    "int2": ("int4", "int8", "numeric", "float8"),
+    "int4": ("int8", "numeric", "float8"),
+    "int8": ("numeric", "float8"),
+    "varchar": ("text",),
+}
 _NUMBERS = frozenset(("int2", "int4", "int8", "numeric", "float8"))
 
 
@@ -206,6 +214,13 @@ def _foldable(value: Lit, target: PgType) -> bool:
     if value.type.name in ("int2", "int4", "int8"):
         return target.name in _NUMBERS and (target.name != "int2" or value.type.name == "int2")
     return False
+
+
+def _widens(value: PgType, target: PgType) -> bool:
+    """Whether a parameter can be bound as `target` right away: the cast keeps every value."""
+    if target.mod >= 0 or value.mod >= 0:
+        return False
+    return target.name in _WIDER.get(value.name, ())
 
 
 def _is(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
@@ -284,11 +299,19 @@ def _members(e: Scalar) -> tuple[Scalar, ...] | None:
     if isinstance(e, Call) and e.op == "cast" and e.type is not None and e.type.name.startswith("_"):
         element = PgType(e.type.name[1:])
         members = _members(e.args[0])
-        if members is None or not all(isinstance(m, Lit) and _foldable(m, element) for m in members):
-            return None
-        return tuple(Lit(m.value, element) for m in members if isinstance(m, Lit))
+        kept = [_member(m, element) for m in members or ()]
+        return tuple(m for m in kept if m is not None) if members is not None and None not in kept else None
     if isinstance(e, Call) and e.op == "array" and all(isinstance(a, Lit | Param) for a in e.args):
         return e.args
+    return None
+
+
+def _member(e: Scalar, element: PgType) -> Scalar | None:
+    """A constant or parameter as the element type of its array, where that changes no value."""
+    if isinstance(e, Lit) and _foldable(e, element):
+        return Lit(e.value, element)
+    if isinstance(e, Param) and (e.type == element or _widens(e.type, element)):
+        return e if e.type == element else Param(e.index, element, e.given or e.type)
     return None
 
 

@@ -36,10 +36,11 @@ class Lit:
 
 @dataclass(frozen=True, slots=True)
 class Param:
-    """The client's parameter, counted from 0."""
+    """Parameter `index`, from 0. Where it is `given` as another type, a cast that cannot fail makes it `type`."""
 
     index: int
     type: PgType
+    given: PgType | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,8 @@ class CanonTarget:
             case Lit():
                 return canon_literal(e)
             case Param():
-                return exp.Parameter(this=exp.Literal.number(e.index + 1))
+                number = exp.Parameter(this=exp.Literal.number(e.index + 1))
+                return number if e.given is None else _cast(number, e.type)
             case Once():
                 return args[0]
             case Verbatim():

@@ -18,6 +18,7 @@ from federation.canon.residual import dumped
 
 if TYPE_CHECKING:
     from api.pgwire.statements import Copy
+    from federation.prepare import Prepared
 
 COPY = b"_vdw_copy"
 PIECE = 4_096  # rows at once, of what the canon merges in the session's backend
@@ -26,8 +27,8 @@ PIECE = 4_096  # rows at once, of what the canon merges in the session's backend
 class CopyOut:
     """The portal of a COPY."""
 
-    def __init__(self, copy: Copy, bounds: Sequence[Bound]) -> None:
-        self._copy, self._bounds = copy, bounds
+    def __init__(self, copy: Copy, prepared: Prepared, bounds: Sequence[Bound]) -> None:
+        self._copy, self._prepared, self._bounds = copy, prepared, bounds
         self._session = copy.session
 
     def describe(self, quiet: bool = False) -> None:
@@ -36,7 +37,7 @@ class CopyOut:
 
     async def execute(self, limit: int) -> None:  # noqa: ARG002
         """All of it; a COPY knows no row limit."""
-        columns = self._copy.prepared.plan.columns
+        columns = self._prepared.plan.columns
         form = CopyFormat.of(self._copy.way.options, [name for name, _ in columns])
         if str(self._copy.way.options.get("encoding", "UTF8")).upper().replace("-", "") not in ("UTF8", "UNICODE"):
             raise QueryError("COPY of a virtual view is in UTF8 only", sqlstate="0A000")
@@ -61,7 +62,7 @@ class CopyOut:
 
     async def _head(self) -> bytes:
         """CopyOutResponse and the header line, from the canon's own COPY of no rows: it also checks the options."""
-        columns, way = self._copy.prepared.plan.columns, self._copy.way
+        columns, way = self._prepared.plan.columns, self._copy.way
         listed = ", ".join(f"NULL::{kind.bare.sql} AS {_quoted(name)}" for name, kind in columns)
         sql = f"{way.head}SELECT {listed} WHERE false{way.tail}".encode(self._session.settings.encoding)
         kept = await self._session.backend.ask(
@@ -77,7 +78,7 @@ class CopyOut:
         return b"".join(raw for kind, raw in kept if kind == ord("H") or (kind == ord("d") and not binary))
 
     async def _encoded(self, form: CopyFormat, cancel: Cancel) -> AsyncIterator[tuple[bytes, int]]:
-        plan, settings = self._copy.prepared.plan, self._session.settings
+        plan, settings = self._prepared.plan, self._session.settings
         code = 1 if form.kind == "binary" else 0
         moment = bool(plan.computed) and self._session.backend.status == "T"
         if plan.session or moment or not rows.supports(plan.columns, settings.values, (code,)):
@@ -86,7 +87,7 @@ class CopyOut:
             return
         engine = self._session.server.engine
         assert engine is not None  # noqa: S101
-        result = await engine.run(self._copy.prepared, self._bounds, settings.session(), cancel)
+        result = await engine.run(self._prepared, self._bounds, settings.session(), cancel)
         try:
             async for batch in result.batches:
                 for piece in rows.slices(batch):
@@ -97,10 +98,10 @@ class CopyOut:
     async def _merged(self, code: int, cancel: Cancel) -> AsyncIterator[pa.RecordBatch]:
         """Rows of the residual in the session's own backend, as cells that the canon wrote."""
         copy, backend = self._copy, self._session.backend
-        fetched = await copy.gathered(self._bounds, cancel)
+        fetched = await copy.gathered(self._prepared, self._bounds, cancel)
         asked = packets.Bind(COPY, b"", (), [dumped(bound) for bound in self._bounds], (code,))
-        await copy.relay(asked, fetched, None, True, framed=False)
-        width = len(copy.prepared.plan.columns)
+        await copy.relay(self._prepared, asked, fetched, None, True, framed=False)
+        width = len(self._prepared.plan.columns)
         more = True
         while more:
             kept = await backend.ask((packets.execute(COPY, PIECE), EXECUTE))

@@ -24,7 +24,7 @@ from federation.canon.wire import Description, Rows
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
-    from federation.engine import Prepared
+    from federation.prepare import Prepared
 
 HIDDEN = b"_vdw"
 STATEMENTS = 100  # hidden prepared statements that are kept in the backend
@@ -251,8 +251,16 @@ class Desk:
 
     async def _remember(self, way: Road, prepared: Prepared) -> None:
         """A temporary view over virtual relations; statements that name it are expanded."""
-        names = way.columns or tuple(name for name, _ in prepared.statement.columns)
-        self.views[way.name] = Expansion(names, prepared.statement.text, "")
+        statement = prepared.statement
+        names = way.columns or tuple(name for name, _ in statement.columns)
+        if prepared.slots:  # its text has parameters where the view needs its constants
+            engine, own = self.session.server.engine, self.session.settings.session()
+            assert engine is not None  # noqa: S101
+            query = await self._expanded(way.query) if self.views else way.query
+            statement = await engine.analyser.analyse(
+                query, own.search_path, settings=own.settings, declared=(), user=None
+            )
+        self.views[way.name] = Expansion(names, statement.text, "")
 
     async def _expanded(self, query: str) -> str:
         words = set(_WORD.findall(query.lower().encode()))

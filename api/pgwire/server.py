@@ -27,7 +27,8 @@ from federation.canon.server import MERGE, OWNER
 if TYPE_CHECKING:
     from api.pgwire.packets import Described
     from federation.canon.server import Canon
-    from federation.engine import Engine, Prepared
+    from federation.engine import Engine
+    from federation.prepare import Prepared
     from federation.session import Session as Own
 
 MESSAGE_LIMIT = 64 << 20
@@ -109,15 +110,8 @@ class Server:
 
     async def prepare(self, query: str, session: Own, declared: Sequence[int]) -> Prepared:
         """Analysed and planned, parameters of the declared types."""
-        engine = self.engine
-        assert engine is not None  # noqa: S101
-        if not declared or self.analyser is None:
-            return await engine.prepare(query, session)
-        user = session.user if engine.restricted else None
-        statement = await self.analyser.analyse(
-            query, session.search_path, settings=session.settings, declared=declared, user=user
-        )
-        return await engine.prepare(query, session, statement)
+        assert self.engine is not None  # noqa: S101
+        return await self.engine.prepare(query, session, declared=declared)
 
     def spawn(self, work: Coroutine[Any, Any, object]) -> None:
         """Do something that nobody waits for."""
@@ -161,7 +155,7 @@ class Server:
 
 def analyser_of(engine: Engine | None) -> Analyser | None:
     """The analyser behind an engine, for what only it can do on a session's own backend."""
-    owner = getattr(engine.analyse, "__self__", None) if engine is not None else None
+    owner = engine.analyser if engine is not None else None
     return owner if isinstance(owner, Analyser) else None
 
 

@@ -29,8 +29,8 @@ from planner.plan import Plan
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
-    from federation.engine import Prepared
     from federation.fetch import Fetched
+    from federation.prepare import Prepared
     from federation.result import Result
 
 _SIZES = {
@@ -125,33 +125,38 @@ class Ours:
         for place, kind, cell in zip(places, kinds, cells, strict=True):
             found[place] = params.canonical(cell, kind, self.session.settings.encoding)
 
-    def starting(self, bounds: Sequence[Bound]) -> Start:
+    async def valued(self, asked: Bind) -> tuple[Prepared, list[Bound]]:
+        """The client's values, and the statement under the plan that suits them."""
+        bounds = await self.bounds(asked)
+        return self.prepared.for_values(bounds), bounds
+
+    def starting(self, prepared: Prepared, bounds: Sequence[Bound]) -> Start:
         """Runs it, when asked to."""
         engine, own = self.session.server.engine, self.session.settings.session()
 
         async def start(cancel: Cancel) -> Result:
             assert engine is not None  # noqa: S101
-            return await engine.run(self.prepared, bounds, own, cancel)
+            return await engine.run(prepared, bounds, own, cancel)
 
         return start
 
     # -- the canon's way ----------------------------------------------------------------------------------------
 
-    async def gathered(self, bounds: Sequence[Bound], cancel: Cancel) -> Fetched:
+    async def gathered(self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel) -> Fetched:
         """The rows of all fragments; what is computed is of the session's own moment while it has a transaction."""
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
-        desk, plan = self.session.handover.desk, self.prepared.plan
+        desk = self.session.handover.desk
         computed = None
-        if plan.computed and self.session.backend.status == "T":
-            computed = await self._computed(bounds)
+        if prepared.plan.computed and self.session.backend.status == "T":
+            computed = await self._computed(prepared, bounds)
         with desk.work(cancel):
-            return await engine.gather(self.prepared, bounds, own, cancel, computed)
+            return await engine.gather(prepared, bounds, own, cancel, computed)
 
-    async def _computed(self, bounds: Sequence[Bound]) -> list[Bound]:
-        plan, settings = self.prepared.plan, self.session.settings
+    async def _computed(self, prepared: Prepared, bounds: Sequence[Bound]) -> list[Bound]:
+        plan, settings = prepared.plan, self.session.settings
         listed = ", ".join(f"CAST({text} AS {kind.sql})::text" for text, kind in plan.computed)
-        values = [dumped(bound) for bound in bounds]
+        values = [dumped(bound) for bound in prepared.given(bounds)]
         types = [kind.type_oid for kind in plan.params]
         asked = f"SELECT {listed}".encode(settings.encoding)
         (cells,) = await self.session.handover.desk.ask(asked, values, (), types)
@@ -159,10 +164,16 @@ class Ours:
         return [params.canonical(cell, kind, settings.encoding) for cell, (_, kind) in pairs]
 
     async def relay(
-        self, asked: Bind, fetched: Fetched, fields: Sequence[Field] | None, quiet: bool, framed: bool
+        self,
+        prepared: Prepared,
+        asked: Bind,
+        fetched: Fetched,
+        fields: Sequence[Field] | None,
+        quiet: bool,
+        framed: bool,
     ) -> Relayed:
         """Bind the residual over those rows in the canon; `framed` within the statement that wants its rows."""
-        plan = _residual(self.prepared.plan)
+        plan = _residual(prepared.plan)
         self._readable(fetched)
         few = fetched.rows < BATCH
         arrays, pieces = inputs(plan, fetched.tables) if few else await asyncio.to_thread(inputs, plan, fetched.tables)
@@ -177,11 +188,17 @@ class Ours:
         ]
         desk, backend = self.session.handover.desk, self.session.backend
         name = desk.residual(sql, [kind.type_oid for kind in plan.params] + kinds)
-        codes = [*spread(asked.formats, len(asked.values)), *([1] * len(arrays))]
-        raw = packets.bind(asked.portal, name, codes, [*asked.values, *arrays], asked.results)
+        slots = [self._text(bound) for bound in prepared.slots]
+        codes = [*spread(asked.formats, len(asked.values)), *([0] * len(slots)), *([1] * len(arrays))]
+        raw = packets.bind(asked.portal, name, codes, [*asked.values, *slots, *arrays], asked.results)
         unplaced = self.session.handover.unplaced
         backend.send(raw, Reply(BIND, shown=not quiet, loud=True, patch=unplaced))
         return Relayed(self.session, asked.portal, fields, asked.results)
+
+    def _text(self, bound: Bound) -> bytes | None:
+        """A value in the client's encoding, in which its session reads text."""
+        raw, encoding = dumped(bound), self.session.settings.encoding
+        return raw if raw is None or encoding == "utf-8" else raw.decode().encode(encoding)
 
     def _readable(self, fetched: Fetched) -> None:
         """Text enters the canon in the client's encoding: only UTF-8 has all of it."""
@@ -222,35 +239,35 @@ class Select(Ours):
     """Rows for the client: as they stream, or of a merge in DuckDB, or relayed from the canon."""
 
     async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
-        backend, plan = self.session.backend, self.prepared.plan
-        bounds = await self.bounds(asked)
+        prepared, bounds = await self.valued(asked)
+        backend, plan = self.session.backend, prepared.plan
         fields = column_fields(plan.columns) if quiet else (await self.described()).fields
         ours = rows.supports(plan.columns, self.session.settings.values, asked.results)
         moment = bool(plan.computed) and backend.status == "T"
         if plan.streams and ours and not moment:
-            portal = Streamed(self.session, fields or [], plan.columns, asked.results, self.starting(bounds))
+            portal = Streamed(self.session, fields or [], plan.columns, asked.results, self.starting(prepared, bounds))
         else:
             cancel = Cancel()
-            fetched = await self.gathered(bounds, cancel)
+            fetched = await self.gathered(prepared, bounds, cancel)
             foreign = self.session.settings.encoding != "utf-8" and not (plan.session or moment)
             if (
                 not ours
                 or plan.streams
                 or (why_canon(plan, fetched.rows, self.session.settings.session()) and not foreign)
             ):
-                return await self.relay(asked, fetched, fields, quiet, framed=False)
-            starting = self._merging(fetched, bounds)
+                return await self.relay(prepared, asked, fetched, fields, quiet, framed=False)
+            starting = self._merging(prepared, fetched, bounds)
             portal = Streamed(self.session, fields or [], plan.columns, asked.results, starting, cancel)
         if not quiet:
             backend.say(packets.BIND_COMPLETE)
         return portal
 
-    def _merging(self, fetched: Fetched, bounds: Sequence[Bound]) -> Start:
+    def _merging(self, prepared: Prepared, fetched: Fetched, bounds: Sequence[Bound]) -> Start:
         engine, own = self.session.server.engine, self.session.settings.session()
 
         async def start(cancel: Cancel) -> Result:
             assert engine is not None  # noqa: S101
-            return await engine.merge(self.prepared, fetched, bounds, own, cancel)
+            return await engine.merge(prepared, fetched, bounds, own, cancel)
 
         return start
 
@@ -259,25 +276,25 @@ class Written(Ours):
     """Rows for a temporary table: CREATE TABLE AS, SELECT INTO, INSERT ... SELECT."""
 
     async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
-        bounds = await self.bounds(asked)
+        prepared, bounds = await self.valued(asked)
         fields = None if quiet else (await self.described()).fields
-        fetched = await self.gathered(bounds, Cancel())
-        return await self.relay(asked, fetched, fields, quiet, framed=True)
+        fetched = await self.gathered(prepared, bounds, Cancel())
+        return await self.relay(prepared, asked, fetched, fields, quiet, framed=True)
 
 
 class Declare(Ours):
     """A cursor: the canon's over fetched rows, or one of ours that streams, beside an empty one of the canon's."""
 
     async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
-        plan, flags = self.prepared.plan, self.way.flags
-        bounds = await self.bounds(asked)
+        prepared, bounds = await self.valued(asked)
+        plan, flags = prepared.plan, self.way.flags
         code = 1 if "binary" in flags else 0
         plain = not flags & {"hold", "scroll"} and not plan.computed
         forms = all(rows.supports(plan.columns, self.session.settings.values, (one,)) for one in {0, code})
         if not (plan.streams and plain and forms and not plan.fragments[0].small):
-            fetched = await self.gathered(bounds, Cancel())
-            return await self.relay(asked, fetched, None, quiet, framed=True)
-        start = self.starting(bounds)
+            fetched = await self.gathered(prepared, bounds, Cancel())
+            return await self.relay(prepared, asked, fetched, None, quiet, framed=True)
+        start = self.starting(prepared, bounds)
         fields = column_fields(plan.columns)
         stream = Streamed(self.session, fields, plan.columns, (code,), start)
         relayed, twin = self._empty(asked, quiet)
@@ -307,37 +324,41 @@ class Explain(Ours):
                 f"EXPLAIN of a virtual view has no format {form.upper()}", sqlstate="0A000", hint="Use TEXT or JSON."
             )
         analyze = str(options.get("analyze", "false")).lower() in ("", "true", "on", "1")
-        bounds = await self.bounds(asked) if asked.values or not self.prepared.statement.params else []
-        told = await self._told(bounds, analyze)
+        prepared = self.prepared
+        bounds = await self.bounds(asked) if asked.values or not prepared.statement.params else []
+        if bounds or not prepared.statement.params:
+            prepared = prepared.for_values(bounds)
+        told = await self._told(prepared, bounds, analyze)
         lines = [json.dumps([told.json()], indent=2, default=str)] if form == "json" else told.text().split("\n")
         kind = PgType("json" if form == "json" else "text")
         if not quiet:
             self.session.backend.say(packets.BIND_COMPLETE)
         return Listed(self.session, column_fields([("QUERY PLAN", kind)]), lines, asked.results, "EXPLAIN")
 
-    async def _told(self, bounds: Sequence[Bound], analyze: bool) -> Explanation:
+    async def _told(self, prepared: Prepared, bounds: Sequence[Bound], analyze: bool) -> Explanation:
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
-        statement, plan = self.prepared.statement, self.prepared.plan
+        plan = prepared.plan
+        given = tuple(prepared.given(bounds)) if bounds or not prepared.statement.params else ()
         if not analyze:
-            return Explanation(plan, self.prepared.terms, tuple(bounds))
-        if statement.session:
+            return Explanation(plan, prepared.terms, given)
+        if prepared.statement.session:
             raise QueryError("EXPLAIN ANALYZE cannot read the session's own relations", sqlstate="0A000")
         cancel = Cancel()
         with self.session.handover.desk.work(cancel):
-            answer = await engine.run(self.prepared, bounds, own, cancel)
+            answer = await engine.run(prepared, bounds, own, cancel)
             count = sum([batch.num_rows async for batch in answer.batches])
-        return Explanation(plan, self.prepared.terms, tuple(bounds), answer, count)
+        return Explanation(plan, prepared.terms, given, answer, count)
 
 
 class Copy(Ours):
     """COPY (query) TO STDOUT."""
 
     async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
-        bounds = await self.bounds(asked)
+        prepared, bounds = await self.valued(asked)
         if not quiet:
             self.session.backend.say(packets.BIND_COMPLETE)
-        return CopyOut(self, bounds)
+        return CopyOut(self, prepared, bounds)
 
 
 class Executed(Ours):

@@ -39,7 +39,7 @@ READING = {
 STANDARD = 1 + list(READING).index("standard_conforming_strings")  # its place in a state
 # A view cannot be made in a read-only transaction, nor of record or void, without a collation, of 1,601 columns.
 ELSEWHERE = frozenset({"25006", "42P16", "42P22", "54011"})
-# The session's temporary relations, as statements that make tables like them; and its settings, as `_state` has them.
+# The session's temporary relations, as statements that make tables like them; and its settings, as `reading` has them.
 TEMPORARY = """SELECT format('CREATE TEMP TABLE %I (%s)', c.relname,
   string_agg(format('%I %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum))
 FROM pg_class AS c LEFT JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
@@ -150,7 +150,7 @@ class Analyser:
         `declared` the oids of parameter types that the client fixed (0: open); with `user`, that role's
         privileges are checked (42501).
         """
-        state = _state(search_path, settings)
+        state = reading(search_path, settings)
         key = (sql, state, tuple(declared))
         statement = self._kept.get(key)
         if statement is None:
@@ -182,7 +182,7 @@ class Analyser:
     ) -> tuple[PgType, ...]:
         """The types of a statement's parameters alone."""
         async with self._reader() as reader:
-            told = await reader.described(sql, _state(search_path, NO_SETTINGS), declared)
+            told = await reader.described(sql, reading(search_path, NO_SETTINGS), declared)
             return await self._typed(reader, told.params)
 
     async def analyse_on(
@@ -411,7 +411,7 @@ def _aliases(count: int) -> str:
     return "(" + ", ".join(f"c{i}" for i in range(1, count + 1)) + ")" if count else ""
 
 
-def _state(search_path: Sequence[str], settings: Mapping[str, str]) -> tuple[str, ...]:
+def reading(search_path: Sequence[str], settings: Mapping[str, str]) -> tuple[str, ...]:
     """The search path and each setting that matters, as one value."""
     given = {name.lower(): value for name, value in settings.items()}
     path = ", ".join('"' + schema.replace('"', '""') + '"' for schema in search_path)

@@ -96,7 +96,7 @@ class World:
             catalog=built.catalog,
             connectors=built.connectors,
             canon=canon,
-            analyse=self.analyser.analyse,
+            analyser=self.analyser,
             plan=plan,
             in_canon=in_canon,
             cache=ResultCache(64 << 20),

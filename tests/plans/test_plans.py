@@ -65,7 +65,15 @@ class World:
         self.runner, self.runtime, self.oracle = runner, runtime, oracle
 
     def plan(self, sql: str) -> Plan:
-        return self.runner.run(self.runtime.engine.prepare(sql, SESSION)).plan
+        return self.runner.run(self._plan(sql))
+
+    async def _plan(self, sql: str) -> Plan:
+        """With its constants in place: as slots they would be parameters of the plan."""
+        engine = self.runtime.engine
+        analysed = await engine.analyser.analyse(
+            sql, SESSION.search_path, settings=SESSION.settings, declared=(), user=None
+        )
+        return (await engine.prepare(sql, SESSION, analysed)).plan
 
     def rows(self, sql: str) -> Counter[tuple[str | None, ...]]:
         async def ask() -> list[tuple[str | None, ...]]:

@@ -1,0 +1,236 @@
+"""From text to a plan: what is known of a text, of its shape, and under which values a plan holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from cachetools import LRUCache
+
+from connectors.base import Bound
+from connectors.errors import QueryError
+from federation import slots
+from federation.canon.analyse import STANDARD, reading
+from federation.session import Session
+from federation.terms import Terms
+from planner.plan import Plan
+from planner.statement import Statement
+from planner.values import Guard, Values
+from views.catalog import Catalog
+
+KEPT = 16 << 20  # characters of statements whose plans are kept, a small one counted as some thousand
+SHAPES = 4_096
+VARIANTS = 8  # plans of one shape that are kept for the values that they hold for
+# A slot that PostgreSQL at once casts to something that a parameter cannot be bound as right away stays a literal.
+_CAST = re.compile(r"vdw\.param\((\d+), NULL::[a-z0-9 ]+\)\)?::([a-z0-9 ]+)")
+_WIDER = frozenset(("bigint", "numeric", "double precision", "text"))
+
+Read = tuple[str, ...]
+Planner = Callable[[Statement, Catalog, frozenset[str], Values], Plan]
+
+
+class Analysing(Protocol):
+    """`federation.canon.analyse.Analyser`: a statement as PostgreSQL understands it, and who may read what."""
+
+    async def analyse(
+        self,
+        sql: str,
+        search_path: tuple[str, ...],
+        *,
+        settings: Mapping[str, str],
+        declared: Sequence[int],
+        user: str | None,
+    ) -> Statement:
+        """The statement, or QueryError."""
+        ...
+
+    async def permit(self, user: str, relations: Sequence[tuple[str, str]]) -> None:
+        """QueryError 42501 unless the user may read all of them."""
+        ...
+
+
+@dataclass(slots=True)
+class Counts:
+    """What preparing has cost since the start: `asked` statements, of which `texts` and `shapes` were known;
+    `analysed` texts and `planned` plans, of which `variants` were made because known ones did not fit the values."""
+
+    asked: int = 0
+    texts: int = 0
+    shapes: int = 0
+    analysed: int = 0
+    planned: int = 0
+    variants: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    guards: tuple[Guard, ...]
+    wanted: bool
+    plan: Plan
+    terms: Terms
+
+
+@dataclass(slots=True)
+class Family:
+    """All plans of one statement: each holds under its guards."""
+
+    statement: Statement
+    catalog: Catalog
+    plan: Planner
+    counts: Counts
+    variants: list[_Variant] = field(default_factory=list)
+
+    def choose(self, params: Sequence[Bound | None]) -> _Variant:
+        """A plan for parameters of these values (None: not known yet)."""
+        values = Values(params)
+        known = all(param is not None for param in params)
+        for variant in self.variants:
+            if not (known and variant.wanted) and values.hold(variant.guards):
+                return variant
+        values = Values(params)
+        plan = self.plan(self.statement, self.catalog, frozenset(), values)
+        self.counts.planned += 1
+        self.counts.variants += bool(self.variants)
+        made = _Variant(tuple(values.guards), bool(values.wanted), plan, Terms.of(self.statement, plan, self.catalog))
+        self.variants[:] = [made, *self.variants[: VARIANTS - 1]]
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A statement that is ready to run, any number of times. `statement.params` are the client's parameters; the
+    plan's are these and behind them the `slots`. `terms` is what the catalog says about the answer."""
+
+    statement: Statement
+    plan: Plan
+    terms: Terms
+    family: Family
+    slots: tuple[Bound, ...] = ()
+    wanting: bool = False
+
+    def given(self, params: Sequence[Bound]) -> Sequence[Bound]:
+        """The values of all of the plan's parameters; QueryError 08P01 where the client gave too few."""
+        wanted = len(self.statement.params)
+        if len(params) < wanted:
+            message = f"bind message supplies {len(params)} parameters, but the statement requires {wanted}"
+            raise QueryError(message, sqlstate="08P01")
+        return (*params[:wanted], *self.slots) if self.slots else params
+
+    def for_values(self, params: Sequence[Bound]) -> Prepared:
+        """The same statement under the plan that suits these parameters of the client's best."""
+        if not self.wanting:
+            return self
+        found = self.family.choose(self.given(params))
+        return replace(self, plan=found.plan, terms=found.terms, wanting=False)
+
+
+class Preparer:
+    """Prepares statements over one catalog after another; who may read them is not its business."""
+
+    def __init__(self, analyser: Analysing, plan: Planner, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.counts = Counts()
+        self._analyser = analyser
+        self._plan = plan
+        self._texts: LRUCache[tuple[object, ...], Prepared] = LRUCache(KEPT, _weight)
+        self._families: LRUCache[tuple[object, ...], Family] = LRUCache(KEPT, _family_weight)
+        self._literal: LRUCache[tuple[object, ...], frozenset[int] | None] = LRUCache(SHAPES)
+
+    async def prepare(self, sql: str, session: Session, declared: Sequence[int] = ()) -> Prepared:
+        """The statement, analysed and planned; QueryError as PostgreSQL would give it. `declared` are the oids of the
+        parameters' types that the client fixed (0: open)."""
+        self.counts.asked += 1
+        read = reading(session.search_path, session.settings)
+        key = (sql, read, tuple(declared), self.catalog.version)
+        prepared = self._texts.get(key)
+        if prepared is not None:
+            self.counts.texts += 1
+        else:
+            prepared = await self._shaped(sql, session, read, declared)
+            if prepared is None:
+                prepared = self.planned(await self._analysed(sql, session, declared))
+            if not (prepared.statement.fleeting or prepared.statement.session):
+                self._texts[key] = prepared
+        return prepared
+
+    def planned(self, statement: Statement) -> Prepared:
+        """A statement that is analysed already."""
+        return self._prepared(self._family(statement), ())
+
+    async def _shaped(self, sql: str, session: Session, read: Read, declared: Sequence[int]) -> Prepared | None:
+        """By the statement's shape; None where it has none, or where only PostgreSQL can read its literals."""
+        shape = slots.shape(sql, len(declared)) if read[STANDARD] != "off" else None
+        if shape is None:
+            return None
+        key = (shape.text, read, tuple(declared), self.catalog.version)
+        if key not in self._literal:
+            self._literal[key] = await self._learned(shape, session, declared, _utc(read))
+        kept = self._literal[key]
+        if kept is None or len(kept) == len(shape.slots):
+            return None
+        if kept:
+            shape = shape.without(sql, kept)
+            key = (shape.text, *key[1:])
+        family = self._families.get(key)
+        if family is None:
+            try:
+                family = self._family(await self._analysed(shape.text, session, shape.declared(declared)))
+            except QueryError:
+                return None  # told again of the text itself
+            self._families[key] = family
+        else:
+            self.counts.shapes += 1
+        kinds = family.statement.params[shape.own :]
+        values = [slots.bound(slot, kind, _utc(read)) for slot, kind in zip(shape.slots, kinds, strict=True)]
+        found = tuple(value for value in values if value is not None)
+        return self._prepared(family, found) if len(found) == len(values) else None
+
+    async def _learned(
+        self, shape: slots.Shape, session: Session, declared: Sequence[int], utc: bool
+    ) -> frozenset[int] | None:
+        """Which of the shape's slots have to stay literals; None where it cannot be analysed as a shape."""
+        try:
+            statement = await self._analysed(shape.text, session, shape.declared(declared))
+        except QueryError:
+            return None
+        if statement.session or statement.fleeting or len(statement.params) != shape.own + len(shape.slots):
+            return None
+        kinds = statement.params[shape.own :]
+        narrow = {int(n) - 1 - shape.own for n, kind in _CAST.findall(statement.text) if kind not in _WIDER}
+        return frozenset(at for at, kind in enumerate(kinds) if at in narrow or not slots.readable(kind, utc))
+
+    async def _analysed(self, sql: str, session: Session, declared: Sequence[int]) -> Statement:
+        self.counts.analysed += 1
+        path, settings = session.search_path, session.settings
+        return await self._analyser.analyse(sql, path, settings=settings, declared=declared, user=None)
+
+    def _family(self, statement: Statement) -> Family:
+        if statement.session or statement.fleeting:
+            return Family(statement, self.catalog, self._plan, self.counts)
+        key = (statement.text, statement.columns, statement.params, self.catalog.version)
+        family = self._families.get(key)
+        if family is None:
+            family = self._families[key] = Family(statement, self.catalog, self._plan, self.counts)
+        return family
+
+    def _prepared(self, family: Family, values: tuple[Bound, ...]) -> Prepared:
+        statement = family.statement
+        own = len(statement.params) - len(values)
+        found = family.choose((*([None] * own), *values))
+        if values:
+            statement = replace(statement, params=statement.params[:own])
+        return Prepared(statement, found.plan, found.terms, family, values, found.wanted)
+
+
+def _utc(read: Read) -> bool:
+    return read[1].upper() in ("UTC", "ETC/UTC", "GMT")
+
+
+def _weight(prepared: Prepared) -> int:
+    return 4096 + len(prepared.statement.text)
+
+
+def _family_weight(family: Family) -> int:
+    return 8192 + len(family.statement.text)
