@@ -1,4 +1,4 @@
-"""HTTP: GraphQL and its page, SQL for programs that speak no PostgreSQL protocol, and health."""
+"""HTTP: GraphQL and its page, SQL for programs that speak no PostgreSQL protocol, health, and metrics."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from api.auth import ANONYMOUS, Principal, Users, local
 from api.errors import LOG, fields, status
 from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
+from api.metrics import MEDIA_TYPE, exposition
 from api.sql import Sql
 from connectors.base import Cancel
 from connectors.errors import ConfigError
@@ -54,6 +55,9 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
             return PlainTextResponse("use GET", 405, {"Allow": "GET, HEAD"})
         return FileResponse(STATIC / "graphiql.html", headers={"Content-Security-Policy": _PAGE_POLICY})
 
+    async def metrics(_request: Request, _who: Principal, _cancel: Cancel) -> Response:
+        return Response(exposition(runtime.engine), media_type=MEDIA_TYPE)
+
     async def ready(_request: Request) -> Response:
         return await _ready(runtime.engine)
 
@@ -62,6 +66,7 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
         routes=[
             Route("/graphql", Guarded(graphql, accounts.users)),
             Route("/query", Guarded(sql.respond, accounts.users)),
+            Route("/metrics", Guarded(metrics, accounts.users)),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             *(page if explore else []),
