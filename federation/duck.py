@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from connectors.base import Bound, Cancel
 from connectors.errors import LimitExceeded
 from connectors.types import PgType
 from federation.channel import Channel
-from planner.plan import Plan
+from planner.plan import Stage
 
 BATCH_ROWS = 65_536
 HEAD = 8 << 20  # bytes of an answer held back: until then an error of DuckDB's can still become the canon's answer
@@ -50,11 +50,11 @@ class Duck:
         self._places = asyncio.Semaphore(limits.at_once)
         self._running: set[Channel] = set()
 
-    async def run(self, plan: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound]) -> Channel:
-        """Merge; the batches have the columns c0, c1 ... in `PgType.arrow` of the plan's. Raises nothing by itself:
+    async def run(self, stage: Stage, tables: Mapping[int, pa.Table], params: Sequence[Bound]) -> Channel:
+        """Run a stage; the batches have the columns c0, c1 ... in `PgType.arrow` of its own. Raises nothing by itself:
         the channel's head and rest do, `Unfit` where the canon has to answer."""
         cancel = Cancel()
-        statement = _Statement(self._instance, plan, tables, params, cancel, self.limits.memory)
+        statement = _Statement(self._instance, stage, tables, params, cancel, self.limits.memory)
         await self._places.acquire()
 
         def ended(_failed: bool) -> None:
@@ -83,15 +83,11 @@ class _Statement:
     """One merge, run in one thread on one cursor."""
 
     instance: duckdb.DuckDBPyConnection
-    plan: Plan
+    stage: Stage
     tables: Mapping[int, pa.Table]
     params: Sequence[Bound]
     cancel: Cancel
     memory: str
-    kinds: tuple[PgType, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.kinds = tuple(kind for _, kind in self.plan.columns)
 
     def batches(self) -> Generator[pa.RecordBatch, None, None]:
         """The answer, at least one batch."""
@@ -102,14 +98,14 @@ class _Statement:
                 raise self._error(str(error).partition("\n")[0]) from error
 
     def _batches(self, cursor: duckdb.DuckDBPyConnection) -> Generator[pa.RecordBatch, None, None]:
-        for number, table in self.tables.items():
-            cursor.register(f"f{number}", table)
-        text = self.plan.duckdb or ""
+        for number in self.stage.reads:
+            cursor.register(f"f{number}", self.tables[number])
+        text, kinds = self.stage.sql, self.stage.columns
         relation = cursor.sql(text, params=_params(text, self.params))
-        casts = [_cast(str(given), kind) for given, kind in zip(relation.types, self.kinds, strict=True)]
+        casts = [_cast(str(given), kind) for given, kind in zip(relation.types, kinds, strict=True)]
         relation = relation.project(", ".join(f"{cast.format(f'#{i + 1}')} AS c{i}" for i, cast in enumerate(casts)))
         reader = relation.to_arrow_reader(BATCH_ROWS)
-        schema = pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(self.kinds)])
+        schema = pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(kinds)])
         with contextlib.closing(reader):
             empty = True
             for batch in reader:

@@ -26,12 +26,12 @@ class Explanation:
 
     @property
     def engine(self) -> str:
-        """stream | canon | duckdb; `by rows` where the number of rows will decide between the last two."""
+        """stream | canon | duckdb | staged; `by rows` where the number of rows will decide about the latter."""
         if self.result is not None:
             return self.result.engine
         if self.plan.streams:
             return "stream"
-        return "canon" if self.plan.duckdb is None or self.plan.session else "by rows"
+        return "by rows" if self.plan.stages and not self.plan.session else "canon"
 
     @property
     def why(self) -> str:
@@ -42,9 +42,12 @@ class Explanation:
             return self.result.why
         if self.plan.session:
             return "it reads relations of the session itself"
-        if self.plan.duckdb is None:
-            return self.plan.why_canon or "not every expression is proven equal in DuckDB"
-        return f"the canon up to {SMALL:,} fetched rows, DuckDB beyond: every expression is proven equal there"
+        if not self.plan.stages:
+            return self.plan.why_canon or "nothing of it is for DuckDB"
+        few = f"the canon up to {SMALL:,} fetched rows"
+        if self.plan.whole:
+            return f"{few}, DuckDB beyond: every expression is proven equal there"
+        return f"{few}, DuckDB and then the canon beyond: {self.plan.why_canon}"
 
     def text(self) -> str:
         """Lines for a terminal."""
@@ -52,7 +55,7 @@ class Explanation:
         if self.result is not None:
             lines.append(f"  answer: {self.rows:,} rows{_merged(self.result)}")
         if not self.plan.streams:
-            lines += _indented("merge: ", self._merge_sql())
+            lines += self._merge_lines()
         lines.append(f"  kept for {self.terms.ttl:g} s" if self._kept else "  not kept: " + self._why_not_kept)
         for fragment in self.plan.fragments:
             lines += self._fragment_lines(fragment)
@@ -71,7 +74,7 @@ class Explanation:
             "catalog": self.plan.catalog_version,
             "ttl": self.terms.ttl if self._kept else 0.0,
             "timeout": None if self.terms.timeout is None else self.terms.timeout[0],
-            "merge": None if self.plan.streams else {"canon": self.plan.residual, "duckdb": self.plan.duckdb},
+            "merge": None if self.plan.streams else self._merge_json(),
             "fragments": [self._fragment_json(fragment) for fragment in self.plan.fragments],
             "actual": None
             if result is None
@@ -88,9 +91,24 @@ class Explanation:
             return "no source is asked"
         return "a source or view allows no age" if self.terms.ttl <= 0 else "the statement has another answer each time"
 
-    def _merge_sql(self) -> str:
-        duckdb = self.engine == "duckdb" and self.plan.duckdb is not None
-        return (self.plan.duckdb if duckdb else self.plan.residual) or ""
+    def _merge_lines(self) -> list[str]:
+        plan = self.plan
+        if self.engine not in ("duckdb", "staged") or not plan.stages:
+            return _indented("merge: ", plan.residual or "")
+        if plan.rest is None:
+            return _indented("merge: ", plan.stages[0].sql)
+        stages = [line for stage in plan.stages for line in _indented(f"f{stage.id} in DuckDB: ", stage.sql)]
+        return [*stages, *_indented("merge: ", plan.rest.residual or "")]
+
+    def _merge_json(self) -> dict[str, Any]:
+        plan = self.plan
+        stages = [{"id": stage.id, "sql": stage.sql, "reads": list(stage.reads)} for stage in plan.stages]
+        return {
+            "canon": plan.residual,
+            "duckdb": plan.stages[0].sql if plan.whole else None,
+            "stages": stages,
+            "rest": None if plan.rest is None else plan.rest.residual,
+        }
 
     def _part(self, fragment: Fragment) -> Part | None:
         parts = self.result.parts if self.result is not None else []
@@ -128,7 +146,7 @@ class Explanation:
 
 
 def _headline(engine: str, why: str) -> str:
-    what = {"stream": "Streamed", "canon": "Merged in the canon", "duckdb": "Merged in DuckDB"}
+    what = {"stream": "Streamed", "canon": "Merged in the canon", "duckdb": "Merged in DuckDB", "staged": "Merged in DuckDB and the canon"}
     return f"{what.get(engine, 'Merged where it is faster')}: {why}"
 
 

@@ -19,9 +19,10 @@ from federation.channel import Channel, Relay, Rest
 from federation.duck import HEAD, Duck, Unfit
 from federation.fetch import Fetched
 from federation.session import Session
-from planner.plan import Plan
+from planner.plan import Plan, Stage
 
 SMALL = 2_000  # rows of all fragments together that the canon merges faster
+MORE = 4  # times as many rows as it reads that a stage may give before it is cheaper to hand over what it reads
 
 log = logging.getLogger(__name__)
 
@@ -69,21 +70,62 @@ class Merger:
     async def run(self, plan: Plan, fetched: Fetched, params: Sequence[Bound], session: Session) -> Merged:
         """Merge; raises what PostgreSQL would say of these rows."""
         began = time.perf_counter()
-        why = why_canon(plan, fetched.rows, session)
+        engine, why = "canon", why_canon(plan, fetched, session)
+        tables: Mapping[int, pa.Table] = fetched.tables
         if not why:
             try:
-                channel = await self.duck.run(plan, fetched.tables, params)
-                head = await channel.head()
-                again = partial(self.in_canon, plan, fetched.tables, params, session, Cancel())
-                rest = None if head.complete else _Checked(channel, again)
-                return Merged("duckdb", why_duckdb(fetched.rows), head.batches, rest, _since(began))
+                if plan.rest is None:
+                    return await self._in_duckdb(plan, fetched, params, session, began)
+                tables, why = await self._staged(plan, tables, params)
+                engine, plan = "staged", plan.rest
             except Unfit as reason:
                 why = f"DuckDB could not do it as PostgreSQL does: {reason}"
                 log.info("merge moved to the canon: %s", reason)
         cancel = Cancel()
-        relay = Relay(self.in_canon(plan, fetched.tables, params, session, cancel), cancel)
+        relay = Relay(self.in_canon(plan, tables, params, session, cancel), cancel)
         batches, more = await _first(relay)
-        return Merged("canon", why, batches, more, _since(began))
+        return Merged(engine, why, batches, more, _since(began))
+
+    async def _in_duckdb(
+        self, plan: Plan, fetched: Fetched, params: Sequence[Bound], session: Session, began: float
+    ) -> Merged:
+        channel = await self.duck.run(plan.stages[0], fetched.tables, params)
+        head = await channel.head()
+        again = partial(self.in_canon, plan, fetched.tables, params, session, Cancel())
+        rest = None if head.complete else _Checked(channel, again)
+        return Merged("duckdb", why_duckdb(fetched.rows), head.batches, rest, _since(began))
+
+    async def _staged(
+        self, plan: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound]
+    ) -> tuple[dict[int, pa.Table], str]:
+        """The tables of `plan.rest`, and why they are; Unfit where the canon has to do without stages."""
+        made = dict(tables)
+        for stage in plan.stages:
+            most = MORE * sum(tables[number].num_rows for number in stage.reads) + SMALL
+            made[stage.id] = await self._table(stage, tables, params, most)
+        read = sum(tables[number].num_rows for number in {i for stage in plan.stages for i in stage.reads})
+        left = sum(made[stage.id].num_rows for stage in plan.stages)
+        why = f"{read:,} rows became {left:,} in DuckDB, the rest is not proven there: {plan.why_canon}"
+        return made, why
+
+    async def _table(
+        self, stage: Stage, tables: Mapping[int, pa.Table], params: Sequence[Bound], most: int
+    ) -> pa.Table:
+        """A stage's rows; Unfit where they are more than `most`."""
+        channel = await self.duck.run(stage, tables, params)
+        try:
+            head = await channel.head()
+            batches, rows = list(head.batches), sum(batch.num_rows for batch in head.batches)
+            if not head.complete:
+                async for batch in channel:
+                    batches.append(batch)
+                    rows += batch.num_rows
+                    if rows > most:
+                        raise Unfit(f"a part of it gave more than {most:,} rows")
+        except BaseException:
+            channel.close()
+            raise
+        return pa.Table.from_batches(batches)
 
 
 async def compute(in_canon: InCanon, plan: Plan, params: Sequence[Bound], session: Session) -> list[Bound]:
@@ -98,12 +140,13 @@ async def compute(in_canon: InCanon, plan: Plan, params: Sequence[Bound], sessio
     return [_bound(value, kind) for value, (_, kind) in zip(row.values(), plan.computed, strict=True)]
 
 
-def why_canon(plan: Plan, rows: int, session: Session) -> str:
-    """Why this merge belongs in the canon; '' where DuckDB may do it."""
+def why_canon(plan: Plan, fetched: Fetched, session: Session) -> str:
+    """Why this merge belongs in the canon altogether; '' where DuckDB may do it or a part of it."""
     if plan.session:
         return "it reads relations of the session itself"
-    if plan.duckdb is None:
-        return plan.why_canon or "not every expression is proven equal in DuckDB"
+    if not plan.stages:
+        return plan.why_canon or "nothing of it is for DuckDB"
+    rows = sum(fetched.tables[i].num_rows for i in {i for stage in plan.stages for i in stage.reads})
     if rows <= SMALL:
         return f"{rows:,} rows are few: up to {SMALL:,} the canon is faster"
     return _unlike_utc(plan, session)

@@ -34,7 +34,7 @@ class Result:
     """Rows in Arrow batches whose types are `PgType.arrow` of `columns`, columns named as in `columns`.
 
     Iterate `batches` to its end or call `aclose`; both free what the answer holds. `parts` is complete
-    once the last batch has come. `engine` is stream | canon | duckdb.
+    once the last batch has come. `engine` is stream | canon | duckdb | staged (DuckDB first, then the canon).
     """
 
     columns: tuple[tuple[str, PgType], ...]

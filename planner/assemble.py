@@ -12,10 +12,10 @@ from planner import scalar as sc
 from planner.emit import Emitter
 from planner.ir import Cut, Rel
 from planner.keys import one_group, unique_keys
-from planner.merge import why_not
-from planner.plan import Fragment, KeysRef, Plan, SourceText, Verdict
+from planner.merge import STAGE, Stager
+from planner.plan import Fragment, KeysRef, Plan, SourceText, Stage, Verdict
 from planner.scalar import Col, KeyIn, Scalar
-from planner.scope import Columns
+from planner.scope import Columns, Counter
 from planner.statement import Statement
 from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
 from views.catalog import Catalog
@@ -29,6 +29,7 @@ def assemble(
     statement: Statement,
     catalog: Catalog,
     computed: list[tuple[Scalar, PgType]],
+    next_id: Counter,
     reason: str = "",
 ) -> Plan:
     """The plan of a placed statement; its output columns are `columns` by id; `reason`: why it is not modelled."""
@@ -47,15 +48,48 @@ def assemble(
         kinds = tuple((name, kind) for name, kind in statement.columns)
         return replace(plan, fragments=(replace(book.fragments[0], columns=kinds),))
     names = [(i, f"c{at}") for at, (_, i, _) in enumerate(columns)]
-    residual = Emitter(CanonTarget(book.numbers)).query(rel, names).sql("postgres", comments=False)
-    why, merge = why_not(rel, _DUCKDB), None
-    if statement.session:
-        why = "it reads relations of the session"
-    if reason:
-        why = f"not modelled: {reason}"
-    if not why:
-        merge = Emitter(DuckdbTarget(_DUCKDB, book.numbers)).query(rel, names).sql("duckdb", comments=False)
-    return replace(plan, residual=residual, duckdb=merge, why_canon=why)
+    plan = replace(plan, residual=_residual(rel, names, book.numbers))
+    stager = Stager(_DUCKDB, next_id)
+    rest, whole = stager.run(rel)
+    reasons = [f"not modelled: {reason}"] if reason else stager.reasons
+    plan = replace(plan, why_canon="" if whole or not reasons else reasons[0])
+    if whole:
+        wanted = tuple(kind for _, kind in statement.columns)
+        return replace(plan, stages=(_stage(rel, names, wanted, len(book.fragments), book.numbers),))
+    return _staged(plan, rest, names, book)
+
+
+def _residual(rel: Rel, names: list[tuple[int, str]], numbers: Mapping[int, int]) -> str:
+    return Emitter(CanonTarget(numbers)).query(rel, names).sql("postgres", comments=False)
+
+
+def _staged(plan: Plan, rest: Rel, names: list[tuple[int, str]], book: Book) -> Plan:
+    """The plan with its stages, if there are any, and the statement over their rows."""
+    numbers = dict(book.numbers)
+    stages: list[Stage] = []
+    read: list[Fragment] = []
+    for cut in _cuts(rest):
+        if cut.source != STAGE:
+            read.append(plan.fragments[numbers[id(cut)]])
+            continue
+        number = numbers[id(cut)] = len(plan.fragments) + len(stages)
+        kinds = tuple(kind for _, kind in cut.columns)
+        own = [(i, f"c{at}") for at, (i, _) in enumerate(cut.columns)]
+        stages.append(_stage(cut.rel, own, kinds, number, numbers))
+        named = tuple(zip((name for _, name in own), kinds, strict=True))
+        read.append(Fragment(number, STAGE, SourceText((stages[-1].sql,), ()), named))
+    if not stages:
+        return plan
+    unique = tuple({fragment.id: fragment for fragment in read}.values())
+    inner = Plan(unique, plan.columns, plan.params, _residual(rest, names, numbers), session=plan.session)
+    return replace(plan, stages=tuple(stages), rest=inner)
+
+
+def _stage(
+    rel: Rel, names: list[tuple[int, str]], kinds: tuple[PgType, ...], number: int, numbers: Mapping[int, int]
+) -> Stage:
+    sql = Emitter(DuckdbTarget(_DUCKDB, numbers)).query(rel, names).sql("duckdb", comments=False)
+    return Stage(number, sql, kinds, tuple(sorted({numbers[id(cut)] for cut in _cuts(rel)})))
 
 
 def _canon(e: Scalar) -> str:

@@ -1,67 +1,348 @@
-"""Whether DuckDB may merge the fragments: each node and scalar of the residual is proven equal there, or why not."""
+"""What DuckDB may compute of the residual: its largest parts that are proven equal there become stages."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
+
 from connectors.capability import Capability, V
-from connectors.types import PgType
+from connectors.types import PgType, numeric
 from planner import ir
-from planner.ir import Rel
+from planner import scalar as sc
+from planner.ir import Cut, Rel
 from planner.prove import Fact, Facts, prove, prove_aggregate, prove_key
-from planner.scalar import Col, KeyIn, Lit, Once, Param, Scalar, walk
+from planner.rules.columns import prune_columns
+from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar
+from planner.scales import MOST, declared, scale
+from planner.scope import Counter
 from planner.show import show
-from planner.types import alike
+from planner.types import NUMERIC, alike, of_aggregate
+
+STAGE = ""  # the source of a Cut that DuckDB computes from fragments
+Items = tuple[tuple[int, Scalar], ...]
 
 
-class NotProven(Exception):
-    """Why the residual is the canon's."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A relation of which DuckDB computes `rel`, and the canon the columns `late` from the columns of that.
+
+    `helpers` are columns of `rel` that only these read; `work`: whether anything happens in it at all, so that
+    another engine would have something to gain.
+    """
+
+    rel: Rel
+    facts: Facts
+    late: Items = ()
+    helpers: frozenset[int] = frozenset()
+    work: bool = True
+
+    @property
+    def scales(self) -> dict[int, int | None]:
+        """Display scales of its columns."""
+        return {i: fact.scale for i, fact in self.facts.items()}
 
 
-def why_not(rel: Rel, capability: Capability) -> str:
-    """'' where DuckDB gives the canon's answer; else the first reason why that is not proven."""
-    try:
-        _check(rel, capability)
-    except NotProven as reason:
-        return str(reason)
-    return ""
+@dataclass(slots=True)
+class Stager:
+    """Cuts one residual; `reasons` tell what is not proven in DuckDB, the first being the lowest."""
+
+    capability: Capability
+    next_id: Counter
+    reasons: list[str] = field(default_factory=list)
+
+    def run(self, rel: Rel) -> tuple[Rel, bool]:
+        """The residual with its stages as Cuts at STAGE, and whether it is one stage altogether."""
+        part = self._part(rel)
+        if isinstance(part, Part) and not part.late:
+            return Cut(STAGE, part.rel, _columns(part)), True
+        return _narrowed(self._settled(part)), False
+
+    # -- parts
+
+    def _part(self, rel: Rel) -> Part | Rel:
+        """The relation as a part of DuckDB's, or as one of the canon's with the stages below it cut off."""
+        match rel:
+            case Cut():
+                facts = {i: Fact(_carried(kind), scale=declared(kind)) for i, kind in rel.columns}
+                return Part(rel, facts, work=False)
+            case ir.Filter():
+                return self._filter(rel)
+            case ir.Project():
+                return self._project(rel)
+            case ir.Join():
+                return self._join(rel)
+            case ir.Aggregate():
+                return self._aggregate(rel)
+            case ir.Distinct():
+                return self._distinct(rel)
+            case ir.SetOp():
+                return self._set_operation(rel)
+            case ir.Sort():
+                return self._sort(rel)
+            case ir.Limit():
+                return self._limit(rel)
+            case _:
+                return self._canon(rel, f"{type(rel).__name__.lower()} is not proven in DuckDB")
+
+    def _canon(self, rel: Rel, reason: str = "", *below: Part | Rel) -> Rel:
+        """A node of the canon's over settled inputs."""
+        parts = below or tuple(self._part(branch) for branch in ir.inputs(rel))
+        if reason:
+            self.reasons.append(reason)
+        made = ir.with_inputs(rel, tuple(self._settled(part) for part in parts))
+        return ir.map_subs(made, lambda sub: self._settled(self._part(sub)))
+
+    def _settled(self, part: Part | Rel) -> Rel:
+        """A relation for the canon: the stage cut off, and what is late computed over it.
+
+        Rows of a stage come in any order; a wanted one is made again, of what is left.
+        """
+        if not isinstance(part, Part):
+            return part
+        made = part.rel
+        if part.work and ir.output(made):
+            inner, keys = _ordered(made)
+            made = Cut(STAGE, inner, _columns(replace(part, rel=inner)))
+            made = ir.Sort(made, keys) if keys else made
+        wanted = ir.ids(part.rel) - part.helpers
+        if not part.late and wanted == ir.ids(made):
+            return made
+        own = tuple((i, ir.col((i, kind))) for i, kind in ir.output(part.rel) if i in wanted)
+        return ir.Project(made, (*own, *part.late))
+
+    def _refusal(self, e: Scalar, part: Part) -> str:
+        """Why DuckDB may not compute a scalar over the part's columns; '' where it may."""
+        if any(isinstance(node, Once) for node in sc.walk(e)):
+            return f"{show(e)}: it is computed in the canon"
+        proof = prove(e, self.capability, part.facts)
+        return "" if proof.verdict is V.EXACT else f"{show(e)}: {proof.reason}"
+
+    def _refused_key(self, keys: list[Scalar], part: Part, table: str) -> str:
+        for e in keys:
+            proof = prove_key(e, self.capability, part.facts, table)
+            if proof.verdict is not V.EXACT:
+                return f"{show(e)}: {proof.reason}"
+        return ""
+
+    # -- nodes
+
+    def _filter(self, rel: ir.Filter) -> Part | Rel:
+        wanted = tuple(p for p in rel.predicates if not isinstance(p, KeyIn))
+        below = self._part(rel.input)
+        if not isinstance(below, Part):
+            return self._canon(ir.Filter(rel.input, wanted), "", below)
+        refusals = [self._refusal(p, below) for p in wanted]
+        proven = tuple(p for p, reason in zip(wanted, refusals, strict=True) if not reason)
+        stay = tuple(p for p, reason in zip(wanted, refusals, strict=True) if reason)
+        if proven:
+            below = replace(below, rel=ir.Filter(below.rel, proven), work=True)
+        if not stay:
+            return below
+        return self._canon(ir.Filter(rel.input, stay), next(filter(None, refusals)), below)
+
+    def _project(self, rel: ir.Project) -> Part | Rel:
+        below = self._part(rel.input)
+        if not isinstance(below, Part) or not rel.items:
+            return self._canon(rel, "", below)
+        before = dict(below.late)
+        inside: list[tuple[int, Scalar]] = []
+        late: list[tuple[int, Scalar]] = []
+        facts: dict[int, Fact] = {}
+        for i, e in rel.items:
+            if not sc.columns(e) <= below.facts.keys() | before.keys() or sc.volatile(e) or sc.special(e):
+                return self._canon(rel, f"{show(e)}: not of one row alone", below)
+            fact = self._computed(e, below)
+            if fact is None:
+                late.append((i, sc.substitute(e, before)))
+            else:
+                inside.append((i, e))
+                facts[i] = fact
+        needed = frozenset().union(*(sc.columns(e) for _, e in late)) - facts.keys()
+        inside += [(i, Col(i, kind)) for i, kind in ir.output(below.rel) if i in needed]
+        facts |= {i: below.facts[i] for i in needed}
+        if late and any(sc.has_sub(e) for _, e in late):
+            return self._canon(rel, f"{show(late[0][1])}: a sub-query", below)
+        if not inside:
+            return self._canon(rel, "", below)
+        return Part(ir.Project(below.rel, tuple(inside)), facts, tuple(late), needed, below.work)
+
+    def _computed(self, e: Scalar, below: Part) -> Fact | None:
+        """What is known of a projected value; None where DuckDB may not compute it."""
+        if isinstance(e, Col):
+            return below.facts.get(e.id) if e.type is not None else None
+        reason = f"{show(e)}: the text of its value is not proven" if e.type is None or isinstance(e, Param) else ""
+        reason = reason or self._refusal(e, below)
+        digits = scale(e, below.scales)
+        if not reason and e.type is not None and e.type.name == "numeric" and digits is None:
+            reason = f"{show(e)}: how many digits it is printed with is not proven"
+        if reason:
+            self.reasons.append(reason)
+            return None
+        return Fact(scale=digits)
+
+    def _join(self, rel: ir.Join) -> Part | Rel:
+        left, right = self._part(rel.left), self._part(rel.right)
+        on = tuple(p for p in rel.on if not isinstance(p, KeyIn))
+        rel = ir.Join(rel.kind, rel.left, rel.right, on, rel.lateral)
+        if not isinstance(left, Part) or not isinstance(right, Part):
+            return self._canon(rel, "", left, right)
+        if rel.lateral or not _crosses(rel, left, right):
+            return self._canon(rel, "lateral" if rel.lateral else "a value of an outer join", left, right)
+        made = ir.with_inputs(rel, (left.rel, right.rel))
+        both = Part(made, {**left.facts, **right.facts}, (*left.late, *right.late), left.helpers | right.helpers)
+        refusals = [self._refusal(p, both) for p in on]
+        if not any(refusals):
+            return both
+        reason = next(filter(None, refusals))
+        proven = tuple(p for p, why in zip(on, refusals, strict=True) if not why)
+        if rel.kind != "inner" or not any(isinstance(p, Call) and p.op == "=" for p in proven):
+            return self._canon(rel, reason, left, right)
+        joined = replace(both, rel=ir.Join(rel.kind, left.rel, right.rel, proven))
+        stay = tuple(p for p, why in zip(on, refusals, strict=True) if why)
+        return self._canon(ir.Filter(rel, stay), reason, joined)
+
+    def _aggregate(self, rel: ir.Aggregate) -> Part | Rel:
+        below = self._part(rel.input)
+        if not isinstance(below, Part):
+            return self._canon(rel, "", below)
+        reason = "grouping sets" if rel.sets else "" if rel.aggs or rel.keys else "a group without aggregates"
+        reason = reason or self._refused_key([e for _, e in rel.keys], below, "keys")
+        scales = below.scales
+        facts = {i: Fact(scale=scale(e, scales)) for i, e in rel.keys}
+        aggs: list[tuple[int, Scalar]] = []
+        late: list[tuple[int, Scalar]] = []
+        for i, e in rel.aggs:
+            why = self._refused_aggregate(e, below)
+            if not why:
+                aggs.append((i, e))
+                continue
+            split = self._split(e, below)
+            if split is None:
+                reason = reason or why
+                continue
+            self.reasons.append(why)
+            parts, whole = split
+            aggs += parts
+            late.append((i, whole))
+        if reason:
+            return self._canon(rel, reason, below)
+        facts |= {i: Fact(scale=scale(e, scales)) for i, e in aggs}
+        helpers = frozenset(i for i, _ in aggs) - ir.ids(rel)
+        return Part(ir.Aggregate(below.rel, rel.keys, tuple(aggs)), facts, tuple(late), helpers)
+
+    def _refused_aggregate(self, e: Scalar, below: Part) -> str:
+        proof = prove_aggregate(e, self.capability, below.facts)
+        if proof.verdict is not V.EXACT or e.type is None:
+            return f"{show(e)}: {proof.reason}"
+        if e.type.name == "numeric" and scale(e, below.scales) is None:
+            return f"{show(e)}: how many digits it is printed with is not proven"
+        return next((why for a in sc.children(e) if (why := self._refusal(a, below))), "")
+
+    def _split(self, e: Scalar, below: Part) -> tuple[Items, Scalar] | None:
+        """An average as a sum and a count, which are proven, and PostgreSQL's own division of them."""
+        if not isinstance(e, Agg) or e.name != "avg" or e.type != NUMERIC:
+            return None
+        parts: list[tuple[int, Scalar]] = []
+        for name in ("sum", "count"):
+            kind = of_aggregate(name, tuple(a.type for a in e.args))
+            part = Agg(name, e.args, kind, e.distinct, e.where)
+            if self._refused_aggregate(part, below):
+                return None
+            parts.append((self.next_id(), part))
+        halves = tuple(Call("cast", (Col(i, part.type),), NUMERIC) for i, part in parts)
+        return tuple(parts), Call("/", halves, NUMERIC)
+
+    def _distinct(self, rel: ir.Distinct) -> Part | Rel:
+        below = self._part(rel.input)
+        if not isinstance(below, Part) or below.late or below.helpers or rel.on is not None:
+            return self._canon(rel, "distinct on" if rel.on is not None else "", below)
+        reason = self._refused_key([ir.col(pair) for pair in ir.output(rel)], below, "keys")
+        if reason:
+            return self._canon(rel, reason, below)
+        return replace(below, rel=ir.with_inputs(rel, (below.rel,)), work=True)
+
+    def _set_operation(self, rel: ir.SetOp) -> Part | Rel:
+        parts = [(self._part(branch), ids) for branch, ids in rel.inputs]
+        known = [(part, ids) for part, ids in parts if isinstance(part, Part) and not part.late]
+        reason, facts = "", {}
+        for at, (i, kind) in enumerate(rel.columns):
+            types = [dict(ir.output(part.rel)).get(ids[at]) for part, ids in known]
+            if kind is None or any(not _same(own, kind) for own in types):
+                reason = "branches of different types"
+            own = [part.facts[ids[at]] for part, ids in known if ids[at] in part.facts]
+            scales = {fact.scale for fact in own}
+            facts[i] = Fact(all(f.exact for f in own), scale=scales.pop() if len(scales) == 1 else None)
+        made = Part(rel, facts, work=any(part.work for part, _ in known))
+        if rel.kind != "union":
+            reason = reason or f"{rel.kind} is not proven in DuckDB"
+        elif not rel.all:
+            reason = reason or self._refused_key([ir.col(pair) for pair in rel.columns], made, "keys")
+        if reason or len(known) < len(parts):
+            return self._canon(rel, reason, *(part for part, _ in parts))
+        inner = ir.with_inputs(rel, tuple(part.rel for part, _ in known))
+        return Part(inner, facts, work=made.work or not rel.all)
+
+    def _sort(self, rel: ir.Sort) -> Part | Rel:
+        below = self._part(rel.input)
+        if not isinstance(below, Part):
+            return self._canon(rel, "", below)
+        reason = self._refused_key([key.expr for key in rel.keys], below, "order")
+        if reason:
+            return self._canon(rel, reason, below)
+        return replace(below, rel=ir.Sort(below.rel, rel.keys))
+
+    def _limit(self, rel: ir.Limit) -> Part | Rel:
+        below = self._part(rel.input)
+        # What is late is computed of fewer rows then: it must not be what PostgreSQL would have raised of the others.
+        fit = isinstance(below, Part) and not any(sc.can_raise(e) and not _average(e) for _, e in below.late)
+        if not isinstance(below, Part) or not fit or rel.ties or not _numbers(rel):
+            return self._canon(rel, "" if not isinstance(below, Part) else "limit", below)
+        return replace(below, rel=ir.with_inputs(rel, (below.rel,)), work=True)
 
 
-def _check(rel: Rel, cap: Capability) -> Facts:
+def _columns(part: Part) -> tuple[tuple[int, PgType], ...]:
+    """The stage's columns; a numeric in as many digits as a DECIMAL has, so that it travels as one."""
+    made: list[tuple[int, PgType]] = []
+    for i, kind in ir.output(part.rel):
+        if kind is None:
+            raise TypeError(f"column {i} of a stage has no type")
+        digits = part.facts[i].scale if i in part.facts else None
+        wide = kind.name == "numeric" and kind.mod < 0 and digits is not None
+        made.append((i, numeric(MOST, digits) if wide and digits is not None else kind))
+    return tuple(made)
+
+
+def _ordered(rel: Rel, keep: bool = False) -> tuple[Rel, tuple[ir.SortKey, ...]]:
+    """A stage without the order that only its reader needs (`keep`: a LIMIT needs it), and that order, over columns
+    of the stage."""
     match rel:
-        case ir.Cut():
-            return {i: Fact(exact=_carried(kind)) for i, kind in rel.columns}
-        case ir.Filter():
-            facts = _check(rel.input, cap)
-            _exact(tuple(p for p in rel.predicates if not isinstance(p, KeyIn)), cap, facts)
-            return facts
-        case ir.Project():
-            return _project(rel, cap)
-        case ir.Join() if not rel.lateral:
-            return _join(rel, cap)
-        case ir.Aggregate() if not rel.sets and (rel.aggs or rel.keys):
-            return _aggregate(rel, cap)
-        case ir.Distinct() if rel.on is None:
-            facts = _check(rel.input, cap)
-            _keys([ir.col(pair) for pair in ir.output(rel)], cap, facts, "keys")
-            return facts
-        case ir.SetOp():
-            return _set_operation(rel, cap)
         case ir.Sort():
-            facts = _check(rel.input, cap)
-            _keys([key.expr for key in rel.keys], cap, facts, "order")
-            return facts
-        case ir.Limit() if not rel.ties and _numbers(rel):
-            return _check(rel.input, cap)
+            return rel if keep else rel.input, rel.keys
+        case ir.Limit():
+            inner, keys = _ordered(rel.input, keep=True)
+            return ir.with_inputs(rel, (inner,)), keys
+        case ir.Project():
+            inner, keys = _ordered(rel.input, keep)
+            read = frozenset().union(*(sc.columns(key.expr) for key in keys)) - ir.ids(rel)
+            more = tuple((i, ir.col((i, kind))) for i, kind in ir.output(inner) if i in read)
+            return ir.Project(inner, (*rel.items, *more)), keys
         case _:
-            raise NotProven(f"{type(rel).__name__.lower()} is not proven in DuckDB")
+            return rel, ()
 
 
-def _join(rel: ir.Join, cap: Capability) -> Facts:
-    left = _check(rel.left, cap)
-    facts = {**left, **_check(rel.right, cap)}
-    _exact((*rel.on, *rel.compare), cap, facts)
-    if rel.widens:
-        return facts
-    return {**left, rel.mark: Fact()} if rel.kind == "mark" else left
+def _narrowed(rel: Rel) -> Rel:
+    """Stages without the columns that nothing reads; fragments as they were."""
+    before: dict[int, Cut] = {}
+
+    def note(node: Rel) -> Rel:
+        if isinstance(node, Cut):
+            before[id(node.rel)] = node
+        return node
+
+    def restored(node: Rel) -> Rel:
+        return before[id(node.rel)] if isinstance(node, Cut) and node.source != STAGE else node
+
+    ir.rewrite(rel, note)
+    return ir.rewrite(prune_columns(rel), restored)
 
 
 def _carried(kind: PgType) -> bool:
@@ -73,62 +354,17 @@ def _numbers(rel: ir.Limit) -> bool:
     return all(e is None or isinstance(e, Lit) for e in (rel.count, rel.offset))
 
 
-def _exact(predicates: tuple[Scalar, ...], cap: Capability, facts: Facts) -> None:
-    for p in predicates:
-        if any(isinstance(node, Once) for node in walk(p)):
-            raise NotProven(f"{show(p)}: it is computed in the canon")
-        proof = prove(p, cap, facts)
-        if proof.verdict is not V.EXACT:
-            raise NotProven(f"{show(p)}: {proof.reason}")
+def _average(e: Scalar) -> bool:
+    """Whether it is the division that `_split` made, which has no rows that it could fail for."""
+    return isinstance(e, Call) and e.op == "/" and all(isinstance(a, Call) and a.op == "cast" for a in e.args)
 
 
-def _project(rel: ir.Project, cap: Capability) -> Facts:
-    facts = _check(rel.input, cap)
-    made: dict[int, Fact] = {}
-    for i, e in rel.items:
-        if isinstance(e, Col):
-            if e.id not in facts:
-                raise NotProven("a column of an enclosing query")
-            made[i] = facts[e.id]
-            continue
-        if e.type is None or e.type.name == "numeric" or isinstance(e, Param):
-            raise NotProven(f"{show(e)}: the text of its value is not proven")
-        _exact((e,), cap, facts)
-        made[i] = Fact()
-    return made
+def _crosses(rel: ir.Join, left: Part, right: Part) -> bool:
+    """Whether what is late on a side that the join fills with NULLs is NULL there too when it is computed above."""
+    outer = {"inner": (), "left": right.late, "full": (*left.late, *right.late)}.get(rel.kind, (*left.late, *right.late))
+    return all(sc.strict_on(e, sc.columns(e)) for _, e in outer)
 
 
 def _same(a: PgType | None, b: PgType) -> bool:
     """Of one type in DuckDB too: decimals of another scale would print otherwise."""
     return alike(a, b) and (b.name != "numeric" or a == b)
-
-
-def _aggregate(rel: ir.Aggregate, cap: Capability) -> Facts:
-    facts = _check(rel.input, cap)
-    _keys([e for _, e in rel.keys], cap, facts, "keys")
-    for i, e in rel.aggs:
-        proof = prove_aggregate(e, cap, facts)
-        if proof.verdict is not V.EXACT or e.type is None:
-            raise NotProven(f"{show(e)}: {proof.reason}")
-        del i
-    return {i: Fact() for i, _ in (*rel.keys, *rel.aggs)}
-
-
-def _keys(keys: list[Scalar], cap: Capability, facts: Facts, table: str) -> None:
-    for e in keys:
-        proof = prove_key(e, cap, facts, table)
-        if proof.verdict is not V.EXACT:
-            raise NotProven(f"{show(e)}: {proof.reason}")
-
-
-def _set_operation(rel: ir.SetOp, cap: Capability) -> Facts:
-    facts = [(_check(branch, cap), dict(ir.output(branch)), ids) for branch, ids in rel.inputs]
-    for at, (_, kind) in enumerate(rel.columns):
-        if kind is None or any(not _same(types[ids[at]], kind) for _, types, ids in facts):
-            raise NotProven("branches of different types")
-    made = {i: Fact(all(known[ids[at]].exact for known, _, ids in facts)) for at, (i, _) in enumerate(rel.columns)}
-    if not (rel.kind == "union" and rel.all):
-        if rel.kind != "union":
-            raise NotProven(f"{rel.kind} is not proven in DuckDB")
-        _keys([ir.col(pair) for pair in rel.columns], cap, made, "keys")
-    return made

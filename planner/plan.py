@@ -82,13 +82,28 @@ class Fragment:
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of the merge that DuckDB provably computes as PostgreSQL does: its SELECT over relations f0, f1 ...
+
+    Its rows are relation f`id` to `Plan.rest`; `columns` are their exact types, `reads` the fragments that it reads.
+    """
+
+    id: int
+    sql: str
+    columns: tuple[PgType, ...]
+    reads: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How to answer one statement.
 
     `residual` is PostgreSQL's SQL over relations f0, f1 ... (fragment i with columns c0, c1 ...); the client's
     parameters stand in it as $1, $2 .... It is None where fragment 0's rows, in their order, are the answer.
-    `duckdb` is the same residual in DuckDB's dialect where every expression of it is proven equal there, else
-    None with `why_canon`. `computed` expressions are evaluated in the canon, in the session's settings, before
+    `stages` are the parts of the residual that DuckDB may compute, for when many rows are to be merged, and `rest` is
+    the statement over their rows and the fragments that it still reads: a plan whose fragments are both. It is None
+    where the only stage's rows, in their order, are the answer; else `why_canon` says what is not proven in DuckDB.
+    `computed` expressions are evaluated in the canon, in the session's settings, before
     fragments run; the client's parameters stand in them as $1 ... too. `columns` are the names and types of the answer.
     """
 
@@ -96,7 +111,8 @@ class Plan:
     columns: tuple[tuple[str, PgType], ...]
     params: tuple[PgType, ...] = ()
     residual: str | None = None
-    duckdb: str | None = None
+    stages: tuple[Stage, ...] = ()
+    rest: Plan | None = None
     why_canon: str = ""
     views: tuple[tuple[str, str], ...] = ()
     session: bool = False
@@ -109,3 +125,8 @@ class Plan:
     def streams(self) -> bool:
         """Whether one fragment's rows are the answer as they come."""
         return self.residual is None
+
+    @property
+    def whole(self) -> bool:
+        """Whether DuckDB may compute all of the merge."""
+        return bool(self.stages) and self.rest is None

@@ -70,7 +70,7 @@ def plan(
         if name not in off:
             rel = rule(rel, context)
     placed = prune_columns(Placer(catalog).run(rel))
-    return assemble(placed, columns, statement, catalog, computed.found, reason)
+    return assemble(placed, columns, statement, catalog, computed.found, next_id, reason)
 
 
 def _lower(

@@ -16,10 +16,12 @@ _COARSENESS = {Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What is known of a column where it is computed: whether stored values are of its type, and its collation."""
+    """What is known of a column where it is computed: whether stored values are of its type, its collation, and how
+    many digits behind the point all of a numeric's values have (None where these differ, see scales.py)."""
 
     exact: bool = True
     collation: Collation = Collation.BYTES
+    scale: int | None = None
 
 
 Facts = Mapping[int, Fact]
@@ -168,12 +170,18 @@ def prove_key(e: Scalar, capability: Capability, facts: Facts, table: str = "key
         return Proof(V.NO, reason=proof.reason or "stored values may not be of the column's type")
     kind = family(e.type)
     verdicts = (capability.keys if table == "keys" else capability.order).get(kind)
-    if verdicts is None or (kind == "numeric" and table == "keys" and e.type is not None and e.type.mod < 0):
+    if verdicts is None or (kind == "numeric" and table == "keys" and not _one_scale(e, facts)):
         return Proof(V.NO, reason=f"{table} of {e.type.sql if e.type else '?'}")
     verdict = verdicts[_COARSENESS[proof.collation]]
     if verdict is not V.EXACT:
         return Proof(V.NO, proof.collation, f"collation orders {proof.collation.value}")
     return Proof(V.EXACT, proof.collation)
+
+
+def _one_scale(e: Scalar, facts: Facts) -> bool:
+    """Whether equal numerics print the same."""
+    known = facts.get(e.id) if isinstance(e, Col) else None
+    return e.type is None or e.type.mod >= 0 or (known is not None and known.scale is not None)
 
 
 def weaken(e: Scalar, capability: Capability, facts: Facts) -> Scalar | None:

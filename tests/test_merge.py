@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from federation.duck import Duck, MergeLimits, Unfit
 from federation.fetch import Fetched
 from federation.merge import SMALL, Merged, Merger, compute, why_canon
 from federation.session import Session
-from planner.plan import Fragment, Plan, SourceText
+from planner.plan import Fragment, Plan, SourceText, Stage
 from tests.sources import INT8, TEXT, wait_for
 
 ANN = Session("ann")
@@ -41,7 +42,8 @@ def plan(
     fragments = tuple(
         Fragment(number, "crm", SourceText(("",), ()), tuple(kinds.items())) for number, kinds in (tables or {}).items()
     )
-    return Plan(fragments, tuple(columns.items()), params, canon_sql or sql, sql)
+    stage = Stage(len(fragments), sql, tuple(columns.values()), tuple(tables or {}))
+    return Plan(fragments, tuple(columns.items()), params, canon_sql or sql, (stage,))
 
 
 def numbers(rows: int) -> pa.Table:
@@ -81,7 +83,7 @@ async def merging(canon: Canon, limits: MergeLimits | None = None) -> AsyncItera
 
 
 async def duck_table(duck: Duck, asked: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound] = ()) -> pa.Table:
-    channel = await duck.run(asked, tables, params)
+    channel = await duck.run(asked.stages[0], tables, params)
     head = await channel.head()
     batches = [*head.batches, *([] if head.complete else [batch async for batch in channel])]
     return pa.Table.from_batches(batches)
@@ -101,23 +103,23 @@ def in_duck(asked: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound]
 @pytest.mark.parametrize(
     ("asked", "rows", "session", "why"),
     [
-        (plan({"a": INT8}, "SELECT 1"), SMALL, ANN, "rows are few"),
-        (plan({"a": INT8}, "SELECT 1"), SMALL + 1, ANN, ""),
+        (plan({"a": INT8}, "SELECT 1", NUMBERS), SMALL, ANN, "rows are few"),
+        (plan({"a": INT8}, "SELECT 1", NUMBERS), SMALL + 1, ANN, ""),
         (Plan((), (), residual="x", why_canon="lower() is not proven"), 9999, ANN, "lower"),
-        (Plan((), (), residual="x", duckdb="x", session=True), 9999, ANN, "session itself"),
+        (replace(plan({"a": INT8}, "x", NUMBERS), session=True), 9999, ANN, "session itself"),
         (
-            plan({"a": PgType("timestamptz")}, "x"),
+            plan({"a": PgType("timestamptz")}, "x", NUMBERS),
             9999,
             Session("a", {"TimeZone": "Europe/Paris"}),
             "time zone is Europe",
         ),
-        (plan({"a": PgType("timestamptz")}, "x"), 9999, Session("a", {"TimeZone": "Etc/UTC"}), ""),
-        (plan({"a": INT8}, "x"), 9999, Session("a", {"TimeZone": "Europe/Paris"}), ""),
-        (plan({"a": INT8}, "x"), 9999, Session("a", {"DateStyle": "German"}), "DateStyle is German"),
+        (plan({"a": PgType("timestamptz")}, "x", NUMBERS), 9999, Session("a", {"TimeZone": "Etc/UTC"}), ""),
+        (plan({"a": INT8}, "x", NUMBERS), 9999, Session("a", {"TimeZone": "Europe/Paris"}), ""),
+        (plan({"a": INT8}, "x", NUMBERS), 9999, Session("a", {"DateStyle": "German"}), "DateStyle is German"),
     ],
 )
 def test_which_engine_merges(asked: Plan, rows: int, session: Session, why: str) -> None:
-    said = why_canon(asked, rows, session)
+    said = why_canon(asked, Fetched({0: numbers(rows)}, []), session)
     assert (why in said) if why else not said
 
 

@@ -253,7 +253,7 @@ class Select(Ours):
             if (
                 not ours
                 or plan.streams
-                or (why_canon(plan, fetched.rows, self.session.settings.session()) and not foreign)
+                or (why_canon(plan, fetched, self.session.settings.session()) and not foreign)
             ):
                 return await self.relay(prepared, asked, fetched, fields, quiet, framed=False)
             starting = self._merging(prepared, fetched, bounds)

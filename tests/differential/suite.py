@@ -56,7 +56,7 @@ def applies(variant: str, plan: Plan) -> bool:
     if variant == "as planned":
         return True
     if variant == "merged in DuckDB":
-        return plan.duckdb is not None
+        return bool(plan.stages)
     return any(fragment.after for fragment in plan.fragments)
 
 

@@ -54,7 +54,11 @@ def told(plan: Plan) -> str:
     if plan.residual is None:
         lines += ["-- streams"]
     else:
-        lines += [f"-- merge{' in DuckDB too' if plan.duckdb is not None else ''}", plan.residual + ";"]
+        lines += [f"-- merge{' in DuckDB too' if plan.whole else ''}", plan.residual + ";"]
+    if plan.rest is not None:
+        for stage in plan.stages:
+            lines += [f"-- f{stage.id} in DuckDB", stage.sql + ";"]
+        lines += ["-- merge of that", f"{plan.rest.residual};"]
     return "\n".join(lines)
 
 
