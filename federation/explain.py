@@ -146,7 +146,12 @@ class Explanation:
 
 
 def _headline(engine: str, why: str) -> str:
-    what = {"stream": "Streamed", "canon": "Merged in the canon", "duckdb": "Merged in DuckDB", "staged": "Merged in DuckDB and the canon"}
+    what = {
+        "stream": "Streamed",
+        "canon": "Merged in the canon",
+        "duckdb": "Merged in DuckDB",
+        "staged": "Merged in DuckDB and the canon",
+    }
     return f"{what.get(engine, 'Merged where it is faster')}: {why}"
 
 

@@ -181,24 +181,26 @@ class Stager:
 
     def _join(self, rel: ir.Join) -> Part | Rel:
         left, right = self._part(rel.left), self._part(rel.right)
-        on = tuple(p for p in rel.on if not isinstance(p, KeyIn))
-        rel = ir.Join(rel.kind, rel.left, rel.right, on, rel.lateral)
+        rel = replace(rel, on=tuple(p for p in rel.on if not isinstance(p, KeyIn)))
         if not isinstance(left, Part) or not isinstance(right, Part):
             return self._canon(rel, "", left, right)
         if rel.lateral or not _crosses(rel, left, right):
             return self._canon(rel, "lateral" if rel.lateral else "a value of an outer join", left, right)
-        made = ir.with_inputs(rel, (left.rel, right.rel))
-        both = Part(made, {**left.facts, **right.facts}, (*left.late, *right.late), left.helpers | right.helpers)
-        refusals = [self._refusal(p, both) for p in on]
-        if not any(refusals):
+        both = Part(ir.with_inputs(rel, (left.rel, right.rel)), {**left.facts, **right.facts})
+        refusals = {p: self._refusal(p, both) for p in (*rel.on, *rel.compare)}
+        reason = next(filter(None, refusals.values()), "")
+        if not rel.widens:
+            facts = {**left.facts, rel.mark: Fact()} if rel.kind == "mark" else left.facts
+            half = Part(both.rel, facts, left.late, left.helpers)
+            return self._canon(rel, reason, left, right) if reason else half
+        both = replace(both, late=(*left.late, *right.late), helpers=left.helpers | right.helpers)
+        if not reason:
             return both
-        reason = next(filter(None, refusals))
-        proven = tuple(p for p, why in zip(on, refusals, strict=True) if not why)
+        proven = tuple(p for p in rel.on if not refusals[p])
         if rel.kind != "inner" or not any(isinstance(p, Call) and p.op == "=" for p in proven):
             return self._canon(rel, reason, left, right)
         joined = replace(both, rel=ir.Join(rel.kind, left.rel, right.rel, proven))
-        stay = tuple(p for p, why in zip(on, refusals, strict=True) if why)
-        return self._canon(ir.Filter(rel, stay), reason, joined)
+        return self._canon(ir.Filter(rel, tuple(p for p in rel.on if refusals[p])), reason, joined)
 
     def _aggregate(self, rel: ir.Aggregate) -> Part | Rel:
         below = self._part(rel.input)
@@ -322,6 +324,8 @@ def _ordered(rel: Rel, keep: bool = False) -> tuple[Rel, tuple[ir.SortKey, ...]]
             return ir.with_inputs(rel, (inner,)), keys
         case ir.Project():
             inner, keys = _ordered(rel.input, keep)
+            named: dict[int, Scalar] = {e.id: Col(i, e.type) for i, e in rel.items if isinstance(e, Col)}
+            keys = tuple(replace(key, expr=sc.substitute(key.expr, named)) for key in keys)
             read = frozenset().union(*(sc.columns(key.expr) for key in keys)) - ir.ids(rel)
             more = tuple((i, ir.col((i, kind))) for i, kind in ir.output(inner) if i in read)
             return ir.Project(inner, (*rel.items, *more)), keys
@@ -361,7 +365,7 @@ def _average(e: Scalar) -> bool:
 
 def _crosses(rel: ir.Join, left: Part, right: Part) -> bool:
     """Whether what is late on a side that the join fills with NULLs is NULL there too when it is computed above."""
-    outer = {"inner": (), "left": right.late, "full": (*left.late, *right.late)}.get(rel.kind, (*left.late, *right.late))
+    outer = {"left": right.late, "full": (*left.late, *right.late)}.get(rel.kind, ())
     return all(sc.strict_on(e, sc.columns(e)) for _, e in outer)
 
 

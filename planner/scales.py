@@ -1,4 +1,4 @@
-"""Display scales: how many digits behind the point PostgreSQL prints of a numeric, where that is the same for all rows."""
+"""Display scales: the digits behind the point that PostgreSQL prints of a numeric, where all rows have as many."""
 
 from __future__ import annotations
 
