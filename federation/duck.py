@@ -21,6 +21,7 @@ from federation.channel import Channel
 from planner.plan import Stage
 
 BATCH_ROWS = 65_536
+MOST_DIGITS = 38  # of a DECIMAL; a longer number would become a DOUBLE
 HEAD = 8 << 20  # bytes of an answer held back: until then an error of DuckDB's can still become the canon's answer
 
 
@@ -188,6 +189,9 @@ def _param(bound: Bound) -> Any:
         value = Decimal(bound.value)
         if not value.is_finite():
             raise Unfit("a numeric parameter is not finite")
+        _, digits, exponent = value.as_tuple()
+        if max(len(digits), -int(exponent)) + max(int(exponent), 0) > MOST_DIGITS:
+            raise Unfit("a numeric parameter has more digits than a DECIMAL")
         return value
     if name not in _DUCK and name != "numeric":
         raise Unfit(f"DuckDB has no type for a parameter of type {bound.type.sql}")

@@ -12,7 +12,7 @@ from planner.ir import Cut, Rel
 from planner.prove import Fact, Facts, prove, prove_aggregate, prove_key
 from planner.rules.columns import prune_columns
 from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar
-from planner.scales import MOST, declared, scale
+from planner.scales import MOST, declared, exact_in_duckdb, scale
 from planner.scope import Counter
 from planner.show import show
 from planner.types import NUMERIC, alike, of_aggregate
@@ -111,8 +111,11 @@ class Stager:
 
     def _refusal(self, e: Scalar, part: Part) -> str:
         """Why DuckDB may not compute a scalar over the part's columns; '' where it may."""
-        if any(isinstance(node, Once) for node in sc.walk(e)):
-            return f"{show(e)}: it is computed in the canon"
+        for node in sc.walk(e):
+            if isinstance(node, Once):
+                return f"{show(e)}: it is computed in the canon"
+            if isinstance(node, Lit) and node.type.name == "numeric" and not exact_in_duckdb(node):
+                return f"{show(e)}: a constant that a DECIMAL does not hold"
         proof = prove(e, self.capability, part.facts)
         return "" if proof.verdict is V.EXACT else f"{show(e)}: {proof.reason}"
 

@@ -49,6 +49,11 @@ def _written(e: Lit) -> int | None:
     return len(fraction) if (whole + fraction).isdigit() else None
 
 
+def exact_in_duckdb(e: Lit) -> bool:
+    """Whether the constant is a DECIMAL there; with an exponent or more digits it would be a DOUBLE."""
+    return e.value is None or ((e.value.replace("-", "", 1).replace(".", "", 1)).isdigit() and len(e.value) <= MOST)
+
+
 def _call(e: Call, known: Mapping[int, int | None]) -> int | None:
     if e.op == "cast":
         return declared(e.type) if e.type is not None and e.type.mod >= 0 else _of(e.args[0], known)

@@ -251,7 +251,9 @@ class DuckdbTarget(SourceTarget):
             case Lit():
                 return _duckdb_literal(e)
             case Param():
-                return _cast(exp.Parameter(this=exp.Literal.number(e.index + 1)), e.type)
+                number = exp.Parameter(this=exp.Literal.number(e.index + 1))
+                # Bound as a DECIMAL of its own digits; DuckDB's numeric without any would round it to three places.
+                return number if e.type.name == "numeric" else _cast(number, e.type)
             case KeyIn():
                 return exp.true()
             case _:

@@ -202,7 +202,10 @@ def test_parameters_are_bound_with_their_types() -> None:
     assert one.column(0).to_pylist() == ["it's$1"], "only those that are used are bound"
 
 
-@pytest.mark.parametrize("bound", [Bound(PgType("numeric"), "NaN"), Bound(PgType("interval"), "1 day")])
+@pytest.mark.parametrize(
+    "bound",
+    [Bound(PgType("numeric"), "NaN"), Bound(PgType("numeric"), "0." + "1" * 39), Bound(PgType("interval"), "1 day")],
+)
 def test_parameters_that_duckdb_does_not_know(bound: Bound) -> None:
     with pytest.raises(Unfit):
         in_duck(plan({"a": TEXT}, "SELECT $1::text", params=(bound.type,)), {}, [bound])
