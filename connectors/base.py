@@ -182,6 +182,10 @@ class Connector(Protocol):
     SourceError (08001/08006 cannot reach, HV004 a value that its type cannot hold, HV000 the server's own
     error, its text in `detail`) or LimitExceeded (57014).
 
+    A connector may also have `statistics(tables, known) -> Mapping[Key, TableStatistics]` (connectors.statistics): what
+    the source knows of these tables' contents without reading them, `known` being its last answer; and
+    `explain(query, *, timeout) -> Reading` (connectors.reading): how the source would run a statement.
+
     A connector may also have `prompt(query, *, timeout) -> Prompt | None`: send a `small` statement now, over a
     connection that lies idle. None, where that cannot be done without waiting, leaves it to `execute`.
     """

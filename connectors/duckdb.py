@@ -7,7 +7,7 @@ import datetime as dt
 import glob
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 from pydantic import Field, model_validator
 
-from connectors import duckdb_schema, duckdb_types
+from connectors import duckdb_schema, duckdb_statistics, duckdb_types
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.deadlines import Deadlines
 from connectors.duckdb_instance import Instance, Instances
@@ -23,6 +23,7 @@ from connectors.errors import SourceError
 from connectors.leases import Leases
 from connectors.lists import listed
 from connectors.registry import ConnectionOptions
+from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, stopping, timed_out
 
 BATCH_ROWS = 8192  # a wide row takes a kilobyte: some MB at a time
@@ -84,6 +85,12 @@ class _Embedded:
         return tuple(
             table for table in wanted if not tables or {table.name, f"{table.schema}.{table.name}"} & {*tables}
         )
+
+    def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
+        """Rows, ends and numbers of values, as DuckDB keeps them."""
+        del known
+        with self._cursor(_PATIENCE, Cancel()) as cursor:
+            return duckdb_statistics.of_tables(cursor, tables)
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT as Arrow."""
@@ -233,6 +240,12 @@ class ParquetConnector(_Embedded):
             counts = self._expose(cursor)
         found = super().tables(schemas, tables)
         return tuple(duckdb_schema.counted(table, counts) for table in found)
+
+    def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
+        """The zone maps in the files' footers."""
+        del known
+        with self._cursor(_PATIENCE, Cancel()) as cursor:
+            return duckdb_statistics.of_files(cursor, tables, self._patterns())
 
     def modified(self) -> dt.datetime:
         """When the youngest of the files last changed."""

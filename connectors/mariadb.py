@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import pyarrow as pa
 from pydantic import Field, SecretStr
 
-from connectors import arrow, mariadb_catalog
+from connectors import arrow, mariadb_catalog, mariadb_statistics
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
@@ -30,10 +30,12 @@ from connectors.mariadb_drivers import (
 from connectors.mariadb_rows import to_batch
 from connectors.mariadb_sql import inlined
 from connectors.registry import ConnectionOptions
+from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
 FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
+_REFUSED = frozenset((1044, 1142, 1143, 1146, 1305, 1054))  # may not read; no such table, function, column
 _GRACE = 2.0  # seconds that a server has to react to a KILL
 
 
@@ -105,6 +107,12 @@ class MariadbConnector:
         with self._leased(ASK_TIMEOUT, Cancel()) as lease:
             ask = partial(_ask, lease.session)
             return mariadb_catalog.tables(self.name, ask, shown, tables, self._options.zero_dates == "null")
+
+    def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
+        """Sizes, index cardinalities, and histograms where we may read them; three queries, none of a table."""
+        del known
+        with self._leased(ASK_TIMEOUT, Cancel()) as lease:
+            return mariadb_statistics.read(partial(_ask, lease.session), partial(_try, lease.session), tables)
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""
@@ -217,3 +225,13 @@ def _await(session: Session, stopper: Stopper, deadline: float, late: LimitExcee
 def _ask(session: Session, text: str) -> list[tuple[str | None, ...]]:
     rows: Sequence[tuple[bytes | None, ...]] = run(session.connection, text)
     return [tuple(None if value is None else value.decode() for value in row) for row in rows]
+
+
+def _try(session: Session, text: str) -> list[tuple[str | None, ...]]:
+    """As `_ask`; nothing where the server has no such table or does not let us read it."""
+    try:
+        return _ask(session, text)
+    except (driver().OperationalError, driver().ProgrammingError) as error:
+        if error.args and error.args[0] in _REFUSED:
+            return []
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import StatementOptions
 from pydantic import Field, SecretStr
 
-from connectors import arrow, postgresql_catalog
+from connectors import arrow, postgresql_catalog, postgresql_statistics
 from connectors.base import Cancel, Profile, Prompt, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
@@ -24,6 +24,7 @@ from connectors.postgresql_rows import from_batch, from_result
 from connectors.postgresql_sql import inlined, prepared
 from connectors.pump import Pump
 from connectors.registry import ConnectionOptions
+from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
 _UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
@@ -86,6 +87,10 @@ class PostgresqlConnector:
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """Everything readable outside the system's schemas and extensions; five queries, however many tables."""
         return postgresql_catalog.tables(self.name, self._ask, self.profile().facts, schemas, tables)
+
+    def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
+        """What ANALYZE found and how much has changed since; three queries at the most, none of a table."""
+        return postgresql_statistics.read(self._ask, tables, known)
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""

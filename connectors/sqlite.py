@@ -12,7 +12,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,13 +22,14 @@ from urllib.parse import quote as escape
 import pyarrow as pa
 from pydantic import Field
 
-from connectors import arrow, sqlite_schema
+from connectors import arrow, sqlite_schema, sqlite_statistics
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.leases import Leases
 from connectors.lists import listed
 from connectors.registry import ConnectionOptions
 from connectors.sqlite_types import Misfit, decode, encode
+from connectors.statistics import Key, TableStatistics
 from connectors.stopping import stopping, timed_out
 from connectors.types import PgType
 
@@ -83,6 +84,12 @@ class SqliteConnector:
         wanted = tuple(name.removeprefix("main.") for name in tables)
         with self._session(_PATIENCE, Cancel()) as connection:
             return tuple(sqlite_schema.read(connection, self.name, wanted, self._types))
+
+    def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
+        """ANALYZE's averages and the ends of each index; a few lookups a table."""
+        del known
+        with self._session(_PATIENCE, Cancel()) as connection:
+            return sqlite_statistics.read(connection, tables)
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT; its deadline is looked at inside SQLite too."""

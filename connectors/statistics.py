@@ -9,8 +9,10 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+from connectors.base import Collation
 from connectors.types import PgType
 
+Key = tuple[str, str]  # a table by the source's own schema and name
 Position = float | str  # where a value lies in its type's order: numbers and times as a float, text as itself
 
 _NUMBERS = frozenset(("int2", "int4", "int8", "oid", "float4", "float8", "numeric"))
@@ -110,6 +112,11 @@ class TableStatistics:
     revision: str = ""
     taken_at: float = 0.0
 
+    @property
+    def exact(self) -> bool:
+        """Whether the shares are those of all rows as they are now."""
+        return math.isinf(self.sample) and not self.stale
+
 
 def position(value: Any, kind: PgType) -> Position | None:
     """Where a value (Python's, or PostgreSQL's text of it) lies in its type's order; None where it has no place.
@@ -148,3 +155,8 @@ def _moment(value: date) -> float:
     if not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
     return (value if value.tzinfo is not None else value.replace(tzinfo=UTC)).timestamp()
+
+
+def fold(at: Position, collation: Collation) -> Position:
+    """Texts that a loose collation takes for equal become one."""
+    return at.rstrip(" ").casefold() if isinstance(at, str) and collation is Collation.LOOSE else at

@@ -170,7 +170,7 @@ class Estimator:
         if isinstance(below, ir.Scan):
             if not any(isinstance(p, KeyIn) for p in predicates):
                 share = self._by_combination(predicates, share)
-            return self.rows(below).times(share).within(inner)
+            return whole(self.rows(below).times(share).within(inner))
         own = self.selectivity().all_of(rel.predicates)
         return Estimate.of(0.0, inner.likely * own.likely, inner.high if own.high else 0.0)
 
@@ -287,13 +287,11 @@ class Estimator:
         known = self.known(column)
         if known is None:
             return Estimate(0.0, 200.0, math.inf)
-        count, nulls = known.statistics.distinct, known.nulls
-        rows = known.table.rows
-        likely = count.likely if count.likely < math.inf else max(rows.likely / 10, 1.0)
+        count, nulls = known.distinct, known.nulls
         return Estimate(
             count.low + (1.0 if nulls.low > 0 else 0.0),
-            likely + (1.0 if nulls.likely > 0 else 0.0),
-            min(count.high, rows.high) + (1.0 if nulls.high > 0 else 0.0),
+            count.likely + (1.0 if nulls.likely > 0 else 0.0),
+            count.high + (1.0 if nulls.high > 0 else 0.0),
         )
 
     def _together(self, columns: tuple[int, ...]) -> Estimate | None:
@@ -316,6 +314,13 @@ class Estimator:
         if known is not None and known.statistics.width:
             return known.statistics.width
         return WIDTHS.get(kind, TEXT_WIDTH)
+
+
+def whole(rows: Estimate) -> Estimate:
+    """Bounds as whole rows; what floats lose must not exclude the truth."""
+    if rows.high == math.inf:
+        return rows
+    return Estimate.of(max(0.0, math.ceil(rows.low - 0.1)), rows.likely, math.floor(rows.high + 0.1))
 
 
 def stack(rel: Rel) -> tuple[tuple[Scalar, ...], Rel]:

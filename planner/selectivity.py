@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from connectors.base import Collation
 from connectors.base import Column as SourceColumn
-from connectors.statistics import ColumnStatistics, Estimate, Position, TableStatistics, position
+from connectors.statistics import ColumnStatistics, Estimate, Position, TableStatistics, fold, position
 from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
 
 NOTHING, ALL = Estimate.exactly(0.0), Estimate.exactly(1.0)
 EQUAL, RANGE, MATCH, OTHER, KEYS = 0.005, 0.3, 0.1, 0.5, 0.05  # likely shares where nothing is known
+_DISCRETE = frozenset(("int2", "int4", "int8", "date"))
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
 
 
@@ -38,6 +39,16 @@ class Known:
         return not text or self.column.collation is Collation.BYTES
 
     @property
+    def distinct(self) -> Estimate:
+        """Non-null values: as the source counts them, and no more than whole numbers or days fit between the ends."""
+        own, rows = self.statistics, self.table.rows
+        high = min(own.distinct.high, rows.high)
+        if self.column.type.name in _DISCRETE and isinstance(own.low, float) and isinstance(own.high, float):
+            high = min(high, own.high - own.low + 1)
+        likely = own.distinct.likely if own.distinct.likely < math.inf else max(rows.likely / 10, 1.0)
+        return Estimate.of(own.distinct.low, likely, high)
+
+    @property
     def nulls(self) -> Estimate:
         """The share of NULLs."""
         if not self.column.nullable:
@@ -47,18 +58,14 @@ class Known:
 
     def sampled(self, share: float) -> Estimate:
         """A share that was found in a sample of the rows: four standard deviations on either side."""
-        sample = self.table.sample
-        if math.isinf(sample):
+        if self.table.exact:
             return Estimate.exactly(share)
+        sample = self.table.sample
         if sample <= 0:
             return Estimate(0.0, share, min(1.0, max(4 * share, 0.1)))
-        error = 4 * math.sqrt(share * (1 - share) / sample) + 8 / sample
+        error = 4 * math.sqrt(share * (1 - share) / sample) + (8 / sample if sample < math.inf else 0.0)
+        error += self.table.stale / max(self.table.rows.likely, 1.0)
         return Estimate.of(share - error, share, min(share + error, 1.0))
-
-
-def fold(at: Position, collation: Collation) -> Position:
-    """Texts that a loose collation takes for equal become one."""
-    return at.rstrip(" ").casefold() if isinstance(at, str) and collation is Collation.LOOSE else at
 
 
 def peek_literal(e: Scalar) -> object:
@@ -158,7 +165,7 @@ class Selectivity:
         if at in own.most_common:
             return known.sampled(own.most_common[at])
         if known.ordered and _outside(own, at):
-            return Estimate(0.0, 0.0, 0.0 if math.isinf(known.table.sample) else rare.high)
+            return Estimate(0.0, 0.0, 0.0 if known.table.exact else rare.high)
         return rare
 
     def _listed(self, p: Call) -> Estimate:
@@ -222,8 +229,8 @@ def complement(share: Estimate) -> Estimate:
 
 def average(known: Known) -> float:
     """The share of one value as it comes."""
-    distinct = known.statistics.distinct.likely
-    return (1 - known.nulls.likely) / distinct if 0 < distinct < math.inf else EQUAL
+    distinct = known.distinct.likely
+    return (1 - known.nulls.likely) / distinct if distinct > 0 else EQUAL
 
 
 def rarely(known: Known) -> Estimate:
@@ -231,12 +238,12 @@ def rarely(known: Known) -> Estimate:
     own, nulls = known.statistics, known.nulls
     common = sum(own.most_common.values())
     left = max(0.0, 1 - nulls.likely - common)
-    others = own.distinct.likely - len(own.most_common)
-    likely = left / others if 0 < others < math.inf else average(known)
-    exact = math.isinf(known.table.sample)
+    others = known.distinct.likely - len(own.most_common)
+    likely = left / others if others > 0 else average(known)
+    exact = known.table.exact
     if not own.most_common:
         rows = known.table.rows
-        spare = max(own.distinct.low - 1, 0.0) / rows.high if rows.high else 0.0  # each other value has a row too
+        spare = max(known.distinct.low - 1, 0.0) / rows.high if rows.high else 0.0  # each other value has a row too
         return Estimate.of(0.0, likely, max(0.0, complement(nulls).high - (spare if exact else 0.0)))
     least = min(own.most_common.values())
     high = min(least, left) if exact else min(1.0, known.sampled(least).high)
@@ -273,7 +280,7 @@ def _sampled_range(known: Known, low: float, likely: float, high: float) -> Esti
     values = complement(known.nulls)
     rows = max(known.table.rows.likely, 1.0)
     slack = 3 / rows  # a row that is the border of two buckets, and what rounding loses
-    if math.isinf(known.table.sample):
+    if known.table.exact:
         return Estimate.of(low - slack, likely, min(high + slack, values.high))
     return Estimate.of(known.sampled(low).low - slack, likely, min(known.sampled(high).high + slack, 1.0))
 
