@@ -124,9 +124,8 @@ class One:
     """One PostgreSQL: the database `name` of `server`, whose rows come in PostgreSQL's texts."""
 
     def __init__(self, server: Server, name: str) -> None:
-        self._options = {**server.options, "dbname": name}
-        self._options["user"] = self._options.pop("user")
-        self._options.pop("database")
+        options = {key: value for key, value in server.options.items() if key != "database"}
+        self._options = {**options, "dbname": name}
         self._connection = self._connect()
 
     def _connect(self) -> psycopg.Connection[Any]:
