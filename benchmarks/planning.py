@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,22 +110,28 @@ def _measure(ours: Ours, sql: str, seconds: float) -> dict[str, float]:
     `analyse` and `plan` are the parts of the first; `cpu` is processor time of the loop's thread, which moves less.
     """
     engine, session, number = ours.runtime.engine, ours.session, itertools.count(1)
+    analyse = engine.analyser.analyse
 
     def text(alias: int, key: int) -> str:
         return sql.format(alias=f"x{alias}", key=key)
 
+    async def prepared(sql: str) -> None:
+        (await engine.prepare(sql, session)).for_values(())
+
     async def uncached() -> Took:
-        return await _timed(lambda: engine.prepare(text(next(number), 7), session))
+        return await _timed(lambda: prepared(text(next(number), 7)))
 
     async def cached() -> Took:
-        return await _timed(lambda: engine.prepare(text(0, 7), session))
+        return await _timed(lambda: prepared(text(0, 7)))
 
     async def other() -> Took:
-        return await _timed(lambda: engine.prepare(text(0, next(number)), session))
+        return await _timed(lambda: prepared(text(0, next(number))))
 
     async def analysed() -> Took:
         new = text(next(number), 7)
-        return await _timed(lambda: engine.analyse(new, session.search_path, settings=session.settings, user=None))
+        return await _timed(
+            partial(analyse, new, session.search_path, settings=session.settings, declared=(), user=None)
+        )
 
     runs = {"uncached": uncached, "cached": cached, "analyse": analysed}
     if "{key}" in sql:
