@@ -9,22 +9,38 @@ from connectors.capability import Capability, V, capability
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
-from planner.keys import unique_keys
+from planner.joining import expands_no_row, hoistable, renamed, swells
 from planner.plan import Verdict
 from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_key, weaken
-from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
+from planner.scalar import Col, KeyIn, Lit, Param, Scalar
 from planner.show import show
 from views.catalog import Catalog, Source
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A relation, and the source that computes all of it, or None where parts of it run here."""
+    """A relation, and the source that computes all of it, or None where parts of it run here.
+
+    `pending`: what the source computes only as a superset, to be checked again over its rows; joins may still go there
+    below it. `apart`: the two sides of a join at the top, which may be fetched each on its own instead.
+    """
 
     rel: Rel
     site: str | None = None
     facts: Facts = field(default_factory=dict)
     notes: tuple[Verdict, ...] = ()
+    pending: tuple[Scalar, ...] = ()
+    apart: Apart | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Apart:
+    """A join whose sides are `left` and `right`, and the projection over it, if there is one."""
+
+    join: ir.Join
+    left: Placed
+    right: Placed
+    items: tuple[tuple[int, Scalar], ...] | None = None
 
 
 class Placer:
@@ -46,10 +62,24 @@ class Placer:
     # -- one node
 
     def _place(self, rel: Rel) -> Placed:
+        return self._settle(self.open(rel))
+
+    def open(self, rel: Rel) -> Placed:
+        """The relation placed, with predicates pending over it: for what may still go to the source below them."""
         placed = self._one(rel)
         if placed.site is None:
             return Placed(ir.map_subs(placed.rel, self.run_sub))
         return placed
+
+    def _settle(self, placed: Placed) -> Placed:
+        """The same with nothing pending."""
+        return Placed(self._fetched(placed)) if placed.pending else placed
+
+    def _fetched(self, placed: Placed) -> Rel:
+        """The relation here: cut off where a source computes it, what is pending checked over its rows."""
+        if placed.site is None:
+            return placed.rel
+        return ir.Filter(self._cut(placed), placed.pending) if placed.pending else self._cut(placed)
 
     def _one(self, rel: Rel) -> Placed:
         match rel:
@@ -87,8 +117,13 @@ class Placer:
         return placed.rel if placed.site is None else self._cut(placed)
 
     def _cut(self, placed: Placed, keep_order: bool = False) -> Rel:
-        """The fragment; an order that only merged rows would lose again is not asked of the source."""
+        """The fragment; an order that only merged rows would lose again is not asked of the source.
+
+        Two fragments and a join here, where the sides are so much narrower or shorter than what they join to.
+        """
         rel, site = placed.rel, placed.site or ""
+        if placed.apart is not None and swells(placed.rel, placed.apart.join):
+            return self._sides(placed.apart)
         if not keep_order:
             if isinstance(rel, ir.Sort):
                 return ir.Sort(self._cut(Placed(rel.input, site, placed.facts, placed.notes)), rel.keys)
@@ -96,6 +131,12 @@ class Placer:
                 return ir.Project(self._cut(Placed(rel.input, site, placed.facts, placed.notes)), rel.items)
         known = tuple((i, kind) for i, kind in ir.output(rel) if kind is not None)
         return ir.Cut(site, rel, known, placed.notes)
+
+    def _sides(self, apart: Apart) -> Rel:
+        join, note = apart.join, Verdict("join", "NO", "its rows are more to send than those of both sides")
+        left, right = (self._fetched(replace(side, notes=(*side.notes, note))) for side in (apart.left, apart.right))
+        joined = replace(join, left=left, right=right)
+        return joined if apart.items is None else ir.Project(joined, apart.items)
 
     def _capability(self, site: str) -> Capability | None:
         profile = self.source(site).profile
@@ -120,26 +161,28 @@ class Placer:
         return Placed(rel, table.source, facts)
 
     def _filter(self, rel: ir.Filter) -> Placed:
-        below = self._place(rel.input)
+        below = self.open(rel.input)
         cap = self._capability(below.site) if below.site else None
         if below.site is None or cap is None:
-            inner = below.rel if below.site is None else self._cut(below)
-            return Placed(ir.Filter(inner, _without_keys(rel.predicates)))
-        pushed, stay, notes = self._split(rel.predicates, cap, below.facts)
-        notes = (*below.notes, *notes)
-        under = Placed(ir.Filter(below.rel, pushed) if pushed else below.rel, below.site, below.facts, notes)
+            return Placed(ir.Filter(self._fetched(below), _without_keys(rel.predicates)))
+        pushed, stay, weaker, notes = self._split(rel.predicates, cap, below.facts)
         if isinstance(below.rel, ir.Limit) or (pushed and _bounded(below.rel)):
-            return Placed(ir.Filter(self._cut(below), _without_keys(rel.predicates)))
-        if not stay:
-            return under
-        return Placed(ir.Filter(self._cut(under), stay))
+            return Placed(ir.Filter(self._fetched(below), _without_keys(rel.predicates)))
+        under = replace(below, notes=(*below.notes, *notes))
+        if pushed:
+            under = replace(under, rel=ir.Filter(below.rel, pushed), apart=None)
+        if weaker:
+            return replace(under, pending=(*below.pending, *stay))
+        return Placed(ir.Filter(self._cut(under), (*under.pending, *stay)))
 
     def _split(
         self, predicates: tuple[Scalar, ...], cap: Capability, facts: Facts
-    ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...], tuple[Verdict, ...]]:
+    ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...], bool, tuple[Verdict, ...]]:
+        """What goes down, what is checked here, whether all of that goes down as a superset, and the verdicts."""
         pushed: list[Scalar] = []
         stay: list[Scalar] = []
         notes: list[Verdict] = []
+        bounded = True
         for p in predicates:
             proof = prove(p, cap, facts)
             if isinstance(p, KeyIn):
@@ -150,15 +193,17 @@ class Placer:
                 pushed.append(weaker)
             if proof.verdict is not V.EXACT or weaker is not p:
                 stay.append(p)
+                bounded = bounded and weaker is not None and hoistable(p)
             verdict = proof.verdict.name if weaker is p else "SUPERSET" if weaker is not None else "NO"
             notes.append(Verdict(self.show(p), verdict, proof.reason))
-        return tuple(pushed), tuple(stay), tuple(notes)
+        return tuple(pushed), tuple(stay), bounded, tuple(notes)
 
     def _project(self, rel: ir.Project) -> Placed:
-        below = self._place(rel.input)
+        below = self.open(rel.input)
         cap = self._capability(below.site) if below.site else None
-        if below.site is None or not rel.items:
-            return Placed(ir.Project(below.rel if below.site is None else self._cut(below), rel.items))
+        pending = renamed(below.pending, rel.items)
+        if below.site is None or not rel.items or pending is None:
+            return Placed(ir.Project(self._fetched(below), rel.items))
         facts: dict[int, Fact] = {}
         for i, e in rel.items:
             if isinstance(e, Col) and e.id in below.facts:
@@ -169,50 +214,50 @@ class Placer:
             proof = prove(e, cap, below.facts) if cap is not None and not isinstance(e, Lit | Param) else None
             if proof is None or proof.verdict is not V.EXACT or e.type is None:
                 why = proof.reason if proof is not None else "a constant"
-                notes = (*below.notes, Verdict(self.show(e), "NO", why))
-                cut = self._cut(Placed(below.rel, below.site, below.facts, notes))
-                return Placed(ir.Project(cut, rel.items))
+                noted = replace(below, notes=(*below.notes, Verdict(self.show(e), "NO", why)))
+                return Placed(ir.Project(self._fetched(noted), rel.items))
             facts[i] = Fact(True, proof.collation)
-        return Placed(ir.Project(below.rel, rel.items), below.site, facts, below.notes)
+        apart = replace(below.apart, items=rel.items) if below.apart and below.apart.items is None else None
+        return Placed(ir.Project(below.rel, rel.items), below.site, facts, below.notes, pending, apart)
 
     def _join(self, rel: ir.Join) -> Placed:
-        left, right = self._place(rel.left), self._place(rel.right)
-        reason = self._why_apart(rel, left, right)
-        if not reason:
-            facts = {**left.facts, **right.facts}
-            notes = (*left.notes, *right.notes, *(Verdict(self.show(p), "EXACT") for p in (*rel.on, *rel.compare)))
-            if not rel.widens:
-                facts = {**left.facts, rel.mark: Fact()} if rel.kind == "mark" else dict(left.facts)
-            return Placed(ir.with_inputs(rel, (left.rel, right.rel)), left.site, facts, notes)
+        left = self._place(rel.left) if rel.kind == "full" else self.open(rel.left)
+        right = self.open(rel.right) if rel.kind == "inner" else self._place(rel.right)
+        joined = self.join(rel, left, right)
+        if isinstance(joined, Placed):
+            return joined
         shown = self.show(sc.conjoin((*rel.on, *rel.compare)))
-        note = Verdict(f"{'join' if rel.widens else rel.kind + ' join'} {shown}", "NO", reason)
-        a, b = (
-            p.rel if p.site is None else self._cut(Placed(p.rel, p.site, p.facts, (*p.notes, note)))
-            for p in (left, right)
-        )
+        note = Verdict(f"{'join' if rel.widens else rel.kind + ' join'} {shown}", "NO", joined)
+        a, b = (self._fetched(replace(p, notes=(*p.notes, note))) for p in (left, right))
         return Placed(replace(rel, left=a, right=b, on=_without_keys(rel.on)))
 
-    def _why_apart(self, rel: ir.Join, left: Placed, right: Placed) -> str:
-        """Why the join does not run at one source; '' where it does."""
+    def join(self, rel: ir.Join, left: Placed, right: Placed) -> Placed | str:
+        """The join of both sides at their source, or why it does not run at one."""
         if left.site is None or left.site != right.site:
             return "the sides are of different sources"
         cap = self._capability(left.site)
-        if cap is None or rel.lateral:
-            return "LATERAL" if rel.lateral else "nothing is known of the engine"
-        if rel.kind == "full" and "full join" not in cap.features:
-            return f"{cap.engine} has no FULL JOIN"
-        if rel.compare and "in" not in cap.features:
-            return f"IN as a value is not proven in {cap.engine}"
-        if not rel.widens and (_bounded(left.rel) or _bounded(right.rel)):
-            return "LIMIT below"
+        reason = "nothing is known of the engine" if cap is None else _unfit(rel, left, right, cap)
+        if cap is None or reason:
+            return reason
         facts = {**left.facts, **right.facts}
+        later: list[Scalar] = []
         for p in (*rel.on, *rel.compare):
             proof = prove(p, cap, facts)
-            if proof.verdict is not V.EXACT:
+            if proof.verdict is V.EXACT:
+                continue
+            if rel.kind != "inner" or not hoistable(p):
                 return f"{self.show(p)}: {proof.reason}"
-        if rel.widens and not _expands_no_row(rel):
+            later.append(p)
+        exact = tuple(p for p in rel.on if p not in later)
+        joined = replace(rel, left=left.rel, right=right.rel, on=exact)
+        if rel.widens and not expands_no_row(joined):
             return "neither side is unique in the join's columns: the source would send more rows than both sides have"
-        return ""
+        notes = (*left.notes, *right.notes, *(Verdict(self.show(p), "EXACT") for p in (*exact, *rel.compare)))
+        pending = (*left.pending, *right.pending, *later)
+        if not rel.widens:
+            facts = {**left.facts, rel.mark: Fact()} if rel.kind == "mark" else dict(left.facts)
+            return Placed(joined, left.site, facts, notes, pending)
+        return Placed(joined, left.site, facts, notes, pending, Apart(joined, left, right))
 
     def _aggregate(self, rel: ir.Aggregate) -> Placed:
         below = self._place(rel.input)
@@ -308,6 +353,19 @@ class Placer:
         return Placed(ir.with_inputs(rel, (below.rel,)), below.site, below.facts, notes)
 
 
+def _unfit(rel: ir.Join, left: Placed, right: Placed, cap: Capability) -> str:
+    """Why an engine does not do that kind of join; '' where it does."""
+    if rel.lateral:
+        return "LATERAL"
+    if rel.kind == "full" and "full join" not in cap.features:
+        return f"{cap.engine} has no FULL JOIN"
+    if rel.compare and "in" not in cap.features:
+        return f"IN as a value is not proven in {cap.engine}"
+    if not rel.widens and (_bounded(left.rel) or _bounded(right.rel)):
+        return "LIMIT below"
+    return ""
+
+
 def _countable(e: Scalar | None) -> bool:
     """Whether it is a number of rows; a negative constant is the canon's error to raise."""
     return isinstance(e, Param) or (isinstance(e, Lit) and e.value is not None and e.value.isdigit())
@@ -332,13 +390,3 @@ def _unsorted(rel: Rel) -> Rel:
 
 def _has_cut(rel: Rel) -> bool:
     return isinstance(rel, ir.Cut) or any(_has_cut(branch) for branch in ir.inputs(rel))
-
-
-def _expands_no_row(rel: ir.Join) -> bool:
-    """Whether each row of one side meets at most one of the other: it is unique in the columns compared."""
-    left, right = ir.ids(rel.left), ir.ids(rel.right)
-    pairs = [p.args for p in rel.on if isinstance(p, Call) and p.op == "=" and all(isinstance(a, Col) for a in p.args)]
-    used = frozenset(a.id for args in pairs for a in args if isinstance(a, Col))
-    if any(key <= used & right for key in unique_keys(rel.right)):
-        return True
-    return rel.kind != "left" and any(key <= used & left for key in unique_keys(rel.left))

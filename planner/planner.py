@@ -27,6 +27,7 @@ from planner.relabel import relabel
 from planner.rules.bind import bind_keys
 from planner.rules.columns import prune_columns
 from planner.rules.filters import push_filters
+from planner.rules.joins import order_joins
 from planner.rules.limits import push_limits
 from planner.rules.stable import Computed
 from planner.scope import Columns, Counter, Unmodelled
@@ -42,6 +43,7 @@ Rule = Callable[[Rel, Context], Rel]
 RULES: tuple[tuple[str, Rule], ...] = (
     ("filters", lambda rel, _: push_filters(rel)),
     ("limits", lambda rel, _: push_limits(rel)),
+    ("joins", order_joins),
     ("bind", lambda rel, context: bind_keys(rel, context.estimator)),
     ("keys down", lambda rel, _: push_filters(rel)),
     ("columns", lambda rel, _: prune_columns(rel)),
