@@ -10,6 +10,7 @@ from planner.estimate import rows
 from planner.ir import Rel
 from planner.keys import unique_keys
 from planner.scalar import Call, Col, Scalar
+from planner.targets import harmless_cast
 
 _WIDTHS = {"bool": 1, "int2": 2, "int4": 4, "int8": 8, "oid": 4, "float4": 4, "float8": 8, "date": 4, "timestamp": 8,
            "timestamptz": 8, "time": 8, "numeric": 12, "uuid": 16}  # fmt: skip
@@ -19,9 +20,16 @@ _WORTH = 1.5
 
 
 def equalities(on: Iterable[Scalar]) -> list[tuple[Col, Col]]:
-    """The pairs of columns that a condition compares by `=`."""
-    compared = [p.args for p in on if isinstance(p, Call) and p.op == "="]
+    """The pairs of columns that a condition compares by `=`, perhaps under casts that change no value."""
+    compared = [(bare(p.args[0]), bare(p.args[1])) for p in on if isinstance(p, Call) and p.op == "="]
     return [(a, b) for a, b in compared if isinstance(a, Col) and isinstance(b, Col)]
+
+
+def bare(e: Scalar) -> Scalar:
+    """What stands under casts that change no value."""
+    while isinstance(e, Call) and e.op == "cast" and harmless_cast(e.args[0].type, e.type):
+        e = e.args[0]
+    return e
 
 
 def expands_no_row(rel: ir.Join) -> bool:
