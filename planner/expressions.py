@@ -37,6 +37,7 @@ _AGGREGATES: dict[type[exp.Expr], str] = {
     exp.Count: "count", exp.Sum: "sum", exp.Min: "min", exp.Max: "max", exp.Avg: "avg", exp.LogicalAnd: "bool_and",
     exp.LogicalOr: "bool_or",
 }  # fmt: skip
+_COMPARING = frozenset("= <> < <= > >= like notlike ilike notilike".split()) | {"is distinct", "is not distinct"}
 _SYNTAX = (
     exp.Order, exp.Ordered, exp.Where, exp.Tuple, exp.Distinct, exp.If, exp.WindowSpec, exp.WithinGroup, exp.Filter,
     exp.Slice, exp.PropertyEQ, exp.JSONKeyValue, exp.Star, exp.IgnoreNulls, exp.RespectNulls, exp.Having, exp.Kwarg,
@@ -75,6 +76,8 @@ class Expressions:
     def call(self, op: str, scope: Scope, *nodes: exp.Expr | None) -> Scalar:
         """A Call over lowered arguments, typed where its type is known."""
         args = tuple(self.lower(node, scope) for node in nodes if node is not None)
+        if op in _COMPARING:  # PostgreSQL writes varchar = text as varchar::text = text; the column is what matters
+            args = tuple(sc.bare(arg) for arg in args)
         return Call(op, args, types.of_call(op, tuple(arg.type for arg in args)))
 
     def aggregate(self, node: exp.Expr, scope: Scope, where: Scalar | None = None) -> Scalar | None:
@@ -285,7 +288,7 @@ def _quantified(self: Expressions, left: exp.Expr, op: str, kind: str, right: ex
         rel, columns = self.lowering.query(query, scope)
         ids = tuple(i for _, i, _ in columns)
         return Sub(kind, rel, ids, (self.lower(left, scope),), op, sc.BOOL)
-    value, items = self.lower(left, scope), self.lower(right, scope)
+    value, items = sc.bare(self.lower(left, scope)), self.lower(right, scope)
     members = _members(items)
     if members is not None and (op, kind) in (("=", "any"), ("<>", "all")):
         return Call("in" if kind == "any" else "notin", (value, *members), sc.BOOL)

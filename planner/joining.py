@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
+from connectors.statistics import ANY
 from planner import ir
 from planner import scalar as sc
-from planner.estimate import rows
+from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.keys import unique_keys
 from planner.scalar import Call, Col, Scalar
-from planner.targets import harmless_cast
 
-_WIDTHS = {"bool": 1, "int2": 2, "int4": 4, "int8": 8, "oid": 4, "float4": 4, "float8": 8, "date": 4, "timestamp": 8,
-           "timestamptz": 8, "time": 8, "numeric": 12, "uuid": 16}  # fmt: skip
-_TEXT = 24  # bytes of a text of which nothing is known
 _MUCH = 1 << 20  # bytes below which one fragment is better than two, whatever they send
-_WORTH = 1.5
+_WIDER = 1.5  # times the bytes of both sides
+_LONGER = 1.25  # times the rows of both sides
+_FEW = 1_000.0  # rows that any join may have
+MOST_KEYS = 10_000.0  # keys that a bind join sends at the most; the engine decides again on those it sees
 
 
 def equalities(on: Iterable[Scalar]) -> list[tuple[Col, Col]]:
     """The pairs of columns that a condition compares by `=`, perhaps under casts that change no value."""
-    compared = [(bare(p.args[0]), bare(p.args[1])) for p in on if isinstance(p, Call) and p.op == "="]
+    compared = [(sc.bare(p.args[0]), sc.bare(p.args[1])) for p in on if isinstance(p, Call) and p.op == "="]
     return [(a, b) for a, b in compared if isinstance(a, Col) and isinstance(b, Col)]
-
-
-def bare(e: Scalar) -> Scalar:
-    """What stands under casts that change no value."""
-    while isinstance(e, Call) and e.op == "cast" and harmless_cast(e.args[0].type, e.type):
-        e = e.args[0]
-    return e
 
 
 def expands_no_row(rel: ir.Join) -> bool:
@@ -54,24 +48,58 @@ def renamed(predicates: tuple[Scalar, ...], items: tuple[tuple[int, Scalar], ...
     return tuple(sc.substitute(p, at) for p in predicates)
 
 
-def width(rel: Rel) -> float:
-    """Bytes of one row, roughly."""
-    return sum(float(_WIDTHS.get(kind.name, _TEXT)) if kind is not None else _TEXT for _, kind in ir.output(rel))
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a join, and what is checked here over its rows."""
+
+    rel: Rel
+    pending: tuple[Scalar, ...] = ()
 
 
-def swells(rel: Rel, join: ir.Join) -> bool:
+def swells(rel: Rel, join: ir.Join, left: Side, right: Side, estimator: Estimator) -> bool:
     """Whether sending the join's rows (as `rel`, the join or a projection of it) costs much more than sending both
-    sides' rows: a wide row repeated for each of many narrow ones. Only where the sources count their rows."""
-    if not (counted(join.left) and counted(join.right)):
+    sides' rows: a wide row repeated for each of many narrow ones, or rows that a check here removes before they are
+    joined, so that the keys of the few others bind the other side. Only where the sources count their rows."""
+    if not (counted(join.left, estimator) and counted(join.right, estimator)):
         return False
-    joined = rows(join) * width(rel)
-    sides = rows(join.left) * width(join.left) + rows(join.right) * width(join.right)
-    return joined - sides > _MUCH and joined > _WORTH * sides
+    joined = estimator.rows(join).likely * estimator.width(rel)
+    sides = _bytes(left, right, join, estimator) + _bytes(right, left, join, estimator)
+    return joined - sides > _MUCH and joined > _WIDER * sides
 
 
-def counted(rel: Rel) -> bool:
+def _bytes(side: Side, other: Side, join: ir.Join, estimator: Estimator) -> float:
+    """Bytes of one side, when what is left of the other binds it."""
+    rows = estimator.rows(side.rel).likely
+    if other.pending:
+        kept = estimator.rows(ir.Filter(other.rel, other.pending)).likely
+        share = kept / max(estimator.rows(other.rel).likely, 1.0)
+        rows = min(rows, share * estimator.rows(join).likely) if kept <= MOST_KEYS else rows
+    return rows * estimator.width(side.rel)
+
+
+def multiplies(join: ir.Join, estimator: Estimator) -> bool:
+    """Whether a source may have to send more rows than both sides have. Proven by keys that it does not, else as the
+    sources' statistics have it; where they say nothing, it may."""
+    if expands_no_row(join):
+        return False
+    rows = estimator.rows(join)
+    if rows.high <= _FEW:
+        return False
+    if tables(join.left) == tables(join.right):  # perhaps one fragment, which is fetched once
+        return True
+    sides = estimator.rows(join.left).likely + estimator.rows(join.right).likely
+    return not counted(join, estimator) or not equalities(join.on) or rows.likely > _LONGER * sides
+
+
+def counted(rel: Rel, estimator: Estimator) -> bool:
     """Whether every table below says how many rows it has."""
     if isinstance(rel, ir.Scan):
-        table = rel.table.table
-        return table is not None and table.row_count is not None and table.row_count >= 0
-    return all(counted(branch) for branch in ir.inputs(rel))
+        return estimator.table(rel).rows != ANY
+    return all(counted(branch, estimator) for branch in ir.inputs(rel))
+
+
+def tables(rel: Rel) -> frozenset[tuple[str, str]]:
+    """The sources' tables that it reads."""
+    if isinstance(rel, ir.Scan):
+        return frozenset((rel.table.key,))
+    return frozenset().union(*(tables(branch) for branch in ir.inputs(rel)))

@@ -8,8 +8,9 @@ from connectors.base import Collation
 from connectors.capability import Capability, V, capability
 from planner import ir
 from planner import scalar as sc
+from planner.estimate import Estimator
 from planner.ir import Rel
-from planner.joining import expands_no_row, hoistable, renamed, swells
+from planner.joining import Side, hoistable, multiplies, renamed, swells
 from planner.plan import Verdict
 from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_key, weaken
 from planner.scalar import Col, KeyIn, Lit, Param, Scalar
@@ -21,8 +22,8 @@ from views.catalog import Catalog, Source
 class Placed:
     """A relation, and the source that computes all of it, or None where parts of it run here.
 
-    `pending`: what the source computes only as a superset, to be checked again over its rows; joins may still go there
-    below it. `apart`: the two sides of a join at the top, which may be fetched each on its own instead.
+    `pending`: what the source does not compute exactly, to be checked over its rows; joins may still go there below
+    it. `apart`: the two sides of a join at the top, which may be fetched each on its own instead.
     """
 
     rel: Rel
@@ -44,10 +45,11 @@ class Apart:
 
 
 class Placer:
-    """Places one statement over a catalog."""
+    """Places one statement over a catalog; numbers of rows decide only between places that are equally right."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, estimator: Estimator) -> None:
         self.catalog = catalog
+        self.estimator = estimator
         self.names: dict[int, str] = {}
 
     def show(self, e: Scalar) -> str:
@@ -122,8 +124,11 @@ class Placer:
         Two fragments and a join here, where the sides are so much narrower or shorter than what they join to.
         """
         rel, site = placed.rel, placed.site or ""
-        if placed.apart is not None and swells(placed.rel, placed.apart.join):
-            return self._sides(placed.apart)
+        apart = placed.apart
+        if apart is not None:
+            left, right = (Side(side.rel, side.pending) for side in (apart.left, apart.right))
+            if swells(placed.rel, apart.join, left, right, self.estimator):
+                return self._sides(apart)
         if not keep_order:
             if isinstance(rel, ir.Sort):
                 return ir.Sort(self._cut(Placed(rel.input, site, placed.facts, placed.notes)), rel.keys)
@@ -165,24 +170,24 @@ class Placer:
         cap = self._capability(below.site) if below.site else None
         if below.site is None or cap is None:
             return Placed(ir.Filter(self._fetched(below), _without_keys(rel.predicates)))
-        pushed, stay, weaker, notes = self._split(rel.predicates, cap, below.facts)
+        pushed, stay, waits, notes = self._split(rel.predicates, cap, below.facts)
         if isinstance(below.rel, ir.Limit) or (pushed and _bounded(below.rel)):
             return Placed(ir.Filter(self._fetched(below), _without_keys(rel.predicates)))
         under = replace(below, notes=(*below.notes, *notes))
         if pushed:
             under = replace(under, rel=ir.Filter(below.rel, pushed), apart=None)
-        if weaker:
+        if waits:
             return replace(under, pending=(*below.pending, *stay))
         return Placed(ir.Filter(self._cut(under), (*under.pending, *stay)))
 
     def _split(
         self, predicates: tuple[Scalar, ...], cap: Capability, facts: Facts
     ) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...], bool, tuple[Verdict, ...]]:
-        """What goes down, what is checked here, whether all of that goes down as a superset, and the verdicts."""
+        """What goes down, what is checked here, whether all of that may wait until after a join, and the verdicts."""
         pushed: list[Scalar] = []
         stay: list[Scalar] = []
         notes: list[Verdict] = []
-        bounded = True
+        waits = True
         for p in predicates:
             proof = prove(p, cap, facts)
             if isinstance(p, KeyIn):
@@ -193,10 +198,10 @@ class Placer:
                 pushed.append(weaker)
             if proof.verdict is not V.EXACT or weaker is not p:
                 stay.append(p)
-                bounded = bounded and weaker is not None and hoistable(p)
+                waits = waits and hoistable(p)
             verdict = proof.verdict.name if weaker is p else "SUPERSET" if weaker is not None else "NO"
             notes.append(Verdict(self.show(p), verdict, proof.reason))
-        return tuple(pushed), tuple(stay), bounded, tuple(notes)
+        return tuple(pushed), tuple(stay), waits, tuple(notes)
 
     def _project(self, rel: ir.Project) -> Placed:
         below = self.open(rel.input)
@@ -250,8 +255,8 @@ class Placer:
             later.append(p)
         exact = tuple(p for p in rel.on if p not in later)
         joined = replace(rel, left=left.rel, right=right.rel, on=exact)
-        if rel.widens and not expands_no_row(joined):
-            return "neither side is unique in the join's columns: the source would send more rows than both sides have"
+        if rel.widens and multiplies(joined, self.estimator):
+            return "neither side is unique in the join's columns: the source might send more rows than both sides have"
         notes = (*left.notes, *right.notes, *(Verdict(self.show(p), "EXACT") for p in (*exact, *rel.compare)))
         pending = (*left.pending, *right.pending, *later)
         if not rel.widens:

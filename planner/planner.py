@@ -71,7 +71,7 @@ def plan(
     for name, rule in RULES:
         if name not in off:
             rel = rule(rel, context)
-    placed = prune_columns(Placer(catalog).run(rel))
+    placed = prune_columns(Placer(catalog, context.estimator).run(rel))
     return assemble(placed, columns, statement, catalog, computed.found, next_id, reason)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from connectors.types import PgType
+from planner.types import harmless_cast
 
 if TYPE_CHECKING:
     from planner.ir import Rel
@@ -218,6 +219,13 @@ def conjoin(predicates: tuple[Scalar, ...]) -> Scalar:
     if not predicates:
         return TRUE
     return predicates[0] if len(predicates) == 1 else Call("and", predicates, BOOL)
+
+
+def bare(e: Scalar) -> Scalar:
+    """What stands under casts that change no value: varchar to text, int4 to int8."""
+    while isinstance(e, Call) and e.op == "cast" and harmless_cast(e.args[0].type, e.type):
+        e = e.args[0]
+    return e
 
 
 def volatile(e: Scalar) -> bool:

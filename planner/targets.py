@@ -26,7 +26,7 @@ from connectors.types import PgType
 from planner import ir
 from planner.plan import ComputedRef, KeysRef, ParamRef, SourceText, Value
 from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
-from planner.types import INT8
+from planner.types import INT8, harmless_cast
 
 _MARK = re.compile("\x00(\\d+)\x00")
 _NAMED = {
@@ -277,18 +277,6 @@ def find(capability: Capability, e: Call) -> Rule | None:
         values = kinds[1::2] + (kinds[-1:] if len(kinds) % 2 else [])
         return capability.variadic("case", values)
     return capability.scalar(e.op, kinds) or capability.variadic(e.op, kinds)
-
-
-_RANK = {"int2": 0, "int4": 1, "int8": 2}
-
-
-def harmless_cast(source: PgType | None, target: PgType | None) -> bool:
-    """Whether a cast within one family leaves every value as it is."""
-    if source is None or target is None or target.mod >= 0:
-        return False
-    if source.name in _RANK and target.name in _RANK:
-        return _RANK[source.name] <= _RANK[target.name]
-    return source.name == target.name or {source.name, target.name} == {"text", "varchar"}
 
 
 def find_aggregate(capability: Capability, e: Agg) -> Rule | None:

@@ -128,3 +128,12 @@ def alike(a: PgType | None, b: PgType | None) -> bool:
     if a is None or b is None:
         return False
     return (a.name == b.name and (a.name != "bpchar" or a == b)) or {a.name, b.name} <= {"text", "varchar"}
+
+
+def harmless_cast(source: PgType | None, target: PgType | None) -> bool:
+    """Whether a cast within one family leaves every value as it is."""
+    if source is None or target is None or target.mod >= 0:
+        return False
+    if source.name in _INTEGERS and target.name in _INTEGERS:
+        return _INTEGERS[source.name] <= _INTEGERS[target.name]
+    return source.name == target.name or {source.name, target.name} == {"text", "varchar"}

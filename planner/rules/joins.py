@@ -9,11 +9,10 @@ from itertools import combinations
 from planner import ir
 from planner import scalar as sc
 from planner.context import Context
-from planner.estimate import rows, selectivity
+from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.joingraph import Graph, Sizes
 from planner.joining import hoistable
-from planner.keys import unique_keys
 from planner.place import Placed, Placer
 from planner.scalar import Col, Scalar
 
@@ -26,7 +25,7 @@ def order_joins(rel: Rel, context: Context) -> Rel:
     A region ends where the order matters: at full and lateral joins, null-supplying sides, and conditions that may
     raise or hold sub-queries. Projections between joins move above them.
     """
-    return _Orderer(Placer(context.catalog)).each(rel)
+    return _Orderer(Placer(context.catalog, context.estimator)).each(rel)
 
 
 @dataclass(slots=True)
@@ -72,7 +71,7 @@ class _Orderer:
         graph = Graph([self.each(leaf) for leaf in region.leaves], region.predicates)
         outers = [(self.each(right), on) for right, on in region.outers]
         shared = _shared([*graph.leaves, *(right for right, _ in outers)])
-        sizes = _sizes(graph)
+        sizes = _sizes(graph, self.placer.estimator)
         units = [self._unit(leaf, shared, 1 << at) for at, leaf in enumerate(graph.leaves)]
         units = self._grouped(units, graph, sizes)
         late: list[_Outer] = []
@@ -137,13 +136,12 @@ def _ordered(units: list[_Unit], graph: Graph, sizes: Sizes) -> Rel:
     return ir.Filter(made, graph.loose) if graph.loose else made
 
 
-def _sizes(graph: Graph) -> Sizes:
+def _sizes(graph: Graph, estimator: Estimator) -> Sizes:
     def distinct(column: int) -> float:
-        leaf = graph.leaves[graph.owner[column]]
-        count = rows(leaf)
-        return count if frozenset((column,)) in unique_keys(leaf) else max(count / 10, 1.0)
+        return estimator.distinct(graph.leaves[graph.owner[column]], (column,)).likely
 
-    return Sizes(graph, [rows(leaf) for leaf in graph.leaves], distinct, selectivity)
+    rows = [max(estimator.rows(leaf).likely, 1.0) for leaf in graph.leaves]
+    return Sizes(graph, rows, distinct, lambda p: estimator.selectivity().share(p).likely)
 
 
 # -- the region of a join
