@@ -45,7 +45,11 @@ class Known:
         high = min(own.distinct.high, rows.high)
         if self.column.type.name in _DISCRETE and isinstance(own.low, float) and isinstance(own.high, float):
             high = min(high, own.high - own.low + 1)
-        likely = own.distinct.likely if own.distinct.likely < math.inf else max(rows.likely / 10, 1.0)
+        likely = (
+            own.distinct.likely
+            if own.distinct.likely < math.inf
+            else max(rows.likely / 10, min(rows.likely, 200.0), 1.0)
+        )
         return Estimate.of(own.distinct.low, likely, high)
 
     @property
