@@ -129,7 +129,9 @@ async def _introspect(
     project: Project, name: str, environment: Mapping[str, str], patience: float, previous: Built | None
 ) -> _Found:
     file = project.sources[name]
-    found = _Found(Source(name, file.kind, None, file.limits.value, file.ttl, file.as_of.model_dump(exclude_none=True)))
+    told = file.as_of.model_dump(exclude_none=True)
+    refresh, role = file.statistics.refresh, file.role or ""
+    found = _Found(Source(name, file.kind, None, file.limits.value, file.ttl, told, role=role, refresh=refresh))
     place = f"sources/{name}.yml"
     try:
         options = {"pool_size": file.limits.concurrency, **project.options(name, environment)}

@@ -9,6 +9,7 @@ from connectors.statistics import Estimate
 from planner import ir
 from planner.estimate import Estimator, equal_pairs, stack
 from planner.ir import Rel
+from planner.plan import Expected
 from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
 
 FEW = 100.0  # rows of a table that any source reads whole, index or not
@@ -36,8 +37,24 @@ def accesses(rel: Rel, estimator: Estimator) -> tuple[Access, ...]:
     return tuple(_walk(rel, estimator, ()))
 
 
+def expected(rel: Rel, estimator: Estimator) -> Expected:
+    """What a fragment is thought to cost its source."""
+    sequential = tuple(dict.fromkeys(".".join(a.table) for a in accesses(rel, estimator) if a.sequential))
+    return Expected(
+        rows=estimator.rows(rel),
+        examined=examined(rel, estimator),
+        width=estimator.width(rel),
+        sequential=sequential,
+        fingerprint=estimator.fingerprint(rel),
+    )
+
+
 def examined(rel: Rel, estimator: Estimator) -> Estimate:
-    """Rows that the source reads to compute it."""
+    """Rows that the source reads to compute it: by its own EXPLAIN where that was asked, else by what we know."""
+    if estimator.statistics.readings:
+        read = estimator.statistics.readings.get(estimator.fingerprint(rel))
+        if read is not None:
+            return read
     total = Estimate.exactly(0.0)
     for access in accesses(rel, estimator):
         total = total.plus(access.examined)

@@ -9,16 +9,17 @@ from connectors.capability import Capability, capability, duckdb
 from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
+from planner.access import expected
+from planner.context import Context
 from planner.emit import Emitter
 from planner.ir import Cut, Rel
 from planner.keys import one_group, unique_keys
 from planner.merge import STAGE, Stager
 from planner.plan import Fragment, KeysRef, Plan, SourceText, Stage, Verdict
 from planner.scalar import Col, KeyIn, Scalar
-from planner.scope import Columns, Counter
+from planner.scope import Columns
 from planner.statement import Statement
 from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
-from views.catalog import Catalog
 
 _DUCKDB = duckdb.MERGE
 
@@ -27,20 +28,19 @@ def assemble(
     rel: Rel,
     columns: Columns,
     statement: Statement,
-    catalog: Catalog,
+    context: Context,
     computed: list[tuple[Scalar, PgType]],
-    next_id: Counter,
     reason: str = "",
 ) -> Plan:
     """The plan of a placed statement; its output columns are `columns` by id; `reason`: why it is not modelled."""
     rel = _straight(rel, columns)
-    book = Book(catalog, rel)
+    book = Book(context, rel)
     plan = Plan(
         fragments=book.fragments,
         columns=statement.columns,
         params=statement.params,
         session=statement.session,
-        catalog_version=catalog.version,
+        catalog_version=context.catalog.version,
         volatile=ir.volatile_rel(rel),
         computed=tuple((_canon(e), kind) for e, kind in computed),
     )
@@ -49,7 +49,7 @@ def assemble(
         return replace(plan, fragments=(replace(book.fragments[0], columns=kinds),))
     names = [(i, f"c{at}") for at, (_, i, _) in enumerate(columns)]
     plan = replace(plan, residual=_residual(rel, names, book.numbers))
-    stager = Stager(_DUCKDB, next_id)
+    stager = Stager(_DUCKDB, context.next_id)
     rest, whole = stager.run(rel)
     reasons = [f"not modelled: {reason}"] if reason else stager.reasons
     plan = replace(plan, why_canon="" if whole or not reasons else reasons[0])
@@ -139,9 +139,10 @@ def _cuts(rel: Rel) -> Iterator[Cut]:
 class Book:
     """Numbers the fragments: drivers before those that need their keys, equal ones once."""
 
-    def __init__(self, catalog: Catalog, rel: Rel) -> None:
+    def __init__(self, context: Context, rel: Rel) -> None:
         cuts = list(_cuts(rel))
-        self.catalog = catalog
+        self.catalog = context.catalog
+        self.estimator = context.estimator
         self.renames = dict(_renames(rel))
         self.owner = {i: cut for cut in cuts for i, _ in cut.columns}
         self.numbers: dict[int, int] = {}
@@ -188,9 +189,10 @@ class Book:
             small = any(not key for key in unique_keys(cut.rel)) or one_group(cut.rel) or _short(cut.rel)
             tables = tuple(dict.fromkeys(_tables(cut.rel)))
             number = len(self.made)
-            self.made.append(
-                Fragment(number, cut.source, text, kinds, _notes(cut), full, small or bool(drivers), tables)
-            )
+            rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, drivers))
+            small = small or bool(drivers)
+            costs = expected(rel, self.estimator)
+            self.made.append(Fragment(number, cut.source, text, kinds, _notes(cut), full, small, tables, costs))
         self.numbers[id(cut)] = self.shapes[shape]
         return self.shapes[shape]
 

@@ -36,6 +36,7 @@ class Estimator:
         self._known: dict[int, Known] = {}
         self._renamed: dict[int, int] = {}
         self._rows: dict[int, tuple[Rel, Estimate]] = {}
+        self._fingerprints: dict[int, tuple[Rel, str]] = {}
         self._sharing: dict[int, Rel] = {}
 
     def rows(self, rel: Rel) -> Estimate:
@@ -88,6 +89,13 @@ class Estimator:
         if count is None or count < 0:
             return TableStatistics(ANY)
         return TableStatistics(Estimate(0.0, max(float(count), 1.0), math.inf))
+
+    def fingerprint(self, rel: Rel) -> str:
+        """`planner.fingerprint`, worked out once."""
+        found = self._fingerprints.get(id(rel))
+        if found is None:
+            found = self._fingerprints[id(rel)] = (rel, fingerprint(rel))
+        return found[1]
 
     def selectivity(self) -> Selectivity:
         """Shares by what is known of the columns met so far."""
@@ -277,7 +285,7 @@ class Estimator:
         """What was seen counts more than what was thought; values may differ, so it is no bound."""
         if not self.statistics.measured or not isinstance(rel, ir.Filter | ir.Join | ir.Aggregate | ir.Distinct):
             return rows
-        seen = self.statistics.measured.get(fingerprint(rel))
+        seen = self.statistics.measured.get(self.fingerprint(rel))
         if seen is None:
             return rows
         return Estimate.of(seen.low / 2, seen.likely, seen.high * 2)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from connectors.base import Bound
+from connectors.statistics import ANY, Estimate
 from connectors.types import PgType
 
 
@@ -59,6 +60,19 @@ class SourceText:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """What a fragment is thought to cost: `rows` that come of `width` bytes each, rows `examined` at the source;
+    `sequential` are the tables that no index we know of serves. `fingerprint` knows the fragment again with other
+    values; '' where it needs keys of other fragments."""
+
+    rows: Estimate = ANY
+    examined: Estimate = ANY
+    width: float = 0.0
+    sequential: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Fragment:
     """One sub-query against one source.
 
@@ -74,6 +88,7 @@ class Fragment:
     full: SourceText | None = None
     small: bool = False  # at most a few rows: a unique key is fixed, or a small limit is pushed
     tables: tuple[str, ...] = ()
+    expected: Expected = Expected()
 
     @property
     def after(self) -> frozenset[int]:

@@ -72,7 +72,7 @@ def plan(
         if name not in off:
             rel = rule(rel, context)
     placed = prune_columns(Placer(catalog, context.estimator).run(rel))
-    return assemble(placed, columns, statement, catalog, computed.found, next_id, reason)
+    return assemble(placed, columns, statement, context, computed.found, reason)
 
 
 def _lower(

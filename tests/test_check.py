@@ -203,8 +203,6 @@ def test_protection_is_checked_all_the_same(tmp_path: Path) -> None:
         ("freshness: {stale_while_revalidate: 45s}", "freshness.stale_while_revalidate"),
         ("freshness: {stale_if_error: 10m}", "freshness.stale_if_error"),
         ("freshness: {class: batch}", "freshness.class"),
-        ("guard: {require_any_filter: [a]}", "guard.require_any_filter"),
-        ("guard: {max_rows: 5}", "guard.max_rows"),
         ("on_source_down: {shop: stale}", "on_source_down.shop"),
         ("tests: [{unique: [a]}]", "tests"),
     ],
@@ -223,7 +221,7 @@ def test_ages_that_nothing_asks_for_yet(tmp_path: Path, written: str) -> None:
 
 
 def test_what_is_honoured_now_is_not_warned_of(tmp_path: Path) -> None:
-    text = "freshness: {ttl: 5s}\non_source_down: {shop: fail}\nguard: {timeout: 1s}\nkey: [a]"
+    text = "freshness: {ttl: 5s}\non_source_down: {shop: fail}\nguard: {timeout: 1s, max_rows: 5, require_any_filter: [a]}\nkey: [a]"
     assert read(tmp_path, {"views/crm/v.view.sql": header(text)}).diagnostics == ()
 
 

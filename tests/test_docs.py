@@ -32,6 +32,7 @@ SECTIONS = {
     "SourceFile": "## `sources/<name>.yml`",
     "Expose": "### `expose`",
     "SourceLimits": "### `limits`",
+    "SourceStatistics": "### `statistics`",
     "AsOf": "### `as_of`",
     "ViewHeader": "## `views/<schema>/<name>.view.sql`",
     "Freshness": "### `freshness`",

@@ -37,6 +37,7 @@ class Source:
     `as_of`: how its data's age is known: {"kind": "live"} | {"kind": "query", "sql": ...} | {"kind": "file"}.
     `profile` is None while the source could not be reached; its tables are then unknown.
     `role`: an operational source's work is dear, a warehouse's is cheap; "" goes by the kind.
+    `refresh`: seconds between two looks at its statistics; 0: one look.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Source:
     as_of: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""  # why it could not be introspected
     role: str = ""
+    refresh: float = 0.0
 
     @property
     def operational(self) -> bool:
@@ -101,6 +103,7 @@ class View(Relation):
     ttl: float | None = None
     timeout: float | None = None
     max_rows: int | None = None
+    require_any_filter: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     column_comments: Mapping[str, str] = field(default_factory=dict)
     depends: tuple[tuple[str, str], ...] = ()
@@ -111,12 +114,14 @@ class View(Relation):
 class Statistics:
     """What is known of the tables' contents at a moment: it decides how fast an answer comes, never which.
 
-    `tables` by (schema, name); `measured`: rows that fragments had when they were run, by `planner.fingerprint`.
+    `tables` by (schema, name); `measured`: rows that fragments had when they were run, and `readings`: rows that their
+    source's EXPLAIN says it would examine, both by `planner.fingerprint`.
     `epoch` grows when a table has become so much larger or smaller that plans made before should be made again.
     """
 
     tables: Mapping[tuple[str, str], TableStatistics] = field(default_factory=dict)
     measured: Mapping[str, Estimate] = field(default_factory=dict)
+    readings: Mapping[str, Estimate] = field(default_factory=dict)
     epoch: int = 0
 
 

@@ -231,8 +231,6 @@ def _later(draft: ViewDraft) -> Iterator[Diagnostic]:
         ("freshness", "class"): fresh.class_ is not None,
         ("freshness", "stale_while_revalidate"): fresh.stale_while_revalidate is not None,
         ("freshness", "stale_if_error"): fresh.stale_if_error is not None,
-        ("guard", "require_any_filter"): header.guard.require_any_filter is not None,
-        ("guard", "max_rows"): header.guard.max_rows is not None,
         ("tests",): bool(header.tests),
         **{("on_source_down", name): does != "fail" for name, does in header.on_source_down.items()},
     }

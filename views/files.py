@@ -181,6 +181,18 @@ class SourceLimits(Section):
     concurrency: Positive = Field(default=4, description="Statements at once.")
     timeout: Duration = Field(default=30.0, description="Time of one statement.")
     rows: Positive = Field(default=1_000_000, description="Rows of one statement; more is an error.")
+    examined_rows: Positive | None = Field(
+        default=None,
+        description="Rows that one statement may make the source read, by its own estimate; none: any number.",
+    )
+    statements: Positive | None = Field(
+        default=None, description="Statements that one query may cost the source; more is an error. None: any number."
+    )
+    on_budget: Literal["slow", "error"] = Field(
+        default="slow",
+        description="What becomes of a statement that can only be planned past examined_rows: slow (it runs within the "
+        "other limits, one at a time) or error.",
+    )
 
     @model_validator(mode="after")
     def _sane(self) -> SourceLimits:
@@ -191,7 +203,7 @@ class SourceLimits(Section):
     @property
     def value(self) -> Limits:
         """The same as the catalog has it."""
-        return Limits(self.concurrency, self.timeout, self.rows)
+        return Limits(self.concurrency, self.timeout, self.rows, self.examined_rows, self.statements, self.on_budget)
 
 
 class AsOf(Section):
@@ -213,6 +225,14 @@ class AsOf(Section):
         return self
 
 
+class SourceStatistics(Section):
+    """How what the source knows of its tables is kept up to date."""
+
+    refresh: Duration = Field(
+        default=600.0, description="How often they are read again; 0s: only when the project is loaded."
+    )
+
+
 class SourceFile(Section):
     """`sources/<name>.yml`, written by the source's owner."""
 
@@ -226,7 +246,15 @@ class SourceFile(Section):
         description="What the connector needs (docs of the kind); secrets as {env: NAME} or {file: path} only.",
     )
     expose: Expose = Field(default=Expose(), description="Which schemas and tables exist here.")
+    role: Literal["operational", "warehouse"] | None = Field(
+        default=None,
+        description="operational: its work is dear, plans spare it; warehouse: made for large scans. By the kind where "
+        "absent: duckdb and parquet are warehouses.",
+    )
     limits: SourceLimits = Field(default=SourceLimits(), description="What the owner allows.")
+    statistics: SourceStatistics = Field(
+        default=SourceStatistics(), description="What the source knows of its tables: rows, values, their spread."
+    )
     ttl: Duration = Field(default=0.0, description="How long an answer may be kept; views may say less, never more.")
     as_of: AsOf = Field(default=AsOf(), description="How the age of the data is known.")
 
@@ -275,7 +303,8 @@ class Guard(Section):
     """Bounds of the queries over a view; they may only tighten the sources' own."""
 
     require_any_filter: Columns | None = Field(
-        default=None, description="Columns of which a query must filter at least one."
+        default=None,
+        description="Columns of which a query must compare at least one with a value.",
     )
     max_rows: Positive | None = Field(default=None, description="Rows of an answer; more is an error.")
     timeout: Duration | None = Field(default=None, description="Time of a query.")

@@ -99,6 +99,7 @@ class ViewDraft:
             ttl=header.freshness.ttl,
             timeout=header.guard.timeout,
             max_rows=header.guard.max_rows,
+            require_any_filter=header.guard.require_any_filter or (),
             links=header.links(),
             column_comments=dict(self.column_comments),
             depends=depends,
