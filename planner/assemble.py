@@ -60,7 +60,7 @@ def assemble(
 
 
 def _residual(rel: Rel, names: list[tuple[int, str]], numbers: Mapping[int, int]) -> str:
-    return Emitter(CanonTarget(numbers)).query(rel, names).sql("postgres", comments=False)
+    return Emitter(CanonTarget(numbers)).query(rel, names).sql("postgres", comments=False, copy=False)
 
 
 def _staged(plan: Plan, rest: Rel, names: list[tuple[int, str]], book: Book) -> Plan:
@@ -88,12 +88,12 @@ def _staged(plan: Plan, rest: Rel, names: list[tuple[int, str]], book: Book) -> 
 def _stage(
     rel: Rel, names: list[tuple[int, str]], kinds: tuple[PgType, ...], number: int, numbers: Mapping[int, int]
 ) -> Stage:
-    sql = Emitter(DuckdbTarget(_DUCKDB, numbers)).query(rel, names).sql("duckdb", comments=False)
+    sql = Emitter(DuckdbTarget(_DUCKDB, numbers)).query(rel, names).sql("duckdb", comments=False, copy=False)
     return Stage(number, sql, kinds, tuple(sorted({numbers[id(cut)] for cut in _cuts(rel)})))
 
 
 def _canon(e: Scalar) -> str:
-    return Emitter(CanonTarget({})).scalar(e, {}).sql("postgres", comments=False)
+    return Emitter(CanonTarget({})).scalar(e, {}).sql("postgres", comments=False, copy=False)
 
 
 def _streams(rel: Cut, columns: Columns, statement: Statement) -> bool:

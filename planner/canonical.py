@@ -56,7 +56,7 @@ def _named(cut: list[str]) -> Iterator[str]:
 
 def written(node: exp.Expr) -> str:
     """The node as PostgreSQL's text, functions under their own names."""
-    return _DISGUISED.sub("", node.sql("postgres", comments=False))
+    return _DISGUISED.sub("", node.sql("postgres", comments=False, copy=False))
 
 
 def undisguised(name: str) -> str:

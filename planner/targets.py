@@ -229,7 +229,7 @@ class SourceTarget:
 
     def finish(self, query: exp.Query) -> SourceText:
         """The statement cut at its parameters."""
-        pieces = _MARK.split(query.sql(self.dialect, comments=False))
+        pieces = _MARK.split(query.sql(self.dialect, comments=False, copy=False))
         parts = tuple(int(p) if at % 2 else p for at, p in enumerate(pieces) if at % 2 or p)
         return SourceText(parts, tuple(self.values))
 

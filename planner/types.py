@@ -35,7 +35,7 @@ _COMPARISONS = frozenset("= <> < <= > >= and or not in notin any like notlike il
 
 def from_ast(node: exp.DataType) -> PgType | None:
     """PgType of a type node in canonical text; None for a type that is not known here."""
-    text = node.sql("postgres").upper()
+    text = node.sql("postgres", copy=False).upper()
     if text.endswith("[]"):
         inner = from_text(text[:-2])
         return inner.bare.array if inner is not None else None

@@ -210,7 +210,7 @@ def ordered(e: exp.Expr, desc: bool, nulls_first: bool, dialect: str) -> exp.Exp
     """An ORDER BY term with its NULLS clause written out always: sqlglot leaves out what it takes for the default,
     which a session setting may have changed."""
     words = f"{' DESC' if desc else ''} NULLS {'FIRST' if nulls_first else 'LAST'}"
-    return exp.Var(this=e.sql(dialect) + words)
+    return exp.Var(this=e.sql(dialect, copy=False) + words)
 
 
 def nulls_ordered(dialect: str) -> Sort:
