@@ -400,7 +400,7 @@ class Emitter:
             source = exp.Subquery(this=block.ready, alias=alias)
             columns: dict[int, exp.Expr] = {i: exp.column(exp.to_identifier(f"c{i}"), table="r") for i in block.columns}
             return self._select(Block(source, columns=columns, limit=block.limit, offset=block.offset), names)
-        items = [exp.Alias(this=_again(block.columns[i]), alias=exp.Identifier(this=n, quoted=True)) for i, n in names]
+        items = [exp.Alias(this=block.columns[i], alias=exp.Identifier(this=n, quoted=True)) for i, n in names]
         select = exp.Select(expressions=items)
         if block.source is not None:
             select.set("from_", exp.From(this=block.source))
@@ -425,7 +425,7 @@ class Emitter:
     def scalar(self, e: Scalar, env: Env) -> exp.Expr:
         """One scalar over what stands for its columns."""
         if isinstance(e, sc.Col):
-            return _again(env[e.id])
+            return env[e.id]  # nothing changes an expression once it is made, so that all places share it
         if isinstance(e, sc.Sub):
             return self._sub(e, env)
         if isinstance(e, sc.Once) and self.target.binds_once:
@@ -457,14 +457,6 @@ def _member(row: list[exp.Expr], query: exp.Subquery) -> exp.Expr:
 
 def _column(alias: str, name: str) -> exp.Column:
     return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias))
-
-
-def _again(e: exp.Expr) -> exp.Expr:
-    """A copy; of a column, made anew, which is five times as fast."""
-    if not isinstance(e, exp.Column):
-        return e.copy()
-    parts = {key: exp.Identifier(**part.args) for key, part in e.args.items() if isinstance(part, exp.Identifier)}
-    return exp.Column(**parts)
 
 
 def _bare(columns: tuple[tuple[int, object], ...]) -> dict[int, exp.Expr]:

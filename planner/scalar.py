@@ -7,8 +7,8 @@ What the planner understands is a `Call` with a name and typed arguments; whatev
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
 
 from connectors.types import PgType
 from planner.types import harmless_cast
@@ -18,6 +18,22 @@ if TYPE_CHECKING:
 
 BOOL = PgType("bool")
 
+# What holds of an expression or anything in it: learned once, when it is made, since every rule asks for it.
+SUB, VOLATILE, AGGREGATE, WINDOW, SRF = 1, 2, 4, 8, 16
+_KINDS = {"value": 0, "aggregate": AGGREGATE, "window": WINDOW, "srf": SRF}
+_SPECIAL = AGGREGATE | WINDOW | SRF
+
+
+def _of(args: tuple[Scalar, ...]) -> int:
+    found = 0
+    for arg in args:
+        found |= arg.traits
+    return found
+
+
+def _learn(node: object, traits: int) -> None:
+    object.__setattr__(node, "traits", traits)
+
 
 @dataclass(frozen=True, slots=True)
 class Col:
@@ -25,6 +41,7 @@ class Col:
 
     id: int
     type: PgType | None
+    traits: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +50,7 @@ class Lit:
 
     value: str | None
     type: PgType
+    traits: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,7 @@ class Param:
     index: int
     type: PgType
     given: PgType | None = None
+    traits: ClassVar[int] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +70,10 @@ class Call:
     op: str
     args: tuple[Scalar, ...]
     type: PgType | None
+    traits: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _learn(self, _of(self.args))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +88,10 @@ class Verbatim:
     kind: str = "value"
     volatile: bool = False
     type: PgType | None = None
+    traits: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _learn(self, _of(self.args) | _KINDS[self.kind] | (VOLATILE if self.volatile else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +103,10 @@ class Agg:
     type: PgType | None
     distinct: bool = False
     where: Scalar | None = None
+    traits: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        _learn(self, _of(self.args) | AGGREGATE | (self.where.traits if self.where is not None else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +122,12 @@ class Sub:
     args: tuple[Scalar, ...] = ()
     op: str = "="
     type: PgType | None = None
+    traits: int = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        from planner.ir import volatile_rel  # the two modules are one recursive type
+
+        _learn(self, _of(self.args) | SUB | (VOLATILE if volatile_rel(self.rel) else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +137,7 @@ class KeyIn:
 
     args: tuple[Scalar]
     driver: int
+    traits: ClassVar[int] = 0
 
     @property
     def type(self) -> PgType:
@@ -113,6 +151,10 @@ class Once:
     index: int
     args: tuple[Scalar]
     type: PgType
+
+    @property
+    def traits(self) -> int:
+        return self.args[0].traits
 
 
 Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn | Once
@@ -230,37 +272,23 @@ def bare(e: Scalar) -> Scalar:
 
 def volatile(e: Scalar) -> bool:
     """Whether two evaluations in one statement may differ, in sub-queries too."""
-    if isinstance(e, Sub):
-        from planner.ir import volatile_rel
-
-        if volatile_rel(e.rel):
-            return True
-    if isinstance(e, Verbatim) and e.volatile:
-        return True
-    return any(volatile(child) for child in children(e))
+    return bool(e.traits & VOLATILE)
 
 
 def special(e: Scalar) -> str:
     """'aggregate', 'window' or 'srf' where the expression holds such a call, else ''."""
+    if not e.traits & _SPECIAL:
+        return ""
     if isinstance(e, Agg):
         return "aggregate"
     if isinstance(e, Verbatim) and e.kind != "value":
         return e.kind
-    for child in children(e):
-        found = special(child)
-        if found:
-            return found
-    return ""
+    return next(found for child in children(e) if (found := special(child)))
 
 
 def has_sub(e: Scalar) -> bool:
     """Whether a sub-query stands in the expression."""
-    if isinstance(e, Sub):
-        return True
-    for child in children(e):  # noqa: SIM110 - the planner's hottest loop; a generator doubles its time
-        if has_sub(child):
-            return True
-    return False
+    return bool(e.traits & SUB)
 
 
 # Operators that cannot raise for any values of their types, given arguments that do not raise.

@@ -43,7 +43,7 @@ def _type(sql: str) -> exp.DataType:
 
 
 def _cast(e: exp.Expr, kind: PgType) -> exp.Expr:
-    return exp.Cast(this=e, to=_type(kind.sql).copy())
+    return exp.Cast(this=e, to=_type(kind.sql))
 
 
 class CanonTarget:

@@ -250,11 +250,7 @@ class Select(Ours):
             cancel = Cancel()
             fetched = await self.gathered(prepared, bounds, cancel)
             foreign = self.session.settings.encoding != "utf-8" and not (plan.session or moment)
-            if (
-                not ours
-                or plan.streams
-                or (why_canon(plan, fetched, self.session.settings.session()) and not foreign)
-            ):
+            if not ours or plan.streams or (why_canon(plan, fetched, self.session.settings.session()) and not foreign):
                 return await self.relay(prepared, asked, fetched, fields, quiet, framed=False)
             starting = self._merging(prepared, fetched, bounds)
             portal = Streamed(self.session, fields or [], plan.columns, asked.results, starting, cancel)
