@@ -129,9 +129,8 @@ def _cuts(rel: Rel) -> Iterator[Cut]:
         yield rel
         return
     for e in ir.scalars(rel):
-        for node in sc.walk(e):
-            if isinstance(node, sc.Sub):
-                yield from _cuts(node.rel)
+        for sub in sc.subs(e):
+            yield from _cuts(sub.rel)
     for branch in ir.inputs(rel):
         yield from _cuts(branch)
 
@@ -223,9 +222,8 @@ def _renames(rel: Rel) -> Iterator[tuple[int, int]]:
     if isinstance(rel, ir.Project):
         yield from ((i, e.id) for i, e in rel.items if isinstance(e, Col))
     for e in ir.scalars(rel):
-        for node in sc.walk(e):
-            if isinstance(node, sc.Sub):
-                yield from _renames(node.rel)
+        for sub in sc.subs(e):
+            yield from _renames(sub.rel)
     if not isinstance(rel, Cut):
         for branch in ir.inputs(rel):
             yield from _renames(branch)

@@ -456,7 +456,7 @@ def _member(row: list[exp.Expr], query: exp.Subquery) -> exp.Expr:
 
 
 def _column(alias: str, name: str) -> exp.Column:
-    return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(alias))
+    return exp.Column(this=exp.Identifier(this=name, quoted=True), table=exp.Identifier(this=alias, quoted=False))
 
 
 def _bare(columns: tuple[tuple[int, object], ...]) -> dict[int, exp.Expr]:
@@ -482,7 +482,7 @@ def _lateral(source: exp.Subquery) -> exp.Lateral:
 
 def _once(e: Scalar) -> bool:
     """Whether a value is computed where it stands: volatile, set-returning, or dear."""
-    return any(isinstance(node, sc.Sub | sc.Verbatim) for node in sc.walk(e))
+    return bool(e.traits & (sc.SUB | sc.VERBATIM))
 
 
 def _flat(block: Block) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from connectors.types import PgType
 from planner import scalar as sc
@@ -227,26 +228,35 @@ def ids(rel: Rel) -> frozenset[int]:
 
 def inputs(rel: Rel) -> tuple[Rel, ...]:
     """Direct relational inputs."""
-    match rel:
-        case Filter() | Project() | Aggregate() | Window() | Distinct() | Sort() | Limit():
-            return (rel.input,)
-        case Join():
-            return (rel.left, rel.right)
-        case SetOp():
-            return tuple(branch for branch, _ in rel.inputs)
-        case Recursive():
-            return (rel.base, rel.step)
-        case Shared():
-            return (rel.body, rel.input)
-        case Opaque():
-            return tuple(branch for _, branch, _ in rel.inputs)
-        case _:
-            return ()
+    found = _INPUTS.get(type(rel))
+    return () if found is None else found(rel)
+
+
+def _input(rel: Any) -> tuple[Rel, ...]:
+    return (rel.input,)
+
+
+# By class, since every rule asks every node: a match statement tries one class after another.
+_INPUTS: Mapping[type, Callable[[Any], tuple[Rel, ...]]] = {
+    **dict.fromkeys((Filter, Project, Aggregate, Window, Distinct, Sort, Limit), _input),
+    Join: lambda rel: (rel.left, rel.right),
+    SetOp: lambda rel: tuple([branch for branch, _ in rel.inputs]),
+    Recursive: lambda rel: (rel.base, rel.step),
+    Shared: lambda rel: (rel.body, rel.input),
+    Opaque: lambda rel: tuple([branch for _, branch, _ in rel.inputs]),
+}
+
+
+def _same(new: tuple[object, ...], old: tuple[object, ...]) -> bool:
+    for a, b in zip(new, old, strict=True):  # noqa: SIM110 - a generator doubles the time of what every rule does
+        if a is not b:
+            return False
+    return True
 
 
 def with_inputs(rel: Rel, new: tuple[Rel, ...]) -> Rel:
     """The same node over other inputs, in the order of `inputs`."""
-    if all(a is b for a, b in zip(new, inputs(rel), strict=True)):
+    if _same(new, inputs(rel)):
         return rel
     match rel:
         case Filter():
@@ -281,33 +291,36 @@ def with_inputs(rel: Rel, new: tuple[Rel, ...]) -> Rel:
 
 def scalars(rel: Rel) -> tuple[Scalar, ...]:
     """Every scalar that stands directly in a node, in the order that `with_scalars` takes."""
-    match rel:
-        case Local():
-            return rel.args
-        case Filter():
-            return rel.predicates
-        case Project() | Window():
-            return tuple(e for _, e in rel.items)
-        case Join():
-            return (*rel.on, *rel.compare)
-        case Aggregate():
-            return tuple(e for _, e in (*rel.keys, *rel.aggs))
-        case Distinct():
-            return (*(rel.on or ()), *(key.expr for key in rel.order))
-        case Sort():
-            return tuple(key.expr for key in rel.keys)
-        case Limit():
-            bounds = tuple(e for e in (rel.count, rel.offset) if e is not None)
-            return (*bounds, *(key.expr for key in rel.ties))
-        case Values():
-            return tuple(e for row in rel.rows for e in row)
-        case _:
-            return ()
+    found = _SCALARS.get(type(rel))
+    return () if found is None else found(rel)
+
+
+def _values(rel: Any) -> tuple[Scalar, ...]:
+    return tuple([e for _, e in rel.items])
+
+
+def _bounds(rel: Limit) -> tuple[Scalar, ...]:
+    numbers = [e for e in (rel.count, rel.offset) if e is not None]
+    return (*numbers, *[key.expr for key in rel.ties])
+
+
+_SCALARS: Mapping[type, Callable[[Any], tuple[Scalar, ...]]] = {
+    Local: lambda rel: rel.args,
+    Filter: lambda rel: rel.predicates,
+    Project: _values,
+    Window: _values,
+    Join: lambda rel: (*rel.on, *rel.compare),
+    Aggregate: lambda rel: tuple([e for _, e in (*rel.keys, *rel.aggs)]),
+    Distinct: lambda rel: (*(rel.on or ()), *[key.expr for key in rel.order]),
+    Sort: lambda rel: tuple([key.expr for key in rel.keys]),
+    Limit: _bounds,
+    Values: lambda rel: tuple([e for row in rel.rows for e in row]),
+}
 
 
 def with_scalars(rel: Rel, new: tuple[Scalar, ...]) -> Rel:
     """The same node with other scalars, in the order of `scalars`."""
-    if all(a is b for a, b in zip(new, scalars(rel), strict=True)):
+    if _same(new, scalars(rel)):
         return rel
     match rel:
         case Local():
@@ -363,7 +376,7 @@ def map_subs(rel: Rel, change: Callable[[Rel], Rel]) -> Rel:
     """Apply `change` to the relations of the sub-queries that stand directly in this node's scalars."""
     old = scalars(rel)
     for e in old:
-        if sc.has_sub(e):
+        if e.traits & sc.SUB:
             break
     else:
         return rel
@@ -395,7 +408,10 @@ def volatile_rel(rel: Rel) -> bool:
     """Whether two evaluations of the relation in one statement may differ."""
     if isinstance(rel, Opaque) or (isinstance(rel, Local) and rel.volatile):
         return True
-    return any(sc.volatile(e) for e in scalars(rel)) or any(volatile_rel(branch) for branch in inputs(rel))
+    for e in scalars(rel):
+        if e.traits & sc.VOLATILE:
+            return True
+    return any(volatile_rel(branch) for branch in inputs(rel))
 
 
 def unsteady(rel: Rel) -> bool:

@@ -20,7 +20,7 @@ def relabel(rel: Rel, fresh: Callable[[], int]) -> tuple[Rel, dict[int, int]]:
 
 
 def _produced(rel: Rel) -> frozenset[int]:
-    subs = (node for e in ir.scalars(rel) for node in sc.walk(e) if isinstance(node, sc.Sub))
+    subs = (sub for e in ir.scalars(rel) for sub in sc.subs(e))
     below = (_produced(branch) for branch in (*ir.inputs(rel), *(sub.rel for sub in subs)))
     return ir.ids(rel).union(*below, _handles(rel))
 

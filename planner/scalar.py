@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 BOOL = PgType("bool")
 
 # What holds of an expression or anything in it: learned once, when it is made, since every rule asks for it.
-SUB, VOLATILE, AGGREGATE, WINDOW, SRF = 1, 2, 4, 8, 16
+SUB, VOLATILE, AGGREGATE, WINDOW, SRF, VERBATIM = 1, 2, 4, 8, 16, 32
 _KINDS = {"value": 0, "aggregate": AGGREGATE, "window": WINDOW, "srf": SRF}
 _SPECIAL = AGGREGATE | WINDOW | SRF
 
@@ -91,7 +91,7 @@ class Verbatim:
     traits: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _learn(self, _of(self.args) | _KINDS[self.kind] | (VOLATILE if self.volatile else 0))
+        _learn(self, _of(self.args) | VERBATIM | _KINDS[self.kind] | (VOLATILE if self.volatile else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,12 @@ def walk(e: Scalar) -> Iterator[Scalar]:
     yield e
     for child in children(e):
         yield from walk(child)
+
+
+def subs(e: Scalar) -> Iterator[Sub]:
+    """The sub-queries in an expression, without those inside their relations."""
+    if e.traits & SUB:
+        yield from (node for node in walk(e) if isinstance(node, Sub))
 
 
 def rebuild(e: Scalar, args: tuple[Scalar, ...]) -> Scalar:
