@@ -10,6 +10,7 @@ from sqlglot import exp
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
+from planner.relabel import standard
 from planner.scalar import Agg, Col, Scalar, Verbatim
 from planner.scope import Scope, Unmodelled
 
@@ -26,6 +27,7 @@ class Grouping:
         self.next_id = lowering.next_id
         self.keys: dict[Scalar, int] = {}
         self.sets: tuple[str | int, ...] = ()
+        self.queries: dict[Scalar, Scalar] = {}  # keys that hold sub-queries, by what these are but for their ids
         self.grouped = clause is not None
         self.aggregates: dict[Scalar, int] = {}
         if clause is not None:
@@ -44,6 +46,8 @@ class Grouping:
         self.sets = tuple(parts)
 
     def _key(self, e: Scalar) -> int:
+        if sc.has_sub(e):
+            self.queries[standard(e)] = e
         if e not in self.keys:
             self.keys[e] = self.next_id()
         return list(self.keys).index(e)
@@ -111,6 +115,9 @@ class Grouping:
                 return Col(self.aggregates[node], node.type)
             if node in self.keys:
                 return Col(self.keys[node], node.type)
+            if self.queries and sc.has_sub(node) and standard(node) in self.queries:
+                key = self.queries[standard(node)]
+                return Col(self.keys[key], key.type)
             return None
 
         return sc.transform(e, change, lambda rel: self._inside(rel))

@@ -17,8 +17,17 @@ def unique_keys(rel: Rel) -> tuple[Key, ...]:
             return _scan(rel)
         case ir.Filter():
             return _fixed(rel)
-        case ir.Sort() | ir.Limit() | ir.Window():
+        case ir.Values() if len(rel.rows) <= 1:
+            return (frozenset(),)
+        case ir.Window() if any(sc.special(e) == "srf" for _, e in rel.items):
+            return ()
+        case ir.Sort() | ir.Window():
             return unique_keys(rel.input)
+        case ir.Limit():
+            one = isinstance(rel.count, Lit) and rel.count.value in ("0", "1") and not rel.ties
+            return (frozenset(),) if one else unique_keys(rel.input)
+        case ir.Project() if any(sc.special(e) == "srf" for _, e in rel.items):
+            return ()
         case ir.Project():
             back = {e.id: i for i, e in rel.items if isinstance(e, Col)}
             inner = unique_keys(rel.input)
@@ -27,6 +36,9 @@ def unique_keys(rel: Rel) -> tuple[Key, ...]:
             return (frozenset(i for i, _ in rel.keys),)
         case ir.Distinct() if rel.on is None:
             return (ir.ids(rel), *unique_keys(rel.input))
+        case ir.Distinct():
+            on = frozenset(e.id for e in rel.on or () if isinstance(e, Col))
+            return (*((on,) if len(on) == len(rel.on or ()) else ()), *unique_keys(rel.input))
         case ir.Join() if rel.widens:
             return _join(rel)
         case ir.Join():

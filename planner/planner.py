@@ -30,6 +30,7 @@ from planner.rules.filters import push_filters
 from planner.rules.joins import order_joins
 from planner.rules.limits import push_limits
 from planner.rules.stable import Computed
+from planner.rules.subqueries import join_laterals, join_subqueries
 from planner.scope import Columns, Counter, Unmodelled
 from planner.statement import Statement
 from planner.types import alike
@@ -38,9 +39,12 @@ from views.catalog import Catalog, SourceTable, View
 
 Rule = Callable[[Rel, Context], Rel]
 
-# The order is the design: filters first, since they decide which rows and so which keys, limits and columns remain;
-# keys go between, so that they are pushed like any filter; columns last, when nothing adds a reader any more.
+# The order is the design: joins for sub-queries first, so that everything after sees joins only; then filters, since
+# they decide which rows and so which keys, limits and columns remain; keys go between, so that they are pushed like
+# any filter; columns last, when nothing adds a reader any more.
 RULES: tuple[tuple[str, Rule], ...] = (
+    ("laterals", join_laterals),
+    ("subqueries", join_subqueries),
     ("filters", lambda rel, _: push_filters(rel)),
     ("limits", lambda rel, _: push_limits(rel)),
     ("joins", order_joins),

@@ -19,6 +19,26 @@ def relabel(rel: Rel, fresh: Callable[[], int]) -> tuple[Rel, dict[int, int]]:
     return _copy(rel, mapping), mapping
 
 
+def standard(e: sc.Scalar) -> sc.Scalar:
+    """The expression with its sub-queries' own ids counted anew: equal for two that read the same in SQL."""
+    if not sc.has_sub(e):
+        return e
+    count = 0
+
+    def fresh() -> int:
+        nonlocal count
+        count -= 1
+        return count
+
+    def change(node: sc.Scalar) -> sc.Scalar | None:
+        if not isinstance(node, sc.Sub):
+            return None
+        rel, at = relabel(node.rel, fresh)
+        return sc.Sub(node.kind, rel, _ids(node.columns, at), tuple(map(standard, node.args)), node.op, node.type)
+
+    return sc.transform(e, change)
+
+
 def _produced(rel: Rel) -> frozenset[int]:
     subs = (sub for e in ir.scalars(rel) for sub in sc.subs(e))
     below = (_produced(branch) for branch in (*ir.inputs(rel), *(sub.rel for sub in subs)))

@@ -160,6 +160,7 @@ class Once:
 Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn | Once
 
 TRUE = Lit("true", BOOL)
+FALSE = Lit("false", BOOL)
 
 
 def children(e: Scalar) -> tuple[Scalar, ...]:
@@ -307,7 +308,8 @@ def can_raise(e: Scalar) -> bool:
     """Whether evaluating it may fail for some row (division, casts, overflow, anything not understood)."""
     match e:
         case Call():
-            return (e.op not in _SAFE and not _safe_cast(e)) or any(can_raise(a) for a in e.args)
+            safe = e.op in _SAFE or _safe_cast(e) or (e.op in ("+", "-", "*", "neg") and _few_digits(e))
+            return not safe or any(can_raise(a) for a in e.args)
         case Verbatim() | Sub():
             return True
         case _:
@@ -333,6 +335,20 @@ def _safe_cast(e: Call) -> bool:
     if source is None:
         return False
     return e.type.mod < 0 and (e.type.name == source.name or e.type.name in _WIDER.get(source.name, set()))
+
+
+def _few_digits(e: Scalar) -> bool:
+    """Whether it is arithmetic of numerics of bounded length: far below the 131,072 digits that numeric holds."""
+    match e:
+        case Call() if e.op in ("+", "-", "*", "neg") and e.type is not None and e.type.name == "numeric":
+            return all(_few_digits(a) for a in e.args)
+        case Call() if e.op == "cast" and e.type is not None and e.type.name == "numeric":
+            return _few_digits(e.args[0])
+        case Lit() | Col():
+            return e.type is not None and (e.type.name in _WIDER or (e.type.name == "numeric" and e.type.mod >= 0)
+                                           or (isinstance(e, Lit) and e.type.name == "numeric"))  # fmt: skip
+        case _:
+            return False
 
 
 # Calls that give NULL whenever one of their arguments is NULL.

@@ -143,8 +143,19 @@ def _call(e: Call, args: list[exp.Expr]) -> exp.Expr:
             return exp.Array(expressions=args)
         case "neg":
             return exp.Neg(this=wrap(args[0]))
+        case "single":
+            return _single(args)
         case _:
             return exp.Anonymous(this=e.op, expressions=args)
+
+
+def _single(args: list[exp.Expr]) -> exp.Expr:
+    """The value where the count says that it is the only one; else PostgreSQL's own error, once that is reached."""
+    rows = exp.Values(expressions=[exp.Tuple(expressions=[exp.Literal.number(n)]) for n in (1, 2)])
+    rows.set("alias", exp.TableAlias(this=exp.to_identifier("several"), columns=[exp.to_identifier("n")]))
+    error = exp.Subquery(this=exp.select(args[1].copy()).from_(rows))
+    many = exp.If(this=exp.GT(this=args[0], expression=exp.Literal.number(1)), true=error)
+    return exp.Case(ifs=[many], default=args[1])
 
 
 class SourceTarget:
