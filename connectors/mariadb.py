@@ -34,6 +34,8 @@ from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
 FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
+ALL = 1 << 62
+PIECE = 1024  # rows that are Python objects at once: more of them only make the garbage collector work
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 _REFUSED = frozenset((1044, 1142, 1143, 1146, 1305, 1054))  # may not read; no such table, function, column
 _GRACE = 2.0  # seconds that a server has to react to a KILL
@@ -142,7 +144,7 @@ class MariadbConnector:
                 connection.send_query(text.encode())
                 _await(lease.session, stopper, deadline, late)
                 connection.read_query_result()
-                batch = self._batch(connection.store_result(), 0, query)
+                batch = self._batch(connection.store_result(), ALL, query)
             stopper.check()
         yield batch
 
@@ -163,8 +165,14 @@ class MariadbConnector:
         yield arrow.empty(query.columns)
 
     def _batch(self, result: Any, rows: int, query: SourceQuery) -> pa.RecordBatch:
-        fields = [field[1] for field in result.describe()]
-        return to_batch(result.fetch_row(rows), fields, query.columns, self._options.zero_dates == "null")
+        """So many rows, or what is left of them."""
+        fields, null = [field[1] for field in result.describe()], self._options.zero_dates == "null"
+        pieces = [to_batch(result.fetch_row(min(PIECE, rows)), fields, query.columns, null)]
+        taken = PIECE
+        while taken < rows and pieces[-1].num_rows == PIECE:
+            pieces.append(to_batch(result.fetch_row(min(PIECE, rows - taken)), fields, query.columns, null))
+            taken += PIECE
+        return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
 
     @contextlib.contextmanager
     def _prepared(

@@ -93,8 +93,15 @@ def _query(fragment: Fragment, text: SourceText, given: Given, keys: Mapping[Key
         parts=text.parts,
         params=tuple(_bound(value, given, keys) for value in text.params),
         columns=tuple(kind for _, kind in fragment.columns),
-        small=fragment.small,
+        small=fragment.small and _few(fragment, text, keys),
     )
+
+
+def _few(fragment: Fragment, text: SourceText, keys: Mapping[KeysRef, list[Any]]) -> bool:
+    """Whether the keys, of which the plan knew nothing, let few rows be expected."""
+    if text is fragment.full:
+        return False
+    return sum(map(len, keys.values())) <= FEW
 
 
 def _bound(value: Value, given: Given, keys: Mapping[KeysRef, list[Any]]) -> Bound:

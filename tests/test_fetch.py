@@ -179,6 +179,14 @@ def test_only_keys_that_no_source_takes_for_equal_are_cut(kind: PgType, values: 
     assert sorted(key for ask in asks for key in ask.params[0].value) == sorted(values)
 
 
+@pytest.mark.parametrize(("keys", "small"), [(1, True), (100, True), (101, False), (10_001, False)])
+def test_many_keys_take_the_way_for_many_rows(keys: int, small: bool) -> None:
+    text, full = SourceText(("a", 0), (KEYS,)), SourceText(("b",), ())
+    one = Fragment(1, "crm", text, (("c", INT8),), full=full, small=True)
+    asks = bind.queries(one, Given(), {0: pa.table({"c0": pa.array(range(keys), pa.int64())})})
+    assert {ask.small for ask in asks} == {small}
+
+
 def test_keys_without_a_python_value_read_it_all() -> None:
     ref = KeysRef(0, 0, PgType("_date"))
     one = Fragment(1, "crm", SourceText(("a", 0), (ref,)), (("c", INT8),), full=SourceText(("b",), ()))

@@ -67,6 +67,13 @@ def test_rows_come_whole_and_in_order(case: Case, connector: Connector, small: b
 
 
 @BOTH
+@pytest.mark.parametrize("rows", [1023, 1024, 1025, 3072])
+def test_no_row_is_lost_where_pieces_and_batches_meet(case: Case, connector: Connector, rows: int, small: bool) -> None:
+    table = ask(connector, f"SELECT * FROM ({case.numbers.format(n=rows)}) AS q ORDER BY 1", small=small)
+    assert table.column(0).to_pylist() == list(range(1, rows + 1))
+
+
+@BOTH
 def test_cancel_stops_the_work_at_the_server(
     case: Case, connector: Connector, watched: Callable[[str | None], int], small: bool
 ) -> None:
