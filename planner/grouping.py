@@ -37,7 +37,9 @@ class Grouping:
         plain = all(not isinstance(e, exp.Rollup | exp.Cube | exp.GroupingSets) for e in clause.expressions)
         if plain and not any(clause.args.get(k) for k in ("rollup", "cube", "grouping_sets", "all")):
             for e in clause.expressions:
-                self._key(lowering.expressions.lower(e, scope))
+                # `GROUP BY ()` is an empty tuple: one group, of no key.
+                for key in e.expressions if isinstance(e, exp.Tuple) else [e]:
+                    self._key(lowering.expressions.lower(key, scope))
             return
         parts: list[str | int] = []
         for at, e in enumerate(clause.expressions):

@@ -39,6 +39,7 @@ SUBJECTS = ("Login broken", "login broken", "LOGIN BROKEN ", "Größe falsch", "
 CURRENCIES = ("EUR", "USD", "CHF", "eur", "JPY")
 
 _UTC = dt.UTC
+BOUNDARY = dt.datetime(2024, 5, 1, tzinfo=_UTC)
 
 
 def _instant(text: str) -> dt.datetime:
@@ -94,14 +95,30 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A foreign key: `columns` reference the key of `table`."""
+
+    columns: tuple[str, ...]
+    table: str
+    references: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
-    """A canonical table: Python values row by row (text forms for uuid, jsonb and what Python has no type for)."""
+    """A canonical table: Python values row by row (text forms for uuid, jsonb and what Python has no type for).
+
+    `boundary` (a column, a value) is where a hot and a cold part meet, if it is split so. `key` and `unique` hold of
+    the rows; NULL may stand in a unique column, not in a key.
+    """
 
     name: str
     columns: tuple[Column, ...]
     rows: tuple[tuple[Any, ...], ...]
     key: tuple[str, ...] = ()
     indexes: tuple[str, ...] = ()
+    boundary: tuple[str, Any] | None = None
+    unique: tuple[tuple[str, ...], ...] = ()
+    links: tuple[Link, ...] = ()
 
     def position(self, name: str) -> int:
         """Where the column stands."""
@@ -355,7 +372,7 @@ def _orders(draw: _Draw) -> Table:
         id=INT8, customer_id=INT4, customer_code=TEXT, status=TEXT, amount=MONEY, tax=LONG, fx=FLOAT8, placed=TSTZ,
         shipped=TS, due=DATE, channel=varchar(10), priority=INT2, paid=BOOL,
     )  # fmt: skip
-    return Table("orders", columns, rows, ("id",), ("customer_id", "placed"))
+    return Table("orders", columns, rows, ("id",), ("customer_id", "placed"), ("placed", BOUNDARY))
 
 
 def _order_lines(draw: _Draw, orders: Table) -> Table:
@@ -404,7 +421,7 @@ def _tickets(draw: _Draw) -> Table:
         id=INT4, customer_id=INT4, **{"Subject Line": TEXT}, severity=INT2, opened=TSTZ, closed=TSTZ, state=bpchar(8),
         assignee=varchar(20), meta=TEXT,
     )  # fmt: skip
-    return Table("tickets", columns, tuple(rows), ("id",), ("customer_id",))
+    return Table("tickets", columns, tuple(rows), ("id",), ("customer_id",), ("opened", BOUNDARY))
 
 
 def _events(draw: _Draw) -> Table:
@@ -432,7 +449,7 @@ def _events(draw: _Draw) -> Table:
     columns = _columns(
         id=INT8, customer_id=INT4, kind=TEXT, at=TSTZ, local_at=TS, payload=JSONB, n2=INT2, n4=INT4, n8=INT8, user=TEXT
     )
-    return Table("events", columns, rows, ("id",), ("customer_id",))
+    return Table("events", columns, rows, ("id",), ("customer_id",), ("at", BOUNDARY))
 
 
 def _rates(draw: _Draw) -> Table:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from connectors.types import PgType
 from tests.differential.cases import Case
 from tests.differential.data import Table
-from tests.differential.forms import FORMS, aggregates
-from tests.differential.texts import python_text
+from tests.differential.scalars import UNORDERED, Ref, Scalars, comparable
 
 KEYS = (
     ("customers", "id", "orders", "customer_id"), ("customers", "id", "tickets", "customer_id"),
@@ -30,40 +28,21 @@ VIEWS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
     "orders": (("v.recent", ()), ("v.old", ()), ("v.all_orders", ()), ("v.all_orders", ())),
     "order_lines": (("v.line_items", ("order_id", "line_no", "sku", "qty", "unit_price")),),
 }
-_TEXT = ("text", "varchar", "bpchar")
-_INTEGERS = ("int2", "int4", "int8")
-_UNORDERED = ("jsonb", "interval", "_int4", "_text", "float4", "float8")  # equal values may print differently
-
-
-@dataclass(frozen=True, slots=True)
-class _Ref:
-    """A column in scope."""
-
-    sql: str
-    type: PgType
-    values: tuple[Any, ...]
-
-    @property
-    def is_text(self) -> bool:
-        return self.type.name in _TEXT
 
 
 @dataclass(frozen=True, slots=True)
 class _Relation:
     sql: str
-    columns: tuple[_Ref, ...]
+    columns: tuple[Ref, ...]
 
 
-class _Writer:
+class _Writer(Scalars):
     """Writes one query after the other from one stream of choices."""
 
     def __init__(self, seed: int, tables: Sequence[Table]) -> None:
-        self.r = random.Random(seed)
+        super().__init__(random.Random(seed))
         self.tables = {table.name: table for table in tables if table.name != "exotic"}
         self._aliases = 0
-
-    def chance(self, share: float) -> bool:
-        return self.r.random() < share
 
     def alias(self) -> str:
         self._aliases += 1
@@ -79,12 +58,12 @@ class _Writer:
         if name in VIEWS and self.chance(0.3):
             source, shown = self.r.choice(VIEWS[name])[0], self.r.choice(VIEWS[name])[1] or shown
         columns = tuple(
-            _Ref(f'{alias}."{column.name}"', column.type, tuple(v for v in table.values(column.name) if v is not None))
+            Ref(f'{alias}."{column.name}"', column.type, tuple(v for v in table.values(column.name) if v is not None))
             for column in table.columns
             if column.name in shown
         )
         if self.chance(0.2):
-            inner = _Relation("", tuple(_Ref(c.sql.split(".", 1)[1], c.type, c.values) for c in columns))
+            inner = _Relation("", tuple(Ref(c.sql.split(".", 1)[1], c.type, c.values) for c in columns))
             source = f"(SELECT * FROM {source} WHERE {self.predicate(inner.columns, 1)})"
         return alias, _Relation(f"{source} {alias}", columns)
 
@@ -114,77 +93,19 @@ class _Writer:
         return _Relation(text, columns)
 
     def lateral(
-        self, text: str, columns: tuple[_Ref, ...], relation: _Relation, condition: str
-    ) -> tuple[str, tuple[_Ref, ...]]:
+        self, text: str, columns: tuple[Ref, ...], relation: _Relation, condition: str
+    ) -> tuple[str, tuple[Ref, ...]]:
         """The first few rows of a relation for each row so far."""
-        plain = [c for c in relation.columns if c.type.name not in _UNORDERED][:5]
+        plain = [c for c in relation.columns if c.type.name not in UNORDERED][:5]
         alias = self.alias()
         items = ", ".join(f"{c.sql} AS l{i}" for i, c in enumerate(plain))
         keys = ", ".join(str(i + 1) for i in range(len(plain)))
         inner = f"SELECT {items} FROM {relation.sql} WHERE {condition} ORDER BY {keys} LIMIT {self.r.randint(1, 3)}"
         kind = self.r.choice(("CROSS JOIN LATERAL ({0}) {1}", "LEFT JOIN LATERAL ({0}) {1} ON true"))
-        refs = tuple(_Ref(f"{alias}.l{i}", c.type, c.values) for i, c in enumerate(plain))
+        refs = tuple(Ref(f"{alias}.l{i}", c.type, c.values) for i, c in enumerate(plain))
         return f"{text} {kind.format(inner, alias)}", (*columns, *refs)
 
-    # predicates
-
-    def literal(self, ref: _Ref) -> str:
-        """A value of the column, or one that only a loose comparison takes for it."""
-        value = self.r.choice(ref.values) if ref.values else None
-        if value is None:
-            return f"NULL::{ref.type.sql}"
-        text = python_text(value, ref.type) or ""
-        if ref.is_text and self.chance(0.4):
-            text = self.r.choice(
-                (text.swapcase(), text + " ", text.rstrip(), text.upper(), text[:1], text.replace("e", "é"))
-            )
-        quoted = "'" + text.replace("'", "''") + "'"
-        if ref.type.name in _INTEGERS or (ref.type.name == "numeric" and self.chance(0.5)):
-            return f"({text})"
-        return quoted if ref.is_text else f"{quoted}::{ref.type.bare.sql}"
-
-    def predicate(self, columns: Sequence[_Ref], depth: int) -> str:
-        """A boolean over the columns."""
-        if depth > 0 and self.chance(0.45):
-            one, other = self.predicate(columns, depth - 1), self.predicate(columns, depth - 1)
-            return self.r.choice(
-                (f"({one} AND {other})", f"({one} OR {other})", f"(NOT {one})", f"({one}) IS NOT TRUE")
-            )
-        ref = self.r.choice([c for c in columns if c.type.name not in ("jsonb",)])
-        if self.chance(0.12):
-            return f"{ref.sql} IS {self.r.choice(('', 'NOT '))}NULL"
-        if ref.type.name == "bool":
-            return self.r.choice((ref.sql, f"NOT {ref.sql}", f"{ref.sql} IS NOT TRUE", f"{ref.sql} = false"))
-        if ref.is_text and self.chance(0.3):
-            return self.like(ref)
-        if ref.type.name in FORMS and self.chance(0.2):
-            form, operator = (
-                self.r.choice(FORMS[ref.type.name]),
-                self.r.choice(("=", "=", "<>", "<", ">=", "IS DISTINCT FROM")),
-            )
-            return f"({form.format(ref.sql)}) {operator} ({form.format(self.literal(ref))})"
-        same = [c for c in columns if c.type.name == ref.type.name and c.sql != ref.sql]
-        other = self.r.choice(same).sql if same and self.chance(0.2) else self.literal(ref)
-        return self.compared(ref, other)
-
-    def compared(self, ref: _Ref, other: str) -> str:
-        shape = self.r.randrange(10)
-        if shape == 0:
-            return f"{ref.sql} IN ({other}, {self.literal(ref)}, {self.literal(ref)})"
-        if shape == 1:
-            return f"{ref.sql} NOT IN ({other}, {self.literal(ref)})"
-        if shape == 2:
-            return f"{ref.sql} BETWEEN {other} AND {self.literal(ref)}"
-        if shape == 3:
-            return f"{ref.sql} IS {self.r.choice(('', 'NOT '))}DISTINCT FROM {other}"
-        return f"{ref.sql} {self.r.choice(('=', '=', '=', '<>', '<', '<=', '>', '>='))} {other}"
-
-    def like(self, ref: _Ref) -> str:
-        stem = str(self.r.choice(ref.values or ("a",)))[:2].replace("\\", "\\\\").replace("'", "''")
-        pattern = self.r.choice((f"{stem}%", f"%{stem}", f"{stem.swapcase()}%", f"%{stem}%", f"{stem}_", "_", "%"))
-        return f"{ref.sql} {self.r.choice(('LIKE', 'LIKE', 'LIKE', 'NOT LIKE', 'ILIKE'))} '{pattern}'"
-
-    def subquery(self, columns: Sequence[_Ref]) -> str:
+    def subquery(self, columns: Sequence[Ref]) -> str:
         """[NOT] IN or [NOT] EXISTS over another table, by a natural key."""
         _left, a, right, b = self.r.choice(KEYS)
         wanted = [c for c in columns if c.sql.endswith(f'."{a}"')]
@@ -194,45 +115,26 @@ class _Writer:
             return f"EXISTS (SELECT 1 FROM {relation.sql} WHERE {condition})"
         outer = self.r.choice(wanted)
         inner = next(c for c in relation.columns if c.sql == f'{alias}."{b}"')
-        if not _comparable(outer.type, inner.type):
+        if not comparable(outer.type, inner.type):
             return f"EXISTS (SELECT 1 FROM {relation.sql} WHERE {condition})"
         negated = self.r.choice(("", "", "NOT "))
         if self.chance(0.5):
             return f"{outer.sql} {negated}IN (SELECT {inner.sql} FROM {relation.sql} WHERE {condition})"
         return f"{negated}EXISTS (SELECT 1 FROM {relation.sql} WHERE {inner.sql} = {outer.sql} AND {condition})"
 
-    # queries
-
-    def expression(self, ref: _Ref, columns: Sequence[_Ref]) -> str:
-        """A value made of one column, sometimes of two."""
-        luck = self.r.random()
-        if luck < 0.4 and ref.type.name in FORMS:
-            return self.r.choice(FORMS[ref.type.name]).format(ref.sql)
-        same = [c.sql for c in columns if c.type == ref.type and c.sql != ref.sql]
-        if luck < 0.5 and same:
-            other, condition = self.r.choice(same), self.predicate(columns, 0)
-            forms = ("CASE WHEN {2} THEN {0} ELSE {1} END", "coalesce({0}, {1})", "nullif({0}, {1})", "{0} = {1}")
-            return self.r.choice(forms).format(ref.sql, other, condition)
-        return ref.sql
-
-    def counted(self, columns: Sequence[_Ref]) -> str:
+    def counted(self, columns: Sequence[Ref]) -> str:
         """A scalar sub-query or a window, either of them deterministic."""
         left, a, right, b = self.r.choice(KEYS)
         outer = [c for c in columns if c.sql.endswith(f'."{a}"')]
         alias, relation = self.relation(right)
         inner = next(c for c in relation.columns if c.sql == f'{alias}."{b}"')
-        if left != right and outer and _comparable(outer[0].type, inner.type):
+        if left != right and outer and comparable(outer[0].type, inner.type):
             what = self.aggregate(relation.columns)
             return f"(SELECT {what} FROM {relation.sql} WHERE {inner.sql} = {outer[0].sql})"
-        keys = [c.sql for c in columns if c.type.name not in _UNORDERED]
+        keys = [c.sql for c in columns if c.type.name not in UNORDERED]
         return self.r.choice(("count(*)", "dense_rank()")) + f" OVER (ORDER BY {self.r.choice(keys)})"
 
-    def aggregate(self, columns: Sequence[_Ref]) -> str:
-        ref = self.r.choice(columns)
-        text = self.r.choice(aggregates(ref.type)).format(ref.sql)
-        return f"{text} FILTER (WHERE {self.predicate(columns, 0)})" if self.chance(0.15) else text
-
-    def where(self, columns: Sequence[_Ref]) -> str:
+    def where(self, columns: Sequence[Ref]) -> str:
         parts = [self.predicate(columns, 2) for _ in range(self.r.choice((0, 1, 1, 2)))]
         if self.chance(0.2):
             parts.append(self.subquery(columns))
@@ -241,7 +143,7 @@ class _Writer:
     def select(self) -> tuple[str, bool]:
         """(a query, whether its order is total)."""
         relation = self.sources()
-        plain = [c for c in relation.columns if c.type.name not in _UNORDERED]
+        plain = [c for c in relation.columns if c.type.name not in UNORDERED]
         where = self.where(relation.columns)
         if self.chance(0.35):
             return self.grouped(relation, plain, where), False
@@ -260,7 +162,7 @@ class _Writer:
         keys = ", ".join(f"{i + 1}{self.r.choice(directions)}" for i in range(count))
         return f" ORDER BY {keys}" + self.r.choice(("", " LIMIT 5", " LIMIT 10 OFFSET 3", " LIMIT 50"))
 
-    def grouped(self, relation: _Relation, plain: Sequence[_Ref], where: str) -> str:
+    def grouped(self, relation: _Relation, plain: Sequence[Ref], where: str) -> str:
         keys = [
             self.expression(ref, plain) for ref in self.r.sample(plain, min(len(plain), self.r.choice((0, 1, 1, 2))))
         ]
@@ -288,9 +190,9 @@ class _Writer:
     def filtered_above(self) -> str:
         """A filter over a derived table: what may go through it, and what may not."""
         relation = self.sources()
-        plain = [c for c in relation.columns if c.type.name not in _UNORDERED]
+        plain = [c for c in relation.columns if c.type.name not in UNORDERED]
         picked = self.r.sample(plain, min(len(plain), self.r.randint(2, 3)))
-        names = tuple(_Ref(f"z.c{i}", ref.type, ref.values) for i, ref in enumerate(picked))
+        names = tuple(Ref(f"z.c{i}", ref.type, ref.values) for i, ref in enumerate(picked))
         items = ", ".join(f"{ref.sql} AS c{i}" for i, ref in enumerate(picked))
         inner = f"FROM {relation.sql}{self.where(relation.columns)}"
         head = ", ".join(f"{i + 1}" for i in range(len(picked)))
@@ -326,16 +228,11 @@ class _Writer:
         kind = self.r.choice(("text", "int4", "timestamptz", "date"))  # no numeric: 1.0 and 1.00 are equal
         for _ in range(2):
             relation = self.sources()
-            fit = [c for c in relation.columns if c.type.name == kind] or [_Ref(f"NULL::{kind}", PgType(kind), ())]
+            fit = [c for c in relation.columns if c.type.name == kind] or [Ref(f"NULL::{kind}", PgType(kind), ())]
             branches.append(f"SELECT {self.r.choice(fit).sql} AS c0 FROM {relation.sql}{self.where(relation.columns)}")
         operator = self.r.choice(("UNION", "UNION ALL", "INTERSECT", "EXCEPT", "EXCEPT ALL"))
         text = f" {operator} ".join(f"({branch})" for branch in branches)
         return f"SELECT * FROM ({text}) u WHERE c0 IS NOT NULL" if self.chance(0.3) else text
-
-
-def _comparable(one: PgType, other: PgType) -> bool:
-    families = (_TEXT, (*_INTEGERS, "numeric"), ("date", "timestamp", "timestamptz"))
-    return one.name == other.name or any(one.name in family and other.name in family for family in families)
 
 
 def random_cases(seed: int, count: int, tables: Sequence[Table]) -> tuple[Case, ...]:

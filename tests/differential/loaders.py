@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.differential.placements import ENGINES, Piece, Placement
+from tests.differential.placements import ENGINES, Piece
 from tests.servers import Server
 
 _LOOSE = """CREATE COLLATION public.loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"""
@@ -29,8 +29,55 @@ def _stored(piece: Piece, names: Iterable[str]) -> list[str]:
     return [column.stored for column in piece.columns if column.name in wanted]
 
 
+def _crisp(piece: Piece, names: Iterable[str]) -> bool:
+    """Whether the source compares these columns byte by byte, so that what is unique in the canon is so there."""
+    wanted = tuple(names)
+    for column in piece.columns:
+        if column.name in wanted and column.type.name == "text":
+            if piece.source not in ("plain", "icu", "lite") or "COLLATE" in column.native:
+                return False
+        elif column.name in wanted and (column.type.name not in _COUNTABLE or "TEXT" in str(column.native)):
+            return False
+    return True
+
+
+_COUNTABLE = ("int2", "int4", "int8", "uuid", "date")
+
+
+def _constraints(piece: Piece, pieces: list[Piece], quote: str = '"') -> str:
+    """Keys, unique columns and foreign keys, as far as the source can hold them."""
+
+    def listed(names: Iterable[str]) -> str:
+        return ", ".join(f"{quote}{name}{quote}" for name in names)
+
+    found = []
+    key = _stored(piece, piece.table.key)
+    if key and _crisp(piece, piece.table.key):
+        found.append(f"PRIMARY KEY ({listed(key)})")
+    found += [f"UNIQUE ({listed(_stored(piece, names))})" for names in piece.table.unique if _crisp(piece, names)]
+    for link in piece.table.links:
+        parent = next((p for p in pieces if p.whole and p.table.name == link.table and _kin(p, piece)), None)
+        if parent is not None and _crisp(piece, link.columns) and _alike(piece, link.columns, parent, link.references):
+            own, theirs = _stored(piece, link.columns), _stored(parent, link.references)
+            found.append(f"FOREIGN KEY ({listed(own)}) REFERENCES {parent.name} ({listed(theirs)})")
+    return "".join(f", {text}" for text in found)
+
+
+def _kin(one: Piece, other: Piece) -> bool:
+    """Whether two pieces are of one placement: its prefix stands before their tables' names."""
+    prefixes = {piece.name[: piece.name.rindex(piece.table.name)] for piece in (one, other)}
+    return len(prefixes) == 1
+
+
+def _alike(one: Piece, columns: Iterable[str], other: Piece, references: Iterable[str]) -> bool:
+    def natives(piece: Piece, names: Iterable[str]) -> list[str]:
+        return [str(c.native) for name in names for c in piece.columns if c.name == name]
+
+    return natives(one, columns) == natives(other, references)
+
+
 def _arrow(piece: Piece, types: list[pa.DataType]) -> pa.Table:
-    columns = zip(*_rows(piece), strict=True)
+    columns = list(zip(*_rows(piece), strict=True)) or [()] * len(types)
     arrays = [pa.array(column, kind) for column, kind in zip(columns, types, strict=True)]
     return pa.table(arrays, names=[column.stored for column in piece.columns])
 
@@ -40,9 +87,7 @@ def load_sqlite(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
     connection = sqlite3.connect(folder / "lite.db")
     for piece in pieces:
         columns = ", ".join(f'"{c.stored}" {c.native}' for c in piece.columns)
-        key = _stored(piece, piece.table.key)
-        primary = ", PRIMARY KEY ({})".format(", ".join(f'"{k}"' for k in key)) if key else ""
-        connection.execute(f"CREATE TABLE {piece.name} ({columns}{primary})")
+        connection.execute(f"CREATE TABLE {piece.name} ({columns}{_constraints(piece, pieces)})")
         marks = ", ".join("?" * len(piece.columns))
         connection.executemany(f"INSERT INTO {piece.name} VALUES ({marks})", _rows(piece))
         for column in _stored(piece, piece.table.indexes):
@@ -80,16 +125,14 @@ def load_postgresql(server: Server, database: str, icu: bool, pieces: list[Piece
     with server.admin(database) as connection:
         connection.execute(_LOOSE)
         for piece in pieces:
-            _copy(connection, piece)
+            _copy(connection, piece, pieces)
         connection.execute("ANALYZE")
     return {**_address(server), "database": database}
 
 
-def _copy(connection: Any, piece: Piece) -> None:
+def _copy(connection: Any, piece: Piece, pieces: list[Piece]) -> None:
     columns = ", ".join(f'"{c.stored}" {c.native}' for c in piece.columns)
-    key = _stored(piece, piece.table.key)
-    primary = ", PRIMARY KEY ({})".format(", ".join(f'"{k}"' for k in key)) if key else ""
-    connection.execute(f"CREATE TABLE {piece.name} ({columns}{primary})")
+    connection.execute(f"CREATE TABLE {piece.name} ({columns}{_constraints(piece, pieces)})")
     with connection.cursor() as cursor, cursor.copy(f"COPY {piece.name} FROM STDIN") as copy:
         for row in _rows(piece):
             copy.write_row(row)
@@ -105,18 +148,16 @@ def load_mariadb(server: Server, database: str, pieces: list[Piece]) -> dict[str
         cursor = connection.cursor()
         cursor.execute("SET time_zone = '+00:00'")
         for piece in pieces:
-            _insert(cursor, piece)
+            _insert(cursor, piece, pieces)
     return {**_address(server), "database": database}
 
 
-def _insert(cursor: Any, piece: Piece) -> None:
+def _insert(cursor: Any, piece: Piece, pieces: list[Piece]) -> None:
     # A TIMESTAMP column is NOT NULL unless it says NULL.
     columns = ", ".join(
         f"`{c.stored}` {c.native}" + (" NULL" if c.name not in piece.table.key else "") for c in piece.columns
     )
-    key = _stored(piece, piece.table.key)
-    primary = ", PRIMARY KEY ({})".format(", ".join(f"`{k}`" for k in key)) if key else ""
-    cursor.execute(f"CREATE TABLE {piece.name} ({columns}{primary})")
+    cursor.execute(f"CREATE TABLE {piece.name} ({columns}{_constraints(piece, pieces, '`')})")
     marks = ", ".join(["%s"] * len(piece.columns))
     cursor.executemany(f"INSERT INTO {piece.name} VALUES ({marks})", list(_rows(piece)))
     natives = {column.stored: str(column.native) for column in piece.columns}
@@ -129,16 +170,16 @@ def _address(server: Server) -> dict[str, Any]:
     return {"host": server.host, "port": server.port, "user": server.user, "password": {"file": "password"}}
 
 
-def load_all(folder: Path, placement: Placement, servers: dict[str, Server], tag: str) -> dict[str, dict[str, Any]]:
+def load_all(folder: Path, pieces: list[Piece], servers: dict[str, Server], tag: str) -> dict[str, dict[str, Any]]:
     """Load every piece; connections by source. `tag` makes the databases' names unique on shared servers."""
     folder.mkdir(parents=True, exist_ok=True)
     if servers:
         (folder / "password").write_text(next(iter(servers.values())).password)
     connections = {}
     for source in ENGINES:
-        pieces = placement.at(source)
-        if pieces:
-            connections[source] = _load(folder, source, pieces, servers, tag)
+        own = [piece for piece in pieces if piece.source == source]
+        if own:
+            connections[source] = _load(folder, source, own, servers, tag)
     return connections
 
 

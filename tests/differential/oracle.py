@@ -47,34 +47,32 @@ def copy_rows(connection: psycopg.Connection[Any], target: str, table: Table, ro
 
 
 class Oracle:
-    """Holds the data in schema `t` of the database at `dsn` (which is emptied first) and answers cases."""
+    """Holds tables in schemas of the database at `dsn` and answers cases."""
 
-    def __init__(self, dsn: str, tables: Iterable[Table], shuffle: int | None = None) -> None:
+    def __init__(self, dsn: str) -> None:
         self.connection = psycopg.connect(dsn, autocommit=True)
-        self._run("SET client_min_messages = warning")
-        self._run("DROP SCHEMA IF EXISTS v CASCADE; DROP SCHEMA IF EXISTS t CASCADE; CREATE SCHEMA t; CREATE SCHEMA v")
+        self.run("SET client_min_messages = warning")
         for setting in ("TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'postgres'"):
-            self._run(f"SET {setting}")
-        for table in tables:
-            self._load(table, shuffle)
-        for name, body in deep_views():
-            self._run(f"CREATE VIEW {name} AS {body}")
-        self._run("ANALYZE")
+            self.run(f"SET {setting}")
 
-    def _run(self, sql: str) -> None:
+    def run(self, sql: str) -> None:
+        """A command."""
         self.connection.execute(sql.encode())
 
-    def _load(self, table: Table, shuffle: int | None) -> None:
-        columns = ", ".join(f'"{column.name}" {column.type.sql}' for column in table.columns)
-        self._run(f"CREATE TABLE t.{table.name} ({columns})")
-        rows = list(table.rows)
-        if shuffle is not None:
-            random.Random(shuffle).shuffle(rows)
-        copy_rows(self.connection, f"t.{table.name}", table, rows)
+    def load(self, schema: str, tables: Iterable[Table], shuffle: int | None = None) -> None:
+        """Tables in a schema, which is emptied first; `shuffle` says in which other order their rows stand."""
+        self.run(f"DROP SCHEMA IF EXISTS {schema} CASCADE; CREATE SCHEMA {schema}")
+        for table in tables:
+            columns = ", ".join(f'"{column.name}" {column.type.sql}' for column in table.columns)
+            self.run(f"CREATE TABLE {schema}.{table.name} ({columns})")
+            rows = list(table.rows)
+            if shuffle is not None:
+                random.Random(shuffle).shuffle(rows)
+            copy_rows(self.connection, f"{schema}.{table.name}", table, rows)
 
     def zone(self, name: str) -> None:
         """Ask in a session of that time zone from now on; instants are still told in UTC."""
-        self._run(f"SET TimeZone = '{name}'")
+        self.run(f"SET TimeZone = '{name}'")
 
     def ask(self, case: Case) -> Answer:
         """What PostgreSQL says to the case, in text format."""
@@ -93,6 +91,17 @@ class Oracle:
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+
+def filled(dsn: str, tables: Iterable[Table], shuffle: int | None = None) -> Oracle:
+    """An oracle over the tables of the suite in schema `t`, and the views that stand on them."""
+    oracle = Oracle(dsn)
+    oracle.run("DROP SCHEMA IF EXISTS v CASCADE; CREATE SCHEMA v")
+    oracle.load("t", tables, shuffle)
+    for name, body in deep_views():
+        oracle.run(f"CREATE VIEW {name} AS {body}")
+    oracle.run("ANALYZE")
+    return oracle
 
 
 def _utc(value: bytes) -> str:

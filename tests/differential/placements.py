@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from typing import Any
 import yaml
 
 from tests.differential.data import Table
-from tests.differential.oracle import deep_views
 from tests.differential.physical import Physical, physical
+from tests.differential.texts import python_text
 
 ENGINES = {
     "plain": "postgresql",
@@ -24,19 +23,38 @@ ENGINES = {
     "duck": "duckdb",
 }
 EMBEDDED = ("lite", "pq", "duck")
-BOUNDARIES = {"orders": "placed", "events": "at", "tickets": "opened"}
-BOUNDARY = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where some rows of a table are: `part` is hot or cold by its boundary, 0 or 1 of two halves, or '' for all of it;
+    `rows` are the rows' numbers; `seed` decides how the source declares the columns."""
+
+    source: str
+    seed: int
+    part: str = ""
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
     """One physical table: some rows of a canonical table at one source; `condition` cuts off what others hold too."""
 
-    source: str
+    spot: Spot
     name: str
     table: Table
     columns: tuple[Physical, ...]
     condition: str = ""
+
+    @property
+    def source(self) -> str:
+        """The source's name."""
+        return self.spot.source
+
+    @property
+    def whole(self) -> bool:
+        """Whether all rows are here."""
+        return not self.spot.part
 
     @property
     def select(self) -> str:
@@ -49,82 +67,102 @@ class Piece:
 
 @dataclass(slots=True)
 class Placement:
-    """Where everything is; `style` says how it was drawn."""
+    """Where everything is; `style` says how it was drawn; `schema` has the views over the pieces."""
 
     seed: int
     style: str
     pieces: dict[str, list[Piece]] = field(default_factory=dict)
+    schema: str = "t"
 
-    def at(self, source: str) -> list[Piece]:
-        """All pieces of one source."""
-        return [piece for pieces in self.pieces.values() for piece in pieces if piece.source == source]
+    @property
+    def all(self) -> list[Piece]:
+        """Every piece, in the order of the tables."""
+        return [piece for pieces in self.pieces.values() for piece in pieces]
+
+    @property
+    def views(self) -> list[tuple[str, str]]:
+        """(full name, SELECT) of the canonical tables, put together from their pieces."""
+        named = self.pieces.items()
+        return [(f"{self.schema}.{name}", "\nUNION ALL\n".join(p.select for p in pieces)) for name, pieces in named]
 
     def __str__(self) -> str:
         places = (f"{name}: {' + '.join(p.source for p in pieces)}" for name, pieces in self.pieces.items())
         return f"placement {self.seed} ({self.style}): " + ", ".join(places)
 
 
-def draw(seed: int, tables: Sequence[Table], engines: Sequence[str]) -> Placement:
-    """Every third placement puts all tables at one source (the most is pushed there), the others mix and split."""
+def draw(seed: int, tables: Sequence[Table], engines: Sequence[str], schema: str = "t", prefix: str = "") -> Placement:
+    """Every third placement puts all tables at one source (the most is pushed there), the others mix and split.
+
+    `prefix` goes before the names of physical tables, where several placements share the sources.
+    """
     chance = random.Random(seed * 7919 + 13)
     if seed % 3 == 2:
         only = engines[(seed // 3) % len(engines)]
-        placement = Placement(seed, f"all at {only}")
+        placement = Placement(seed, f"all at {only}", schema=schema)
         choose: Callable[[], str] = lambda: only  # noqa: E731
     else:
-        placement = Placement(seed, "mixed")
+        placement = Placement(seed, "mixed", schema=schema)
         choose = lambda: chance.choice(list(engines))  # noqa: E731
     for table in tables:
-        placement.pieces[table.name] = _place(table, choose, chance, split=placement.style == "mixed")
+        spots = _spots(table, choose, chance, split=placement.style == "mixed")
+        placement.pieces[table.name] = [piece(table, spot, prefix) for spot in spots]
     return placement
 
 
-def _place(table: Table, choose: Callable[[], str], chance: random.Random, *, split: bool) -> list[Piece]:
+def _spots(table: Table, choose: Callable[[], str], chance: random.Random, *, split: bool) -> list[Spot]:
     luck = chance.random()
-    if split and table.name in BOUNDARIES and luck < 0.5:
-        return _hot_cold(table, choose, chance)
+    if split and table.boundary and luck < 0.5:
+        return [Spot(choose(), chance.getrandbits(32), part, rows) for part, rows in _hot_cold(table, chance)]
+    every = range(len(table.rows))
     if split and table.key and luck > 0.75:
-        rows = [row for row in table.rows if chance.random() < 0.5]
-        kept = set(rows)
-        others = tuple(row for row in table.rows if row not in kept)
-        halves = (replace(table, rows=tuple(rows)), replace(table, rows=others))
-        return [_piece(half, f"{table.name}_{n}", choose(), chance) for n, half in enumerate(halves)]
-    return [_piece(table, table.name, choose(), chance)]
+        kept = {n for n in every if chance.random() < 0.5}
+        halves = (tuple(n for n in every if n in kept), tuple(n for n in every if n not in kept))
+        return [Spot(choose(), chance.getrandbits(32), str(n), half) for n, half in enumerate(halves)]
+    return [Spot(choose(), chance.getrandbits(32), "", tuple(every))]
 
 
-def _hot_cold(table: Table, choose: Callable[[], str], chance: random.Random) -> list[Piece]:
-    """By a date boundary; both parts hold some rows of the other side, which the views' conditions cut off."""
-    column = BOUNDARIES[table.name]
-    at = table.position(column)
-    hot = tuple(row for row in table.rows if row[at] is None or row[at] >= BOUNDARY or chance.random() < 0.2)
-    cold = tuple(row for row in table.rows if row[at] is not None and (row[at] < BOUNDARY or chance.random() < 0.2))
-    edge = f"'{BOUNDARY:%Y-%m-%d %H:%M:%S}+00'"
-    parts = []
-    for name, rows, condition in (("hot", hot, "{c} >= {e} OR {c} IS NULL"), ("cold", cold, "{c} < {e}")):
-        piece = _piece(replace(table, rows=rows), f"{table.name}_{name}", choose(), chance)
-        parts.append(replace(piece, condition=condition.format(c=piece.columns[at].expression, e=edge)))
-    return parts
+def _hot_cold(table: Table, chance: random.Random) -> list[tuple[str, tuple[int, ...]]]:
+    """By a boundary; both parts hold some rows of the other side, which the views' conditions cut off."""
+    column, bound = table.boundary or ("", None)
+    values = list(enumerate(table.values(column)))
+    hot = tuple(n for n, value in values if value is None or value >= bound or chance.random() < 0.2)
+    cold = tuple(n for n, value in values if value is not None and (value < bound or chance.random() < 0.2))
+    return [("hot", hot), ("cold", cold)]
 
 
-def _piece(table: Table, name: str, source: str, chance: random.Random) -> Piece:
+def piece(table: Table, spot: Spot, prefix: str = "") -> Piece:
+    """The rows at their source, each column in one of the ways in which it can hold them."""
+    held = replace(table, rows=tuple(table.rows[n] for n in spot.rows))
+    chance = random.Random(spot.seed)
     renamed = chance.random() < 0.25
     columns = tuple(
-        physical(ENGINES[source], column, table.values(column.name), chance, f"x{i}" if renamed else column.name)
+        physical(ENGINES[spot.source], column, held.values(column.name), chance, f"x{i}" if renamed else column.name)
         for i, column in enumerate(table.columns)
     )
-    return Piece(source, name, table, columns)
+    name = f"{prefix}{table.name}{'_' if spot.part else ''}{spot.part}"
+    return Piece(spot, name, held, columns, _side(table, columns, spot.part))
 
 
-def write_project(folder: Path, placement: Placement, connections: dict[str, dict[str, Any]]) -> None:
-    """The project folder over a placement: every query uses the same names whatever the placement."""
+def _side(table: Table, columns: Sequence[Physical], part: str) -> str:
+    """The condition of the hot or cold part of a table."""
+    if part not in ("hot", "cold"):
+        return ""
+    column, bound = table.boundary or ("", None)
+    held = columns[table.position(column)]
+    edge, expression = f"'{python_text(bound, held.type)}'", held.expression
+    return f"{expression} >= {edge} OR {expression} IS NULL" if part == "hot" else f"{expression} < {edge}"
+
+
+def write_project(
+    folder: Path, name: str, connections: dict[str, dict[str, Any]], views: Iterable[tuple[str, str]]
+) -> None:
+    """The project folder over loaded pieces: every query uses the same names whatever the placement."""
     (folder / "sources").mkdir(parents=True, exist_ok=True)
-    _dump(folder / "vdw.yml", {"name": f"differential-{placement.seed}"})
+    _dump(folder / "vdw.yml", {"name": name})
     for source, connection in connections.items():
         _dump(folder / "sources" / f"{source}.yml", {"kind": ENGINES[source], "connection": connection})
-    for name, pieces in placement.pieces.items():
-        _view(folder, f"t.{name}", "\nUNION ALL\n".join(piece.select for piece in pieces))
-    for name, body in deep_views():
-        _view(folder, name, body)
+    for full_name, body in views:
+        _view(folder, full_name, body)
 
 
 def _view(folder: Path, full_name: str, body: str) -> None:

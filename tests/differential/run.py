@@ -20,7 +20,7 @@ from tests.differential.cases import Case, load
 from tests.differential.data import Table, tables
 from tests.differential.generate import random_cases
 from tests.differential.loaders import drop_all, load_all
-from tests.differential.oracle import Answer, Oracle
+from tests.differential.oracle import Answer, Oracle, deep_views, filled
 from tests.differential.placements import ENGINES, Placement, draw, write_project
 from tests.differential.suite import Difference, Running, compare
 from tests.servers import Server, running
@@ -49,7 +49,7 @@ def oracle(data: tuple[Table, ...], shuffle: int | None = None) -> Iterator[Orac
     with Canon() as canon:
         with psycopg.connect(canon.dsn(), autocommit=True) as connection:
             connection.execute("CREATE DATABASE oracle")
-        holder = Oracle(canon.dsn(dbname="oracle"), data, shuffle)
+        holder = filled(canon.dsn(dbname="oracle"), data, shuffle)
         try:
             yield holder
         finally:
@@ -88,9 +88,9 @@ def _placement(
     placement = draw(number, tables(arguments.data_seed), arguments.engines.split(","))
     with tempfile.TemporaryDirectory(prefix="vdw-differential-") as name:
         folder = Path(name)
-        connections = load_all(folder, placement, servers, str(number))
+        connections = load_all(folder, placement.all, servers, str(number))
         try:
-            write_project(folder, placement, connections)
+            write_project(folder, f"differential-{number}", connections, (*placement.views, *deep_views()))
             served = Running(folder, arguments.zone)
             for line in served.diagnostics:
                 print(f"[{number}] {line}", file=sys.stderr)

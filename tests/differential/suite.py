@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import datetime as dt
 import math
+import random
 import threading
 import uuid
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -21,14 +22,19 @@ from unittest.mock import patch
 from api.project import open_project
 from connectors.base import Bound
 from connectors.errors import Error
+from connectors.statistics import ColumnStatistics, Estimate, TableStatistics
 from connectors.types import PgType
 from federation import bind, merge
+from federation.prepare import Preparer
 from federation.session import Session
 from planner.plan import Plan
 from planner.planner import RULES, plan
+from planner.statement import Statement
+from planner.values import Values
 from tests.differential.cases import Case
 from tests.differential.oracle import Answer
 from tests.differential.texts import column_texts
+from views.catalog import Catalog
 
 FLOATS = {700: 1e-6, 701: 1e-12}  # relative tolerance of float aggregates, by the column's type
 OWN = 16384  # FirstNormalObjectId
@@ -47,8 +53,63 @@ VARIANTS: dict[str, tuple[tuple[ModuleType, str, Any], ...]] = {
 }
 
 
+# What besides may be set while a query runs; the differential suite has enough with the above.
+KNOBS: dict[str, tuple[tuple[ModuleType, str, Any], ...]] = {
+    **VARIANTS,
+    "merged in the canon": ((merge, "SMALL", 10**12),),
+    "keys one by one": ((bind, "KEYS_A_STATEMENT", 1), (bind, "MOST_STATEMENTS", 10_000)),
+    "keys by seven": ((bind, "KEYS_A_STATEMENT", 7), (bind, "MOST_STATEMENTS", 10_000)),
+}
+# Everything that a planner can leave out, by name.
+RULE_NAMES = (*dict(RULES), "computed")
 # The same with one rule of the planner left out: what a rule does must never change an answer.
-RULELESS = {f"without the rule {name}": frozenset((name,)) for name in (*dict(RULES), "computed")}
+RULELESS = {f"without the rule {name}": frozenset((name,)) for name in RULE_NAMES}
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """A way to the answer: rules left out, KNOBS by name, and a seed of lies about the tables' sizes (0: none)."""
+
+    off: frozenset[str] = frozenset()
+    knobs: tuple[str, ...] = ()
+    lies: int = 0
+
+    def __str__(self) -> str:
+        said = [*(f"without {name}" for name in sorted(self.off)), *self.knobs]
+        return ", ".join([*said, f"lies {self.lies}"] if self.lies else said) or "as planned"
+
+
+def named(variant: str) -> How:
+    """The way that a variant's name means."""
+    return How(off=RULELESS[variant]) if variant in RULELESS else How(knobs=(variant,))
+
+
+LIES = (1e-4, 1e-2, 1.0, 1e2, 1e4)
+
+
+def _lying(catalog: Catalog, seed: int) -> Catalog:
+    """The catalog with false statistics: sizes up to 10,000 times too small or too large, bounds the wrong way round.
+
+    They may decide how fast an answer comes, never which it is.
+    """
+    chance = random.Random(seed)
+    known = catalog.statistics
+    tables = {key: _false(known.tables.get(key), chance) for key in catalog.tables}
+    return replace(catalog, statistics=replace(known, tables=tables, measured={}, epoch=known.epoch + seed))
+
+
+def _false(true: TableStatistics | None, chance: random.Random) -> TableStatistics:
+    true = true or TableStatistics(Estimate.exactly(1000.0))
+    columns = {name: _false_column(column, chance) for name, column in true.columns.items()}
+    factor = chance.choice(LIES)
+    rows = Estimate.exactly(math.ceil(true.rows.likely * factor))
+    return replace(true, rows=rows, columns=columns, distinct={}, bytes=true.bytes and true.bytes * factor)
+
+
+def _false_column(true: ColumnStatistics, chance: random.Random) -> ColumnStatistics:
+    distinct = Estimate.exactly(math.ceil(true.distinct.likely * chance.choice(LIES)))
+    lie = replace(true, distinct=distinct, most_common={}, nulls=chance.choice((None, 0.0, 1.0)))
+    return replace(lie, low=true.high, high=true.low) if chance.random() < 0.3 else lie
 
 
 def applies(variant: str, plan: Plan) -> bool:
@@ -93,25 +154,27 @@ class Running:
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=PATIENCE)
 
-    def ask(self, case: Case, variant: str = "as planned") -> Answer:
-        """What the engine says to a case, in PostgreSQL's texts."""
-        with contextlib.ExitStack() as stack:
-            if variant in RULELESS:
-                stack.enter_context(self._without(RULELESS[variant]))
-            for module, name, value in VARIANTS.get(variant, ()):
-                stack.enter_context(patch.object(module, name, value))
-            return self._wait(self._ask(case))
+    def ask(self, case: Case, how: How | str = "as planned", path: tuple[str, ...] = ("public",)) -> Answer:
+        """What the engine says to a case, in PostgreSQL's texts, with bare names looked up along `path`."""
+        with self._set(named(how) if isinstance(how, str) else how):
+            return self._wait(self._ask(case, replace(self.session, search_path=path)))
 
     @contextlib.contextmanager
-    def _without(self, rules: frozenset[str]) -> Iterator[None]:
+    def _set(self, how: How) -> Iterator[None]:
         engine = self.runtime.engine
-        kept, engine.plan = engine.plan, partial(plan, off=rules)
-        engine._plans.clear()
-        try:
-            yield
-        finally:
-            engine.plan = kept
-            engine._plans.clear()
+        with contextlib.ExitStack() as stack:
+            for knob in how.knobs:
+                for module, name, value in KNOBS[knob]:
+                    stack.enter_context(patch.object(module, name, value))
+            if not how.off and not how.lies:
+                yield
+                return
+            # Plans made in this way are not for others.
+            kept, engine._preparer = engine._preparer, Preparer(engine.analyser, partial(_planned, how), engine.catalog)
+            try:
+                yield
+            finally:
+                engine._preparer = kept
 
     def variants(self, case: Case, rules: bool = False) -> list[str]:
         """The variants that can change how this case is answered; with `rules` also those with a rule left out."""
@@ -127,9 +190,9 @@ class Running:
             return ["as planned"]
         return [*(variant for variant in VARIANTS if applies(variant, found)), *(RULELESS if rules else ())]
 
-    async def _ask(self, case: Case) -> Answer:
+    async def _ask(self, case: Case, session: Session) -> Answer:
         try:
-            result = await self.runtime.engine.query(case.sql, self.session, bound(case))
+            result = await self.runtime.engine.query(case.sql, session, bound(case))
             table = await result.table()
         except Error as error:
             return Answer(error=error.sqlstate, message=f"{type(error).__name__}: {error} {error.detail or ''}")
@@ -140,14 +203,16 @@ class Running:
         rows = tuple(zip(*texts, strict=True)) if texts else ((),) * table.num_rows
         return Answer(columns, rows)
 
-    def explain(self, case: Case) -> str:
+    def explain(self, case: Case, how: How | None = None, path: tuple[str, ...] = ("public",)) -> str:
         """The plan's text, for the report of a failure."""
 
         async def text() -> str:
-            return (await self.runtime.engine.explain(case.sql, self.session, bound(case))).text()
+            session = replace(self.session, search_path=path)
+            return (await self.runtime.engine.explain(case.sql, session, bound(case))).text()
 
         try:
-            return str(self._wait(text()))
+            with self._set(how or How()):
+                return str(self._wait(text()))
         except Exception as error:
             return f"no plan: {type(error).__name__}: {error}"
 
@@ -157,7 +222,19 @@ class Running:
         self._thread.join(timeout=60)
 
 
-_PYTHON: dict[str, Callable[[str], Any]] = {
+def _planned(how: How, statement: Statement, catalog: Catalog, off: frozenset[str], values: Values) -> Plan:
+    return plan(statement, _lying(catalog, how.lies) if how.lies else catalog, off | how.off, values)
+
+
+_PYTHON: dict[str, Callable[[Any], Any]] = {
+    "bool": lambda value: value in (True, "t"),
+    "int2": int,
+    "int4": int,
+    "int8": int,
+    "float4": float,
+    "float8": float,
+    "bytea": lambda text: bytes.fromhex(text.removeprefix("\\x")),
+    "time": dt.time.fromisoformat,
     "date": dt.date.fromisoformat,
     "timestamp": dt.datetime.fromisoformat,
     "timestamptz": dt.datetime.fromisoformat,

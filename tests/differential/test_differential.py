@@ -15,7 +15,7 @@ from tests.differential.cases import Case, load
 from tests.differential.data import tables
 from tests.differential.generate import random_cases
 from tests.differential.loaders import drop_all, load_all
-from tests.differential.oracle import Answer, Oracle
+from tests.differential.oracle import Answer, Oracle, deep_views, filled
 from tests.differential.placements import EMBEDDED, ENGINES, Placement, draw, write_project
 from tests.differential.suite import Running, compare
 from tests.servers import Server
@@ -56,7 +56,7 @@ def oracles(canon: Canon) -> Iterator[Oracles]:
     with psycopg.connect(canon.dsn(), autocommit=True) as connection:
         for name in names:
             connection.execute(f"CREATE DATABASE {name}".encode())
-        one, shuffled = (Oracle(canon.dsn(dbname=name), tables(), s) for name, s in zip(names, (None, 7), strict=True))
+        one, shuffled = (filled(canon.dsn(dbname=name), tables(), s) for name, s in zip(names, (None, 7), strict=True))
         yield Oracles(one, shuffled)
         one.close()
         shuffled.close()
@@ -71,8 +71,8 @@ class Placed:
         self, placement: Placement, folder: Path, servers: dict[str, Server], tag: str = "", zone: str = "UTC"
     ) -> None:
         self.placement, self.zone, self._servers = placement, zone, servers
-        self._connections = load_all(folder, placement, servers, tag)
-        write_project(folder, placement, self._connections)
+        self._connections = load_all(folder, placement.all, servers, tag)
+        write_project(folder, f"differential-{placement.seed}", self._connections, (*placement.views, *deep_views()))
         self.running = Running(folder, zone)
 
     def close(self) -> None:

@@ -76,3 +76,6 @@ select x.n from (select count(*) n from shop.orders group by customer_id) x wher
 select id from crm.customers where id = any(array[1,2,null]) or id = any('{5,6}'::bigint[]);
 select id from crm.customers where region <> all(array['north','x']);
 select id, name from crm.customers where name = '' or name = 'Bo' or name = 'Bo ';
+SELECT count(*) AS n FROM v.orders GROUP BY ();
+SELECT 1 AS one FROM v.orders WHERE id < 0 GROUP BY ();
+SELECT o.status, count(*) AS n FROM v.orders o GROUP BY (), o.status;
