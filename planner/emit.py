@@ -335,7 +335,10 @@ class Emitter:
         if not rel.columns and len(rel.rows) == 1:
             return Block()
         if not rel.rows:
-            nulls = [exp.alias_(exp.Null(), f"c{i}") for i, _ in rel.columns]
+            typed = (
+                (i, exp.Null() if kind is None else self.scalar(sc.Lit(None, kind), outer)) for i, kind in rel.columns
+            )
+            nulls = [exp.alias_(null, f"c{i}") for i, null in typed]
             return Block(ready=exp.select(*nulls).where(exp.false()), columns=_bare(rel.columns))
         rows = [exp.Tuple(expressions=[self.scalar(e, outer) for e in row]) for row in rel.rows]
         return self._named(

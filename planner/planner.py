@@ -29,6 +29,8 @@ from planner.rules.columns import prune_columns
 from planner.rules.filters import push_filters
 from planner.rules.joins import order_joins
 from planner.rules.limits import push_limits
+from planner.rules.prune import prune
+from planner.rules.ranges import add_ranges
 from planner.rules.stable import Computed
 from planner.rules.subqueries import join_laterals, join_subqueries
 from planner.scope import Columns, Counter, Unmodelled
@@ -46,6 +48,8 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("laterals", join_laterals),
     ("subqueries", join_subqueries),
     ("filters", lambda rel, _: push_filters(rel)),
+    ("ranges", add_ranges),
+    ("prune", prune),
     ("limits", lambda rel, _: push_limits(rel)),
     ("joins", order_joins),
     ("bind", lambda rel, context: bind_keys(rel, context.estimator)),

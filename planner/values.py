@@ -11,7 +11,7 @@ from typing import Any
 from connectors.base import Bound
 from planner.scalar import Lit, Param, Scalar
 from planner.targets import python_value
-from planner.types import INT8
+from planner.types import INT8, NUMERIC
 
 _INTEGERS = frozenset(("int2", "int4", "int8"))
 _TEXTS = frozenset(("text", "varchar"))
@@ -29,13 +29,14 @@ class Guard:
 
 @dataclass(slots=True)
 class Values:
-    """The parameters' values, as far as they are known while planning.
+    """The parameters' values, as far as they are known while planning, and the session's time `zone`.
 
     `guards` is what rules have learned so far, `wanted` the parameters that they asked for in vain: with their
     values another plan may be better, without them this one is right for any.
     """
 
     params: Sequence[Bound | None] = ()
+    zone: str = "UTC"
     guards: list[Guard] = field(default_factory=list)
     wanted: set[int] = field(default_factory=set)
 
@@ -71,6 +72,23 @@ class Values:
             return e.value
         known = self.params[e.index] if isinstance(e, Param) and e.index < len(self.params) else None
         return known.value if known is not None else None
+
+    def number(self, e: Scalar) -> int | None:
+        """The value of a whole number of any type, to which the plan is then bound; None where not known."""
+        value = self._value(e)
+        if type(value) not in _NUMBERS or value != int(value):
+            return None
+        self._record(e, Lit(str(int(value)), NUMERIC), frozenset((0,)))
+        return int(value)
+
+    def moment(self, e: Scalar) -> date | datetime | None:
+        """The value of a date or timestamp, to which the plan is then bound; None where not known."""
+        value = self._value(e)
+        kind = e.type if isinstance(e, Lit | Param) else None
+        if kind is None or not isinstance(value, date | datetime):
+            return None
+        self._record(e, Lit(value.isoformat(*(" ",) if isinstance(value, datetime) else ()), kind), frozenset((0,)))
+        return value
 
     def hold(self, guards: Sequence[Guard]) -> bool:
         """Whether guards that were recorded with other values hold for these."""

@@ -64,6 +64,8 @@ def _narrow(rel: Rel, live: frozenset[int]) -> Rel:
         case ir.Cut():
             fetched = tuple(c for c in rel.columns if c[0] in live)
             return ir.Cut(rel.source, rel.rel, fetched or rel.columns[:1], rel.verdicts)
+        case ir.Values() if not rel.rows:
+            return ir.Values((), tuple(c for c in rel.columns if c[0] in live) or rel.columns[:1])
         case ir.Project() if not any(sc.special(e) == "srf" for _, e in rel.items):
             return ir.Project(rel.input, tuple(item for item in rel.items if item[0] in live) or rel.items[:1])
         case ir.Aggregate():
