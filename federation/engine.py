@@ -70,7 +70,7 @@ class Engine:
 
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
-        prepared = prepared.for_values(params)
+        prepared = prepared.for_values(params, session)
         params = prepared.given(params)
         deadline = prepared.terms.deadline(session)
         if prepared.plan.streams:
@@ -109,7 +109,7 @@ class Engine:
         """How a statement is answered; with `analyze` it is run, and its rows are counted and dropped."""
         prepared = await self.prepare(sql, session)
         if params or not prepared.statement.params:
-            prepared = prepared.for_values(params)
+            prepared = prepared.for_values(params, session)
             params = prepared.given(params)
         if not analyze:
             return Explanation(prepared.plan, prepared.terms, tuple(params))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Protocol
 
 from cachetools import LRUCache
@@ -12,7 +13,7 @@ from cachetools import LRUCache
 from connectors.base import Bound
 from connectors.errors import QueryError
 from federation import slots
-from federation.canon.analyse import STANDARD, reading
+from federation.canon.analyse import STANDARD, ZONE, reading
 from federation.session import Session
 from federation.terms import Terms
 from planner.plan import Plan
@@ -72,7 +73,7 @@ class _Variant:
     terms: Terms
 
 
-@dataclass(slots=True)
+@dataclass
 class Family:
     """All plans of one statement: each holds under its guards."""
 
@@ -81,6 +82,11 @@ class Family:
     plan: Planner
     counts: Counts
     variants: list[_Variant] = field(default_factory=list)
+
+    @cached_property
+    def anywhere(self) -> Family:
+        """The same where nothing is known of the session's time zone."""
+        return Family(replace(self.statement, zone=""), self.catalog, self.plan, self.counts)
 
     def choose(self, params: Sequence[Bound | None]) -> _Variant:
         """A plan for parameters of these values (None: not known yet)."""
@@ -118,11 +124,14 @@ class Prepared:
             raise QueryError(message, sqlstate="08P01")
         return (*params[:wanted], *self.slots) if self.slots else params
 
-    def for_values(self, params: Sequence[Bound]) -> Prepared:
+    def for_values(self, params: Sequence[Bound], session: Session) -> Prepared:
         """The same statement under the plan that suits these parameters of the client's best."""
-        if not self.wanting:
+        family, zone = self.family, zone_of(session)
+        if self.statement.zone not in ("", zone):  # SET TimeZone came after it was prepared
+            family = family.anywhere
+        elif not self.wanting:
             return self
-        found = self.family.choose(self.given(params))
+        found = family.choose(self.given(params))
         return replace(self, plan=found.plan, terms=found.terms, wanting=False)
 
 
@@ -209,7 +218,7 @@ class Preparer:
     def _family(self, statement: Statement) -> Family:
         if statement.session or statement.fleeting:
             return Family(statement, self.catalog, self._plan, self.counts)
-        key = (statement.text, statement.columns, statement.params, self.catalog.version)
+        key = (statement.text, statement.columns, statement.params, statement.zone, self.catalog.version)
         family = self._families.get(key)
         if family is None:
             family = self._families[key] = Family(statement, self.catalog, self._plan, self.counts)
@@ -224,8 +233,13 @@ class Preparer:
         return Prepared(statement, found.plan, found.terms, family, values, found.wanted)
 
 
+def zone_of(session: Session) -> str:
+    """The session's time zone."""
+    return reading((), session.settings)[ZONE]
+
+
 def _utc(read: Read) -> bool:
-    return read[1].upper() in ("UTC", "ETC/UTC", "GMT")
+    return read[ZONE].upper() in ("UTC", "ETC/UTC", "GMT")
 
 
 def _weight(prepared: Prepared) -> int:

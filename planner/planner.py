@@ -71,6 +71,7 @@ def plan(
     """
     next_id = Counter()
     values = values or Values()
+    values.zone = statement.zone
     context = Context(catalog, values, next_id, Estimator(catalog.statistics, values.peek))
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
     computed = Computed()

@@ -16,6 +16,7 @@ class Statement:
     `session` tells that it also reads relations of the session itself (temporary tables, catalogs), so that it
     can only be merged in the session's own canon backend. `fleeting` tells that PostgreSQL may have read the
     clock while it read the text ('today'::date is a constant by now): neither it nor a plan of it may be kept.
+    `zone` is the time zone in which it was read and will run; '' where that may be any.
     """
 
     sql: str
@@ -25,3 +26,4 @@ class Statement:
     relations: tuple[tuple[str, str], ...] = ()
     session: bool = False
     fleeting: bool = False
+    zone: str = ""

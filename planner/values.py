@@ -29,14 +29,14 @@ class Guard:
 
 @dataclass(slots=True)
 class Values:
-    """The parameters' values, as far as they are known while planning, and the session's time `zone`.
+    """The parameters' values, as far as they are known while planning. `zone` is the session's, '' where unknown.
 
     `guards` is what rules have learned so far, `wanted` the parameters that they asked for in vain: with their
     values another plan may be better, without them this one is right for any.
     """
 
     params: Sequence[Bound | None] = ()
-    zone: str = "UTC"
+    zone: str = ""
     guards: list[Guard] = field(default_factory=list)
     wanted: set[int] = field(default_factory=set)
 

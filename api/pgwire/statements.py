@@ -128,7 +128,7 @@ class Ours:
     async def valued(self, asked: Bind) -> tuple[Prepared, list[Bound]]:
         """The client's values, and the statement under the plan that suits them."""
         bounds = await self.bounds(asked)
-        return self.prepared.for_values(bounds), bounds
+        return self.prepared.for_values(bounds, self.session.settings.session()), bounds
 
     def starting(self, prepared: Prepared, bounds: Sequence[Bound]) -> Start:
         """Runs it, when asked to."""
@@ -323,7 +323,7 @@ class Explain(Ours):
         prepared = self.prepared
         bounds = await self.bounds(asked) if asked.values or not prepared.statement.params else []
         if bounds or not prepared.statement.params:
-            prepared = prepared.for_values(bounds)
+            prepared = prepared.for_values(bounds, self.session.settings.session())
         told = await self._told(prepared, bounds, analyze)
         lines = [json.dumps([told.json()], indent=2, default=str)] if form == "json" else told.text().split("\n")
         kind = PgType("json" if form == "json" else "text")

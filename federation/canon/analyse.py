@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from cachetools import LRUCache
@@ -36,6 +36,7 @@ READING = {
     "array_nulls": "on",
     "xmloption": "content",
 }
+ZONE = 1 + list(READING).index("timezone")
 STANDARD = 1 + list(READING).index("standard_conforming_strings")  # its place in a state
 # A view cannot be made in a read-only transaction, nor of record or void, without a collation, of 1,601 columns.
 ELSEWHERE = frozenset({"25006", "42P16", "42P22", "54011"})
@@ -155,7 +156,7 @@ class Analyser:
         statement = self._kept.get(key)
         if statement is None:
             epoch = self._epoch
-            statement = await self._patiently(sql, state, declared)
+            statement = replace(await self._patiently(sql, state, declared), zone=state[ZONE])
             if epoch == self._epoch and not statement.fleeting:
                 self._kept[key] = statement
         if user is not None:
