@@ -15,7 +15,19 @@ import pyarrow.compute as pc
 from connectors.base import Bound, SourceQuery
 from connectors.errors import Error, QueryError
 from connectors.types import PgType
-from planner.plan import ComputedRef, Fragment, KeysRef, SourceText, Value
+from planner.plan import (
+    Absent,
+    AllOf,
+    AnyOf,
+    Beyond,
+    ComputedRef,
+    Fragment,
+    KeysRef,
+    ParamRef,
+    SourceText,
+    Value,
+)
+from planner.values import compared
 
 MOST_KEYS = 10_000  # beyond, the fragment is read without keys: the source scans rather than looks up anyway
 KEYS_A_STATEMENT = 1_000
@@ -41,11 +53,13 @@ class Given:
 
 
 def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) -> tuple[SourceQuery, ...]:
-    """The statements that answer `fragment`: none if it has no keys to ask for, several if it has many.
+    """The statements that answer `fragment`: none if no row can matter or it has no keys to ask for, several for many.
 
     `tables` are the rows of the fragments in `fragment.after`. The rows of several
     statements together are the fragment's rows.
     """
+    if fragment.absent is not None and _absent(fragment.absent, given):
+        return ()
     if not fragment.after:
         return (_query(fragment, fragment.text, given, {}),)
     lists = {ref: _keys(tables[ref.fragment], ref) for ref in fragment.text.params if isinstance(ref, KeysRef)}
@@ -86,6 +100,33 @@ def frozen(params: Sequence[Bound]) -> tuple[tuple[str, int, str], ...]:
     """The parameters as part of a cache key: equal only if type and value are the same to the last bit."""
     # repr tells 1 from 1.0 and True, 0.0 from -0.0, and time zones from each other; == does not.
     return tuple((bound.type.name, bound.type.mod, repr(bound.value)) for bound in params)
+
+
+def _absent(test: Absent, given: Given) -> bool:
+    """Whether, by these values, no row of a fragment can matter."""
+    match test:
+        case AnyOf():
+            return any(_absent(part, given) for part in test.parts)
+        case AllOf():
+            return all(_absent(part, given) for part in test.parts)
+        case Beyond():
+            low = _given(test.low, given)
+            if low.value is None or test.high is None:
+                return low.value is None
+            high = _given(test.high, given)
+            sign = compared(low, high)
+            return high.value is None or (sign is not None and (sign > 0 or (sign == 0 and test.open)))
+
+
+def _given(value: Value, given: Given) -> Bound:
+    """The value as it was given, in its own type."""
+    if isinstance(value, ParamRef):
+        return given.params[value.index]
+    if isinstance(value, ComputedRef):
+        return given.computed[value.index]
+    if isinstance(value, Bound):
+        return value
+    raise Error("keys are no bound of an interval")
 
 
 def _query(fragment: Fragment, text: SourceText, given: Given, keys: Mapping[KeysRef, list[Any]]) -> SourceQuery:

@@ -124,7 +124,9 @@ class Explanation:
         for verdict in fragment.verdicts:
             lines.append(f"  {verdict.verdict:8} {verdict.what}" + (f": {verdict.reason}" if verdict.reason else ""))
         part = self._part(fragment)
-        if part is not None:
+        if part is not None and not part.statements and part.cache == "none":
+            lines.append("  not asked: nothing there can match")
+        elif part is not None:
             lines.append(f"  {part.rows:,} rows, {part.ms:.1f} ms, cache {part.cache}, {_asked(part.statements)}")
         return lines
 

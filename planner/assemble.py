@@ -9,6 +9,7 @@ from connectors.capability import Capability, capability, duckdb
 from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
+from planner.absent import absences, both
 from planner.access import expected
 from planner.context import Context
 from planner.emit import Emitter
@@ -34,7 +35,7 @@ def assemble(
 ) -> Plan:
     """The plan of a placed statement; its output columns are `columns` by id; `reason`: why it is not modelled."""
     rel = _straight(rel, columns)
-    book = Book(context, rel)
+    book = Book(context, rel, bool(statement.params or computed))
     plan = Plan(
         fragments=book.fragments,
         columns=statement.columns,
@@ -136,9 +137,12 @@ def _cuts(rel: Rel) -> Iterator[Cut]:
 
 
 class Book:
-    """Numbers the fragments: drivers before those that need their keys, equal ones once."""
+    """Numbers the fragments: drivers before those that need their keys, equal ones once.
 
-    def __init__(self, context: Context, rel: Rel) -> None:
+    `run_time`: there are values that only a run knows, so fragments say when they need not be asked.
+    """
+
+    def __init__(self, context: Context, rel: Rel, run_time: bool) -> None:
         cuts = list(_cuts(rel))
         self.catalog = context.catalog
         self.estimator = context.estimator
@@ -147,6 +151,7 @@ class Book:
         self.numbers: dict[int, int] = {}
         self.made: list[Fragment] = []
         self.shapes: dict[object, int] = {}
+        self.absent = absences(rel) if run_time else {}
         for cut in cuts:
             self._number(cut, ())
         self.fragments = tuple(self.made)
@@ -183,15 +188,19 @@ class Book:
         full = write(cut, cap, {}) if drivers else None
         kinds = tuple((f"c{at}", kind) for at, (_, kind) in enumerate(cut.columns))
         shape = (cut.source, text.parts, text.params, kinds)
-        if shape not in self.shapes:
+        absent = self.absent.get(id(cut))
+        if shape in self.shapes:
+            known = self.made[self.shapes[shape]]
+            self.made[known.id] = replace(known, absent=both(known.absent, absent))
+        else:
             self.shapes[shape] = len(self.made)
             small = any(not key for key in unique_keys(cut.rel)) or one_group(cut.rel) or _short(cut.rel)
             tables = tuple(dict.fromkeys(_tables(cut.rel)))
             number = len(self.made)
             rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, drivers))
             small = small or bool(drivers)
-            costs = expected(rel, self.estimator)
-            self.made.append(Fragment(number, cut.source, text, kinds, _notes(cut), full, small, tables, costs))
+            costs, notes = expected(rel, self.estimator), _notes(cut)
+            self.made.append(Fragment(number, cut.source, text, kinds, notes, full, small, tables, costs, absent))
         self.numbers[id(cut)] = self.shapes[shape]
         return self.shapes[shape]
 

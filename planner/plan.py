@@ -43,6 +43,32 @@ Value = Bound | ParamRef | KeysRef | ComputedRef
 
 
 @dataclass(frozen=True, slots=True)
+class Beyond:
+    """True where `low` is above `high`, or equal to it and `open`, or either is NULL; without `high`: `low` is NULL."""
+
+    low: Value
+    high: Value | None
+    open: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """True where any of the parts is."""
+
+    parts: tuple[Absent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """True where all parts are."""
+
+    parts: tuple[Absent, ...]
+
+
+Absent = Beyond | AnyOf | AllOf
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """Why a predicate (or operator) went to the source or stayed: EXACT | SUPERSET | NO and a reason."""
 
@@ -77,7 +103,8 @@ class Fragment:
     """One sub-query against one source.
 
     `full` is the statement without the bind-join keys, for when there are too many of them; None where the
-    fragment has no keys. `columns` are (name, type); the rows come as c0, c1 ... in that order.
+    fragment has no keys. `columns` are (name, type); the rows come as c0, c1 ... in that order. Under the values for
+    which `absent` is true, no row of it can matter, and it is not asked.
     """
 
     id: int
@@ -89,6 +116,7 @@ class Fragment:
     small: bool = False  # at most a few rows: a unique key is fixed, or a small limit is pushed
     tables: tuple[str, ...] = ()
     expected: Expected = Expected()
+    absent: Absent | None = None
 
     @property
     def after(self) -> frozenset[int]:

@@ -101,10 +101,7 @@ class Values:
                 self.guards.append(guard)
 
     def _sign(self, a: Scalar, b: Scalar) -> int | None:
-        left, right = self._value(a), self._value(b)
-        if left is None or right is None or not (type(left) is type(right) or {type(left), type(right)} == _NUMBERS):
-            return None
-        return -1 if left < right else int(left > right)
+        return _sign(self._value(a), self._value(b))
 
     def _value(self, e: Scalar) -> Any:
         """A Python value that orders as PostgreSQL orders the type's; None for NULL and what has none."""
@@ -120,6 +117,17 @@ class Values:
             self.wanted.add(e.index)
             return None
         return _ordered(known.type.name, known.value)
+
+
+def compared(a: Bound, b: Bound) -> int | None:
+    """-1, 0 or 1 as PostgreSQL orders two values; None where either is NULL or that is not known."""
+    return _sign(_ordered(a.type.name, a.value), _ordered(b.type.name, b.value))
+
+
+def _sign(left: Any, right: Any) -> int | None:
+    if left is None or right is None or not (type(left) is type(right) or {type(left), type(right)} == _NUMBERS):
+        return None
+    return -1 if left < right else int(left > right)
 
 
 def _ordered(name: str, value: object) -> int | bool | Decimal | bytes | date | datetime | None:
