@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from connectors.capability import family
 from planner import scalar as sc
 from planner.scalar import Call, Col, Lit, Once, Param, Scalar
-from planner.targets import harmless_cast
+from planner.types import harmless_cast
 from planner.values import Values
 
 MOST = 64  # intervals of a domain; a longer list says no more than "not NULL"
