@@ -77,13 +77,16 @@ class _Pruner:
         inside = None if known is None else domains.facts(rel.predicates, self.values, known)
         if known is None or inside is None:
             return self._made(ir.with_inputs(rel, (below,)), None)
-        kept = self._needed(tuple(c for p in rel.predicates for c in self._alternatives(p, inside)), known)
+        told = (_settled(p, known) for p in rel.predicates)
+        kept = self._needed(tuple(c for p in told for c in self._alternatives(p, inside)), known)
         return (rel if below is rel.input and kept == rel.predicates else _filtered(below, kept)), inside
 
     def _alternatives(self, p: Scalar, inside: Facts) -> tuple[Scalar, ...]:
         """The conjuncts of a predicate; of an OR, only the sides that can be true of rows of which `inside` holds."""
         if not (isinstance(p, Call) and p.op == "or"):
             return () if self._true(p) else (p,)
+        if any(self._true(a) for a in p.args):
+            return ()
         sides = tuple(a for a in p.args if domains.facts((a,), self.values, inside) is not None)
         if len(sides) == 1:
             return tuple(c for q in sc.conjuncts(sides[0]) for c in self._alternatives(q, inside))
@@ -140,7 +143,19 @@ class _Pruner:
             return made, {**known_left, **_nullable({i: d for i, d in both.items() if i in ours})}
         if rel.kind == "full":
             return self._full(made, left, right, known_left, known_right)
-        return made, known_left or {}
+        return self._filtering(rel, made, left, known_left, both)
+
+    def _filtering(self, rel: ir.Join, made: Rel, left: Rel, known: Facts | None, both: Facts | None) -> Pruned:
+        """Semi, anti and mark joins."""
+        if known is None or (rel.kind == "semi" and both is None):
+            return self._made(made, None)
+        if both is None and rel.kind == "anti":
+            return left, known
+        if both is None and rel.kind == "mark":
+            items = tuple((i, Col(i, kind)) for i, kind in ir.output(left))
+            return ir.Project(left, (*items, (rel.mark, _FALSE))), {**known, rel.mark: domains.exactly(_FALSE)}
+        ours = ir.ids(left)
+        return made, {i: d for i, d in both.items() if i in ours} if rel.kind == "semi" and both else known
 
     def _full(self, made: Rel, left: Rel, right: Rel, known_left: Facts | None, known_right: Facts | None) -> Pruned:
         if known_left is None and known_right is None:
@@ -211,8 +226,20 @@ class _Pruner:
         return e if inner is e.rel and args == e.args else Sub(e.kind, inner, e.columns, args, e.op, e.type)
 
 
-_NOT_FALSE = Call("not", (Lit("false", sc.BOOL),), sc.BOOL)
+_FALSE = Lit("false", sc.BOOL)
+_NOT_FALSE = Call("not", (_FALSE,), sc.BOOL)
 _OVER_NOTHING = {"exists": "false", "in": "false", "any": "false", "all": "true"}
+
+
+def _settled(p: Scalar, known: Facts) -> Scalar:
+    """The predicate with constants for boolean columns that can have one value only."""
+
+    def change(e: Scalar) -> Scalar | None:
+        if not (isinstance(e, Col) and e.type == sc.BOOL):
+            return None
+        return next((value for value in (_FALSE, sc.TRUE) if known.get(e.id) == domains.exactly(value)), None)
+
+    return sc.transform(p, change) if sc.columns(p) else p
 
 
 def _filtered(below: Rel, predicates: tuple[Scalar, ...]) -> Rel:
