@@ -17,7 +17,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from cache.results import Found, How, ResultCache
-from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
+from connectors.base import Bound, Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import timed_out
 from federation import age, bind
@@ -103,11 +103,13 @@ class Rows:
 
 @dataclass(slots=True)
 class Fetched:
-    """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read."""
+    """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read; `computed` are the
+    values that were computed for it."""
 
     tables: dict[int, pa.Table]
     parts: list[Part]
     born: float = math.inf
+    computed: Sequence[Bound] = ()
 
     @property
     def rows(self) -> int:
@@ -182,7 +184,7 @@ class Fetcher:
 
         One that fails stops the rest; so do the deadline and the client's cancel.
         """
-        fetched = Fetched({}, [])
+        fetched = Fetched({}, [], computed=asked.given.computed)
         todo = {step.fragment.id: step for step in steps}
 
         def doing() -> str:

@@ -72,11 +72,12 @@ class Merger:
         began = time.perf_counter()
         engine, why = "canon", why_canon(plan, fetched, session)
         tables: Mapping[int, pa.Table] = fetched.tables
+        values = (*params, *fetched.computed)
         if not why:
             try:
                 if plan.rest is None:
                     return await self._in_duckdb(plan, fetched, params, session, began)
-                tables, why = await self._staged(plan, tables, params)
+                tables, why = await self._staged(plan, tables, values)
                 engine, plan = "staged", plan.rest
             except Unfit as reason:
                 why = f"DuckDB could not do it as PostgreSQL does: {reason}"
@@ -89,7 +90,7 @@ class Merger:
     async def _in_duckdb(
         self, plan: Plan, fetched: Fetched, params: Sequence[Bound], session: Session, began: float
     ) -> Merged:
-        channel = await self.duck.run(plan.stages[0], fetched.tables, params)
+        channel = await self.duck.run(plan.stages[0], fetched.tables, (*params, *fetched.computed))
         head = await channel.head()
         again = partial(self.in_canon, plan, fetched.tables, params, session, Cancel())
         rest = None if head.complete else _Checked(channel, again)

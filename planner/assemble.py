@@ -15,7 +15,8 @@ from planner.context import Context
 from planner.emit import Emitter
 from planner.ir import Cut, Rel
 from planner.keys import one_group, unique_keys
-from planner.merge import STAGE, Stager
+from planner.merge import Stager
+from planner.parts import STAGE
 from planner.plan import Fragment, KeysRef, Plan, SourceText, Stage, Verdict
 from planner.scalar import Col, KeyIn, Scalar
 from planner.scope import Columns
@@ -56,7 +57,7 @@ def assemble(
     plan = replace(plan, why_canon="" if whole or not reasons else reasons[0])
     if whole:
         wanted = tuple(kind for _, kind in statement.columns)
-        return replace(plan, stages=(_stage(rel, names, wanted, len(book.fragments), book.numbers),))
+        return replace(plan, stages=(_stage(rel, names, wanted, len(book.fragments), book.numbers, len(plan.params)),))
     return _staged(plan, rest, names, book)
 
 
@@ -76,7 +77,7 @@ def _staged(plan: Plan, rest: Rel, names: list[tuple[int, str]], book: Book) -> 
         number = numbers[id(cut)] = len(plan.fragments) + len(stages)
         kinds = tuple(kind for _, kind in cut.columns)
         own = [(i, f"c{at}") for at, (i, _) in enumerate(cut.columns)]
-        stages.append(_stage(cut.rel, own, kinds, number, numbers))
+        stages.append(_stage(cut.rel, own, kinds, number, numbers, len(plan.params)))
         named = tuple(zip((name for _, name in own), kinds, strict=True))
         read.append(Fragment(number, STAGE, SourceText((stages[-1].sql,), ()), named))
     if not stages:
@@ -87,9 +88,15 @@ def _staged(plan: Plan, rest: Rel, names: list[tuple[int, str]], book: Book) -> 
 
 
 def _stage(
-    rel: Rel, names: list[tuple[int, str]], kinds: tuple[PgType, ...], number: int, numbers: Mapping[int, int]
+    rel: Rel,
+    names: list[tuple[int, str]],
+    kinds: tuple[PgType, ...],
+    number: int,
+    numbers: Mapping[int, int],
+    params: int,
 ) -> Stage:
-    sql = Emitter(DuckdbTarget(_DUCKDB, numbers)).query(rel, names).sql("duckdb", comments=False, copy=False)
+    query = Emitter(DuckdbTarget(_DUCKDB, numbers, params)).query(rel, names)
+    sql = query.sql("duckdb", comments=False, copy=False)
     return Stage(number, sql, kinds, tuple(sorted({numbers[id(cut)] for cut in _cuts(rel)})))
 
 

@@ -4,41 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from connectors.capability import Capability, V
-from connectors.types import PgType, numeric
+from connectors.capability import Capability, V, family
+from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Cut, Rel
+from planner.parts import (
+    STAGE,
+    Items,
+    Part,
+    average,
+    carried,
+    crosses,
+    narrowed,
+    numbers,
+    ordered,
+    references,
+    same,
+    typed,
+)
 from planner.prove import Fact, Facts, prove, prove_aggregate, prove_key
-from planner.rules.columns import prune_columns
-from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar
-from planner.scales import MOST, declared, exact_in_duckdb, scale
+from planner.scalar import Agg, Call, Col, KeyIn, Lit, Param, Scalar, Sub
+from planner.scales import declared, exact_in_duckdb, scale
 from planner.scope import Counter
 from planner.show import show
-from planner.types import NUMERIC, alike, of_aggregate
-
-STAGE = ""  # the source of a Cut that DuckDB computes from fragments
-Items = tuple[tuple[int, Scalar], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A relation of which DuckDB computes `rel`, and the canon the columns `late` from the columns of that.
-
-    `helpers` are columns of `rel` that only these read; `work`: whether anything happens in it at all, so that
-    another engine would have something to gain.
-    """
-
-    rel: Rel
-    facts: Facts
-    late: Items = ()
-    helpers: frozenset[int] = frozenset()
-    work: bool = True
-
-    @property
-    def scales(self) -> dict[int, int | None]:
-        """Display scales of its columns."""
-        return {i: fact.scale for i, fact in self.facts.items()}
+from planner.types import NUMERIC, of_aggregate
 
 
 @dataclass(slots=True)
@@ -48,13 +38,14 @@ class Stager:
     capability: Capability
     next_id: Counter
     reasons: list[str] = field(default_factory=list)
+    shared: dict[int, tuple[Part, tuple[int, ...]]] = field(default_factory=dict)  # proven CTEs, in their order
 
     def run(self, rel: Rel) -> tuple[Rel, bool]:
         """The residual with its stages as Cuts at STAGE, and whether it is one stage altogether."""
         part = self._part(rel)
         if isinstance(part, Part) and not part.late:
-            return Cut(STAGE, part.rel, _columns(part)), True
-        return _narrowed(self._settled(part)), False
+            return Cut(STAGE, part.rel, typed(part)), True
+        return narrowed(self._settled(part)), False
 
     # -- parts
 
@@ -62,7 +53,7 @@ class Stager:
         """The relation as a part of DuckDB's, or as one of the canon's with the stages below it cut off."""
         match rel:
             case Cut():
-                facts = {i: Fact(_carried(kind), scale=declared(kind)) for i, kind in rel.columns}
+                facts = {i: Fact(carried(kind), scale=declared(kind)) for i, kind in rel.columns}
                 return Part(rel, facts, work=False)
             case ir.Filter():
                 return self._filter(rel)
@@ -80,6 +71,12 @@ class Stager:
                 return self._sort(rel)
             case ir.Limit():
                 return self._limit(rel)
+            case ir.Shared():
+                return self._shared(rel)
+            case ir.CteRef():
+                return self._reference(rel)
+            case ir.Values() if rel.columns:
+                return self._values(rel)
             case _:
                 return self._canon(rel, f"{type(rel).__name__.lower()} is not proven in DuckDB")
 
@@ -100,8 +97,8 @@ class Stager:
             return part
         made = part.rel
         if part.work and ir.output(made):
-            inner, keys = _ordered(made)
-            made = Cut(STAGE, inner, _columns(replace(part, rel=inner)))
+            inner, keys = ordered(made)
+            made = Cut(STAGE, self._closed(inner), typed(replace(part, rel=inner)))
             made = ir.Sort(made, keys) if keys else made
         wanted = ir.ids(part.rel) - part.helpers
         if not part.late and wanted == ir.ids(made):
@@ -109,15 +106,45 @@ class Stager:
         own = tuple((i, ir.col((i, kind))) for i, kind in ir.output(part.rel) if i in wanted)
         return ir.Project(made, (*own, *part.late))
 
+    def _closed(self, rel: Rel) -> Rel:
+        """A stage with the CTEs that it refers to."""
+        for handle, (body, at) in reversed(self.shared.items()):
+            if handle in references(rel):
+                rel = ir.Shared(handle, body.rel, at, rel)
+        return rel
+
     def _refusal(self, e: Scalar, part: Part) -> str:
         """Why DuckDB may not compute a scalar over the part's columns; '' where it may."""
         for node in sc.walk(e):
-            if isinstance(node, Once):
-                return f"{show(e)}: it is computed in the canon"
             if isinstance(node, Lit) and node.type.name == "numeric" and not exact_in_duckdb(node):
                 return f"{show(e)}: a constant that a DECIMAL does not hold"
-        proof = prove(e, self.capability, part.facts)
+        proof = prove(*self._standing(e, part))
         return "" if proof.verdict is V.EXACT else f"{show(e)}: {proof.reason}"
+
+    def _standing(self, e: Scalar, part: Part) -> tuple[Scalar, Capability, Facts]:
+        """What `prove` takes: the scalar with columns in the place of sub-queries that DuckDB may compute."""
+        if not sc.has_sub(e):
+            return e, self.capability, part.facts
+        facts = dict(part.facts)
+
+        def column(kind: PgType | None, fact: Fact) -> Col:
+            made = Col(self.next_id(), kind)
+            facts[made.id] = fact
+            return made
+
+        def stand(node: Scalar) -> Scalar | None:
+            inner = self._part(node.rel) if isinstance(node, Sub) and node.kind in ("exists", "scalar", "in") else None
+            if not isinstance(node, Sub) or not isinstance(inner, Part) or inner.late:
+                return None
+            if node.kind == "exists":
+                return column(sc.BOOL, Fact())
+            kinds = dict(ir.output(inner.rel))
+            values = [column(kinds[i], inner.facts[i]) for i in node.columns]
+            if node.kind == "scalar":
+                return values[0]
+            return sc.conjoin(tuple(Call("=", pair, sc.BOOL) for pair in zip(node.args, values, strict=True)))
+
+        return sc.transform(e, stand), self.capability, facts
 
     def _refused_key(self, keys: list[Scalar], part: Part, table: str) -> str:
         for e in keys:
@@ -187,7 +214,7 @@ class Stager:
         rel = replace(rel, on=tuple(p for p in rel.on if not isinstance(p, KeyIn)))
         if not isinstance(left, Part) or not isinstance(right, Part):
             return self._canon(rel, "", left, right)
-        if rel.lateral or not _crosses(rel, left, right):
+        if rel.lateral or not crosses(rel, left, right):
             return self._canon(rel, "lateral" if rel.lateral else "a value of an outer join", left, right)
         both = Part(ir.with_inputs(rel, (left.rel, right.rel)), {**left.facts, **right.facts})
         refusals = {p: self._refusal(p, both) for p in (*rel.on, *rel.compare)}
@@ -209,7 +236,7 @@ class Stager:
         below = self._part(rel.input)
         if not isinstance(below, Part):
             return self._canon(rel, "", below)
-        reason = "grouping sets" if rel.sets else "" if rel.aggs or rel.keys else "a group without aggregates"
+        reason = "" if rel.aggs or rel.keys else "a group without aggregates"
         reason = reason or self._refused_key([e for _, e in rel.keys], below, "keys")
         scales = below.scales
         facts = {i: Fact(scale=scale(e, scales)) for i, e in rel.keys}
@@ -232,7 +259,7 @@ class Stager:
             return self._canon(rel, reason, below)
         facts |= {i: Fact(scale=scale(e, scales)) for i, e in aggs}
         helpers = frozenset(i for i, _ in aggs) - ir.ids(rel)
-        return Part(ir.Aggregate(below.rel, rel.keys, tuple(aggs)), facts, tuple(late), helpers)
+        return Part(ir.Aggregate(below.rel, rel.keys, tuple(aggs), rel.sets), facts, tuple(late), helpers)
 
     def _refused_aggregate(self, e: Scalar, below: Part) -> str:
         proof = prove_aggregate(e, self.capability, below.facts)
@@ -258,12 +285,49 @@ class Stager:
 
     def _distinct(self, rel: ir.Distinct) -> Part | Rel:
         below = self._part(rel.input)
-        if not isinstance(below, Part) or below.late or below.helpers or rel.on is not None:
-            return self._canon(rel, "distinct on" if rel.on is not None else "", below)
-        reason = self._refused_key([ir.col(pair) for pair in ir.output(rel)], below, "keys")
+        if not isinstance(below, Part) or below.late or below.helpers:
+            return self._canon(rel, "", below)
+        keys: list[Scalar] = [ir.col(pair) for pair in ir.output(rel)] if rel.on is None else list(rel.on)
+        reason = self._refused_key(keys, below, "keys")
+        reason = reason or self._refused_key([key.expr for key in rel.order], below, "order")
         if reason:
             return self._canon(rel, reason, below)
         return replace(below, rel=ir.with_inputs(rel, (below.rel,)), work=True)
+
+    def _shared(self, rel: ir.Shared) -> Part | Rel:
+        """A CTE: computed by DuckDB where that is proven, again for each stage that reads it, if that gives the same."""
+        body = self._part(rel.body)
+        if not isinstance(body, Part) or body.late:
+            return self._canon(rel, "", body, self._part(rel.input))
+        self.shared[rel.id] = body, rel.body_ids
+        inner = self._part(rel.input)
+        if isinstance(inner, Part):
+            return replace(inner, rel=ir.Shared(rel.id, body.rel, rel.body_ids, inner.rel), work=True)
+        if ir.unsteady(body.rel):
+            del self.shared[rel.id]
+            inner = self._part(rel.input)
+        return self._canon(rel, "", body, inner)
+
+    def _reference(self, rel: ir.CteRef) -> Part | Rel:
+        if rel.id not in self.shared or any(kind is None for _, kind in rel.columns):
+            return self._canon(rel, "a CTE of the canon's")
+        body, at = self.shared[rel.id]
+        facts = {i: body.facts[b] for (i, _), b in zip(rel.columns, at, strict=True)}
+        return Part(rel, facts, work=False)
+
+    def _values(self, rel: ir.Values) -> Part | Rel:
+        facts: dict[int, Fact] = {}
+        nothing = Part(rel, facts, work=False)
+        reason = "" if rel.rows else "no rows"
+        for at, (i, kind) in enumerate(rel.columns):
+            cells = [row[at] for row in rel.rows]
+            scales = {scale(e, {}) for e in cells}
+            facts[i] = Fact(scale=scales.pop() if len(scales) == 1 else None)
+            text = kind is None or (kind.name == "numeric" and facts[i].scale is None)
+            odd = text or any(not isinstance(e, Lit) or not _widened(e.type, kind) for e in cells)
+            reason = reason or ("constants of unlike types" if odd else "")
+            reason = reason or next((why for e in cells if (why := self._refusal(e, nothing))), "")
+        return self._canon(rel, reason) if reason else nothing
 
     def _set_operation(self, rel: ir.SetOp) -> Part | Rel:
         parts = [(self._part(branch), ids) for branch, ids in rel.inputs]
@@ -271,20 +335,19 @@ class Stager:
         reason, facts = "", {}
         for at, (i, kind) in enumerate(rel.columns):
             types = [dict(ir.output(part.rel)).get(ids[at]) for part, ids in known]
-            if kind is None or any(not _same(own, kind) for own in types):
+            if kind is None or any(not same(own, kind) for own in types):
                 reason = "branches of different types"
             own = [part.facts[ids[at]] for part, ids in known if ids[at] in part.facts]
             scales = {fact.scale for fact in own}
             facts[i] = Fact(all(f.exact for f in own), scale=scales.pop() if len(scales) == 1 else None)
         made = Part(rel, facts, work=any(part.work for part, _ in known))
-        if rel.kind != "union":
-            reason = reason or f"{rel.kind} is not proven in DuckDB"
-        elif not rel.all:
+        distinct = rel.kind != "union" or not rel.all
+        if distinct:
             reason = reason or self._refused_key([ir.col(pair) for pair in rel.columns], made, "keys")
         if reason or len(known) < len(parts):
             return self._canon(rel, reason, *(part for part, _ in parts))
         inner = ir.with_inputs(rel, tuple(part.rel for part, _ in known))
-        return Part(inner, facts, work=made.work or not rel.all)
+        return Part(inner, facts, work=made.work or distinct)
 
     def _sort(self, rel: ir.Sort) -> Part | Rel:
         below = self._part(rel.input)
@@ -298,80 +361,12 @@ class Stager:
     def _limit(self, rel: ir.Limit) -> Part | Rel:
         below = self._part(rel.input)
         # What is late is computed of fewer rows then: it must not be what PostgreSQL would have raised of the others.
-        fit = isinstance(below, Part) and not any(sc.can_raise(e) and not _average(e) for _, e in below.late)
-        if not isinstance(below, Part) or not fit or rel.ties or not _numbers(rel):
+        fit = isinstance(below, Part) and not any(sc.can_raise(e) and not average(e) for _, e in below.late)
+        if not isinstance(below, Part) or not fit or rel.ties or not numbers(rel):
             return self._canon(rel, "" if not isinstance(below, Part) else "limit", below)
         return replace(below, rel=ir.with_inputs(rel, (below.rel,)), work=True)
 
 
-def _columns(part: Part) -> tuple[tuple[int, PgType], ...]:
-    """The stage's columns; a numeric in as many digits as a DECIMAL has, so that it travels as one."""
-    made: list[tuple[int, PgType]] = []
-    for i, kind in ir.output(part.rel):
-        if kind is None:
-            raise TypeError(f"column {i} of a stage has no type")
-        digits = part.facts[i].scale if i in part.facts else None
-        wide = kind.name == "numeric" and kind.mod < 0 and digits is not None
-        made.append((i, numeric(MOST, digits) if wide and digits is not None else kind))
-    return tuple(made)
-
-
-def _ordered(rel: Rel, keep: bool = False) -> tuple[Rel, tuple[ir.SortKey, ...]]:
-    """A stage without the order that only its reader needs (`keep`: a LIMIT needs it), and that order, over columns
-    of the stage."""
-    match rel:
-        case ir.Sort():
-            return rel if keep else rel.input, rel.keys
-        case ir.Limit():
-            inner, keys = _ordered(rel.input, keep=True)
-            return ir.with_inputs(rel, (inner,)), keys
-        case ir.Project():
-            inner, keys = _ordered(rel.input, keep)
-            named: dict[int, Scalar] = {e.id: Col(i, e.type) for i, e in rel.items if isinstance(e, Col)}
-            keys = tuple(replace(key, expr=sc.substitute(key.expr, named)) for key in keys)
-            read = frozenset().union(*(sc.columns(key.expr) for key in keys)) - ir.ids(rel)
-            more = tuple((i, ir.col((i, kind))) for i, kind in ir.output(inner) if i in read)
-            return ir.Project(inner, (*rel.items, *more)), keys
-        case _:
-            return rel, ()
-
-
-def _narrowed(rel: Rel) -> Rel:
-    """Stages without the columns that nothing reads; fragments as they were."""
-    before: dict[int, Cut] = {}
-
-    def note(node: Rel) -> Rel:
-        if isinstance(node, Cut):
-            before[id(node.rel)] = node
-        return node
-
-    def restored(node: Rel) -> Rel:
-        return before[id(node.rel)] if isinstance(node, Cut) and node.source != STAGE else node
-
-    ir.rewrite(rel, note)
-    return ir.rewrite(prune_columns(rel), restored)
-
-
-def _carried(kind: PgType) -> bool:
-    """Whether Arrow carries the type itself; a numeric without scale travels as text, char(n) would lose its blanks."""
-    return not (kind.name == "numeric" and kind.mod < 0) and kind.name != "bpchar"
-
-
-def _numbers(rel: ir.Limit) -> bool:
-    return all(e is None or isinstance(e, Lit) for e in (rel.count, rel.offset))
-
-
-def _average(e: Scalar) -> bool:
-    """Whether it is the division that `_split` made, which has no rows that it could fail for."""
-    return isinstance(e, Call) and e.op == "/" and all(isinstance(a, Call) and a.op == "cast" for a in e.args)
-
-
-def _crosses(rel: ir.Join, left: Part, right: Part) -> bool:
-    """Whether what is late on a side that the join fills with NULLs is NULL there too when it is computed above."""
-    outer = {"left": right.late, "full": (*left.late, *right.late)}.get(rel.kind, ())
-    return all(sc.strict_on(e, sc.columns(e)) for _, e in outer)
-
-
-def _same(a: PgType | None, b: PgType) -> bool:
-    """Of one type in DuckDB too: decimals of another scale would print otherwise."""
-    return alike(a, b) and (b.name != "numeric" or a == b)
+def _widened(kind: PgType, target: PgType | None) -> bool:
+    """Whether a constant of a type stands among others of `target` as it is."""
+    return kind == target or (target is not None and family(kind) == family(target) == "int")

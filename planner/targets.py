@@ -246,21 +246,31 @@ class SourceTarget:
 
 
 class DuckdbTarget(SourceTarget):
-    """DuckDB over the fragments' Arrow tables; parameters as $n, constants in place."""
+    """DuckDB over the fragments' Arrow tables; constants in place, parameters as $n, computed values behind these."""
 
-    def __init__(self, capability: Capability, cuts: Mapping[int, int]) -> None:
+    def __init__(self, capability: Capability, cuts: Mapping[int, int], params: int) -> None:
         super().__init__(capability)
         self.cuts = cuts
+        self.params = params
 
     def table(self, leaf: ir.Scan | ir.Cut) -> tuple[exp.Expr, list[str]]:
         """Fragment i as f{i}."""
         return CanonTarget(self.cuts).table(leaf)
+
+    def bound(self, e: Scalar, args: list[exp.Expr], unbounded: int) -> exp.Expr:
+        """A parameter that may be NULL with its default."""
+        number = self.scalar(e, args)
+        return (
+            exp.Coalesce(this=number, expressions=[exp.Literal.number(unbounded)]) if isinstance(e, Param) else number
+        )
 
     def scalar(self, e: Scalar, args: list[exp.Expr]) -> exp.Expr:
         """A scalar that the DuckDB table has."""
         match e:
             case Lit():
                 return _duckdb_literal(e)
+            case Once():
+                return _cast(exp.Parameter(this=exp.Literal.number(self.params + e.index + 1)), e.type)
             case Param():
                 number = exp.Parameter(this=exp.Literal.number(e.index + 1))
                 # Bound as a DECIMAL of its own digits; DuckDB's numeric without any would round it to three places.
