@@ -295,7 +295,7 @@ class Stager:
         return replace(below, rel=ir.with_inputs(rel, (below.rel,)), work=True)
 
     def _shared(self, rel: ir.Shared) -> Part | Rel:
-        """A CTE: computed by DuckDB where that is proven, again for each stage that reads it, if that gives the same."""
+        """A CTE: computed by DuckDB where that is proven, again for each stage that reads it."""
         body = self._part(rel.body)
         if not isinstance(body, Part) or body.late:
             return self._canon(rel, "", body, self._part(rel.input))
