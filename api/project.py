@@ -32,7 +32,7 @@ from views.files import Merge, User
 from views.load import load
 from views.project import Diagnostic, Project
 
-RETRY = 5.0  # seconds between two looks at sources that are down
+RETRY = 5.0  # seconds between two looks at sources that are down, and at statistics that are due
 LEAST_MEMORY = 32 << 20  # bytes without which DuckDB cannot start a merge
 
 Batches = AsyncGenerator[pa.RecordBatch, None]
@@ -66,11 +66,15 @@ class Runtime:
             return self.diagnostics
 
     async def watch(self) -> None:
-        """Until cancelled: bring back the views of sources that were down, soon after these answer again."""
+        """Until cancelled: bring back the views of sources that were down, soon after these answer again; and keep
+        the statistics fresh."""
         while True:
             await asyncio.sleep(RETRY)
             if any(source.fault for source in self.engine.catalog.sources.values()):
                 await self._revive()
+            due = self.engine.statistician.due(self.engine.catalog)
+            if due:
+                await self.engine.refresh_statistics(due)
 
     async def _revive(self) -> None:
         try:
@@ -119,6 +123,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
             restricted=bool(project.file.users),
         )
         stack.push_async_callback(engine.close)
+        await engine.refresh_statistics()
         runtime = Runtime(engine, project, built.diagnostics, canon, analyser, built)
         watching = asyncio.create_task(runtime.watch())
         stack.callback(watching.cancel)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 from pydantic import Field, SecretStr
 
-from connectors import arrow, mariadb_catalog, mariadb_statistics
+from connectors import arrow, mariadb_catalog, mariadb_explain, mariadb_statistics
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
@@ -29,6 +29,7 @@ from connectors.mariadb_drivers import (
 )
 from connectors.mariadb_rows import to_batch
 from connectors.mariadb_sql import inlined
+from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
@@ -115,6 +116,11 @@ class MariadbConnector:
         del known
         with self._leased(ASK_TIMEOUT, Cancel()) as lease:
             return mariadb_statistics.read(partial(_ask, lease.session), partial(_try, lease.session), tables)
+
+    def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
+        """How the server would run it; nothing is run."""
+        with self._leased(timeout, Cancel()) as lease:
+            return mariadb_explain.read(str(_ask(lease.session, "EXPLAIN FORMAT=JSON " + inlined(query))[0][0]))
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""

@@ -14,7 +14,7 @@ import pyarrow as pa
 from adbc_driver_postgresql import StatementOptions
 from pydantic import Field, SecretStr
 
-from connectors import arrow, postgresql_catalog, postgresql_statistics
+from connectors import arrow, postgresql_catalog, postgresql_explain, postgresql_statistics
 from connectors.base import Cancel, Profile, Prompt, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
@@ -23,6 +23,7 @@ from connectors.postgresql_prompt import begin
 from connectors.postgresql_rows import from_batch, from_result
 from connectors.postgresql_sql import inlined, prepared
 from connectors.pump import Pump
+from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
@@ -91,6 +92,11 @@ class PostgresqlConnector:
     def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
         """What ANALYZE found and how much has changed since; three queries at the most, none of a table."""
         return postgresql_statistics.read(self._ask, tables, known)
+
+    def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
+        """How the server would run it; nothing is run."""
+        del timeout
+        return postgresql_explain.read(self._ask("EXPLAIN (FORMAT JSON) " + inlined(query), ())[0][0])
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""

@@ -27,6 +27,7 @@ from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.leases import Leases
 from connectors.lists import listed
+from connectors.reading import Reading, Step
 from connectors.registry import ConnectionOptions
 from connectors.sqlite_types import Misfit, decode, encode
 from connectors.statistics import Key, TableStatistics
@@ -40,6 +41,8 @@ _PATIENCE = 60.0  # seconds for our own questions
 _PROLOGUE = ("query_only = 1", "case_sensitive_like = 1", "schema_version")
 _LOST = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_BUSY")
 _UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(.*?)' with text", re.DOTALL)
+# SCAN t, SCAN t USING INDEX i, SEARCH t USING INDEX i (a=?), SEARCH t USING INTEGER PRIMARY KEY (rowid=?)
+_STEP = re.compile(r"(?P<how>SCAN|SEARCH) (?P<table>\S+)(?:.* USING (?P<index>.*?(?:INDEX|PRIMARY KEY) [^ (]*))?")
 _REMEDY = (
     "correct the value, or name the column's real type under connection: types: in the source's file "
     "(text, say) and convert it in a view"
@@ -91,10 +94,17 @@ class SqliteConnector:
         with self._session(_PATIENCE, Cancel()) as connection:
             return sqlite_statistics.read(connection, tables)
 
+    def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
+        """How SQLite would run it: which tables from end to end; it does not say how many rows."""
+        text, values = self._said(query)
+        with self._session(timeout, Cancel()) as connection:
+            rows = connection.execute("EXPLAIN QUERY PLAN " + text, values).fetchall()
+        told = [str(row[3]) for row in rows]
+        return Reading(tuple(_step(match) for line in told if (match := _STEP.match(line))), "\n".join(told))
+
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT; its deadline is looked at inside SQLite too."""
-        values = [encode(query.params[part], self.name) for part in query.parts if isinstance(part, int)]
-        text = "".join(part if isinstance(part, str) else _mark(query, i) for i, part in enumerate(query.parts))
+        text, values = self._said(query)
         with self._session(timeout, cancel) as connection, contextlib.closing(connection.cursor()) as cursor:
             cursor.execute(text, values)
             rows = _fetch(cursor, query)
@@ -104,6 +114,12 @@ class SqliteConnector:
                 rows = _fetch(cursor, query)
                 if rows:
                     yield _batch(query, rows)
+
+    def _said(self, query: SourceQuery) -> tuple[str, list[Any]]:
+        """The statement with SQLite's placeholders, and what stands for them."""
+        values = [encode(query.params[part], self.name) for part in query.parts if isinstance(part, int)]
+        text = "".join(part if isinstance(part, str) else _mark(query, i) for i, part in enumerate(query.parts))
+        return text, values
 
     def ping(self) -> None:
         """Read the file's header."""
@@ -235,6 +251,12 @@ def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
         raise SourceError(f"{len(columns)} columns came where {len(query.columns)} were asked")
     pairs = enumerate(zip(columns, query.columns, strict=True))
     return pa.RecordBatch.from_arrays([_column(i, *pair) for i, pair in pairs], schema=_schema(query.columns))
+
+
+def _step(line: re.Match[str]) -> Step:
+    index = line["index"] or ""
+    whole = line["how"] == "SCAN" or index.startswith("AUTOMATIC")  # an index that is made for this one statement
+    return Step(line["table"], None, "" if whole else index)
 
 
 @lru_cache(1024)

@@ -32,6 +32,7 @@ class Permit:
     """The right to run one statement; give it back with `leave`, once the source has nothing left to do for it."""
 
     gate: Gate
+    alone: bool = False
     started: float = field(default_factory=time.perf_counter)
     rows: int = 0
     left: bool = False
@@ -61,6 +62,8 @@ class Permit:
         load.rows += self.rows
         load.ms += (time.perf_counter() - self.started) * 1000
         load.errors += failed
+        if self.alone:
+            self.gate.heavy.release()
         self.gate.release()
 
 
@@ -72,16 +75,35 @@ class Gate:
     source: str
     limits: Limits
     load: Load = field(default_factory=Load)
+    heavy: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     _queue: deque[asyncio.Future[None]] = field(default_factory=deque, repr=False)
 
-    async def enter(self, deadline: float = math.inf) -> Permit:
-        """Wait for one of the owner's `concurrency` places; LimitExceeded (57014) when `deadline` (loop time) comes."""
+    async def enter(self, deadline: float = math.inf, alone: bool = False) -> Permit:
+        """Wait for one of the owner's `concurrency` places; LimitExceeded (57014) when `deadline` (loop time) comes.
+        `alone`: a heavy statement, of which no other runs meanwhile."""
+        if alone:
+            await self._only(deadline)
+        try:
+            return await self._place(deadline, alone)
+        except BaseException:
+            if alone:
+                self.heavy.release()
+            raise
+
+    async def _only(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline if deadline < math.inf else None):
+                await self.heavy.acquire()
+        except TimeoutError:
+            raise self.too_long_a_wait() from None
+
+    async def _place(self, deadline: float, alone: bool) -> Permit:
         if self.load.waiting or self.load.in_flight >= self.limits.concurrency:
             await self._wait(deadline)  # comes back with the place already counted for us
         else:
             self.load.in_flight += 1
         self.load.statements += 1
-        return Permit(self)
+        return Permit(self, alone)
 
     def release(self) -> None:
         """Give a place back, to the one who has waited longest."""

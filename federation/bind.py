@@ -76,6 +76,11 @@ def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) ->
     return tuple(_query(fragment, fragment.text, given, dict(zip(refs, keys, strict=True))) for keys in chosen)
 
 
+def whole(fragment: Fragment, given: Given) -> SourceQuery:
+    """The statement without keys."""
+    return _query(fragment, fragment.full or fragment.text, given, {})
+
+
 def text(source: SourceText) -> str:
     """The statement with $1, $2 ... for people."""
     return SourceQuery(source.parts, (), ()).sql

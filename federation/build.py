@@ -8,13 +8,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from connectors import registry
 from connectors.base import Connector, Profile, Table
@@ -23,6 +22,7 @@ from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
 from federation.canon.wire import Wire
+from federation.patience import patiently
 from planner.statement import Statement
 from views.catalog import Catalog, Relation, Source, SourceTable, View
 from views.check import check_columns
@@ -33,7 +33,6 @@ LONGEST_NAME = 63  # bytes; PostgreSQL would cut a longer one
 USER_TYPES = 16384  # the first oid that is not PostgreSQL's own
 EXPOSE = "leave it out of expose.tables, or rename it at the source"
 Key = tuple[str, str]
-T = TypeVar("T")
 
 
 class Built(NamedTuple):
@@ -98,7 +97,7 @@ async def _alive(connector: Connector | None) -> bool:
     if connector is None:
         return False
     with suppress(Error, TimeoutError):
-        await _within(connector.ping, 5.0)
+        await patiently(connector.ping, 5.0)
         return True
     return False
 
@@ -139,7 +138,7 @@ async def _introspect(
         if previous is not None and previous.identities.get(name) == found.identity:
             found.connector = previous.connectors.get(name)
         found.connector = found.connector or registry.connect(file.kind, name, options)
-        profile, found.tables = await _within(
+        profile, found.tables = await patiently(
             _asked(found.connector, file.expose.schemas, file.expose.tables), patience
         )
         found.source = replace(found.source, profile=profile)
@@ -180,29 +179,6 @@ def _remember(found: _Found, previous: Built) -> None:
     found.source = replace(found.source, profile=known.profile)
     tables = (relation.table for relation in previous.catalog.tables.values())
     found.tables = tuple(table for table in tables if table is not None and table.source == known.name)
-
-
-async def _within(work: Callable[[], T], patience: float) -> T:
-    """The result of blocking work; TimeoutError when it takes longer, and nobody waits for its thread then."""
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if not done.done():
-            done.set_exception(error) if error is not None else done.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        result, error = None, None
-        try:
-            result = work()
-        except BaseException as raised:
-            error = raised
-        with suppress(RuntimeError):  # the loop is gone
-            loop.call_soon_threadsafe(settle, result, error)
-
-    threading.Thread(target=run, name="introspection", daemon=True).start()
-    async with asyncio.timeout(patience):
-        return await done
 
 
 # -- relations

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel, Connector
-from federation import bind
+from federation import bind, inspect
 from federation.admission import Load
 from federation.answer import Answer, result
+from federation.budgets import Bounded
 from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
@@ -21,6 +22,7 @@ from federation.merge import InCanon, Merger, compute
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
 from federation.result import Result
 from federation.session import Session
+from federation.statistics import Statistician
 from planner.statement import Statement
 from views.catalog import Catalog
 
@@ -40,6 +42,7 @@ class Engine:
     cache: ResultCache
     duck: Duck
     restricted: bool = False
+    statistician: Statistician = field(default_factory=Statistician)
     _fetcher: Fetcher = field(init=False)
     _merger: Merger = field(init=False)
     _preparer: Preparer = field(init=False)
@@ -70,8 +73,14 @@ class Engine:
 
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
-        prepared = prepared.for_values(params, session)
+        prepared = await self._inspected(prepared.for_values(params, session), params, session, cancel)
+        if prepared.terms.refused is not None:
+            raise prepared.terms.refused
         params = prepared.given(params)
+        answer = await self._answered(prepared, params, session, cancel)
+        return _bounded(answer, prepared)
+
+    async def _answered(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         deadline = prepared.terms.deadline(session)
         if prepared.plan.streams:
             return await self._stream(prepared, params, session, deadline, cancel)
@@ -92,6 +101,8 @@ class Engine:
     ) -> Fetched:
         """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too."""
         params = prepared.given(params)
+        if prepared.terms.refused is not None:
+            raise prepared.terms.refused
         asked = await self._asked(prepared, params, session, prepared.terms.deadline(session), cancel, computed)
         return await self._fetcher.gather(prepared.terms.steps, asked)
 
@@ -101,7 +112,7 @@ class Engine:
         """The answer from rows that `gather` fetched."""
         deadline = prepared.terms.deadline(session)
         merged = await self._merger.run(prepared.plan, fetched, prepared.given(params), session)
-        return result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel)
+        return _bounded(result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel), prepared)
 
     async def explain(
         self, sql: str, session: Session, params: Sequence[Bound] = (), analyze: bool = False
@@ -109,7 +120,7 @@ class Engine:
         """How a statement is answered; with `analyze` it is run, and its rows are counted and dropped."""
         prepared = await self.prepare(sql, session)
         if params or not prepared.statement.params:
-            prepared = prepared.for_values(params, session)
+            prepared = await self._inspected(prepared.for_values(params, session), params, session, Cancel())
             params = prepared.given(params)
         if not analyze:
             return Explanation(prepared.plan, prepared.terms, tuple(params))
@@ -120,12 +131,21 @@ class Engine:
     async def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
         """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle."""
         self.catalog, self.connectors = catalog, connectors
-        self._preparer.catalog = catalog
         retired = self._fetcher.swap(catalog, connectors)
+        await self.refresh_statistics()
         if retired:
             chore = asyncio.create_task(self._fetcher.retire(retired))
             self._chores.add(chore)
             chore.add_done_callback(self._chores.discard)
+
+    async def refresh_statistics(self, names: Iterable[str] | None = None) -> None:
+        """Read what these sources (all where None) know of their tables; plans stay, unless tables have grown much."""
+        await self.statistician.refresh(self.catalog, self.connectors, names)
+        self._inform()
+
+    def _inform(self) -> None:
+        self.catalog = replace(self.catalog, statistics=self.statistician.current)
+        self._preparer.catalog = self.catalog
 
     @property
     def preparing(self) -> Counts:
@@ -172,7 +192,43 @@ class Engine:
         """Fetch and merge. Under no client's deadline or cancel: it ends when nobody waits for it any more."""
         asked = await self._asked(prepared, params, session, Deadline.after(FOREVER), Cancel())
         fetched = await self._fetcher.gather(prepared.terms.steps, asked)
+        self._learn(prepared, fetched)
         return Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
+
+    async def _inspected(
+        self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel
+    ) -> Prepared:
+        """The plan that keeps within the owners' budgets, if there is one: where the estimates leave that open, the
+        sources' EXPLAIN tells, and planning takes its word."""
+        questions = prepared.terms.questions
+        if not questions:
+            return prepared
+        given = prepared.given(params)
+        asked = await self._asked(prepared, given, session, prepared.terms.deadline(session), cancel)
+        for fragment in [step.fragment for step in questions]:
+            known = fragment.expected.fingerprint
+            if self.statistician.knows(known):
+                continue
+            (query,) = bind.queries(fragment, asked.given, {})
+            told = await inspect.examined(fragment, query, self.connectors.get(fragment.source), self.catalog)
+            if told is None:
+                return prepared
+            self.statistician.read(known, told)
+        self._inform()
+        prepared.family.renew(self.catalog)
+        return prepared.for_values(params, session)
+
+    def _learn(self, prepared: Prepared, fetched: Fetched) -> None:
+        """From the rows that came: for other plans, and for this one where they were far from what was expected."""
+        wrong = False
+        for part in fetched.parts:
+            expected = prepared.plan.fragments[part.fragment].expected
+            if part.cache == "miss":
+                wrong |= self.statistician.measured(expected.fingerprint, part.rows, expected.rows)
+        if self.statistician.current is not self.catalog.statistics:
+            self._inform()
+        if wrong:
+            prepared.family.renew(self.catalog)
 
     async def _asked(
         self,
@@ -187,3 +243,10 @@ class Engine:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, session)
         return Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
+
+
+def _bounded(answer: Result, prepared: Prepared) -> Result:
+    view = prepared.terms.most
+    if view is not None and view.max_rows is not None:
+        answer.batches = Bounded(answer.batches, view.max_rows, f"{view.schema}.{view.name}", view.file)
+    return answer

@@ -22,6 +22,7 @@ from connectors.errors import Error, SourceError
 from connectors.stopping import timed_out
 from federation import age, bind
 from federation.admission import Gate, Load, Permit
+from federation.budgets import Spent
 from federation.channel import Channel, Stream
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
@@ -39,7 +40,8 @@ _WORST: tuple[How, ...] = ("miss", "shared", "hit")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept.
+    """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept; `heavy`: it
+    is past its source's budget of examined rows, so that one such statement at a time runs there.
 
     `sql`, `schema` (Arrow) and `signature` (all of it that a cache key needs) are worked out once.
     """
@@ -47,6 +49,7 @@ class Step:
     fragment: Fragment
     ttl: float
     version: str
+    heavy: bool = False
     sql: str = field(init=False)
     schema: pa.Schema = field(init=False)
     signature: str = field(init=False)
@@ -124,6 +127,7 @@ class Asked:
     given: bind.Given
     deadline: Deadline
     cancel: Cancel
+    spent: Spent = field(default_factory=Spent)
 
 
 @dataclass(slots=True, eq=False)
@@ -210,7 +214,7 @@ class Fetcher:
 
     async def stream(self, step: Step, asked: Asked, before: Fetched, names: list[str]) -> tuple[Stream, list[Part]]:
         """One fragment's rows as they come, columns renamed to `names`; `before` has the rows that it needs keys of."""
-        asks = bind.queries(step.fragment, asked.given, before.tables)
+        asks = self._asks(step, asked, before)
         if len(asks) != 1:
             await self._collect(step, asks, asked, before)
             return Stream(before.tables[step.fragment.id].to_batches(), names=names), before.parts
@@ -235,7 +239,16 @@ class Fetcher:
         ]
 
     async def _fetch(self, step: Step, asked: Asked, fetched: Fetched) -> None:
-        await self._collect(step, bind.queries(step.fragment, asked.given, fetched.tables), asked, fetched)
+        await self._collect(step, self._asks(step, asked, fetched), asked, fetched)
+
+    def _asks(self, step: Step, asked: Asked, fetched: Fetched) -> tuple[SourceQuery, ...]:
+        """The fragment's statements; where they are more than the owner allows for one query, the one without keys."""
+        source, most = step.fragment.source, self._gate(step.fragment.source).limits.statements
+        asks = bind.queries(step.fragment, asked.given, fetched.tables)
+        if len(asks) > 1 and not asked.spent.room(source, most, len(asks)) and step.fragment.full is not None:
+            asks = (bind.whole(step.fragment, asked.given),)
+        asked.spent.take(source, most, len(asks))
+        return asks
 
     async def _collect(self, step: Step, asks: Sequence[SourceQuery], asked: Asked, fetched: Fetched) -> None:
         """Run the statements of one fragment and put their rows and their part into `fetched`."""
@@ -289,7 +302,7 @@ class Fetcher:
         the source may take its owner's time, and the statement is cancelled when the last of them has left.
         """
         gate = self._gate(step.fragment.source)
-        permit = await gate.enter(math.inf if deadline is None else deadline.at)
+        permit = await gate.enter(math.inf if deadline is None else deadline.at, alone=step.heavy)
         try:
             seconds = gate.limits.timeout if deadline is None else min(gate.limits.timeout, deadline.left())
             born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()

@@ -82,6 +82,13 @@ class Family:
     plan: Planner
     counts: Counts
     variants: list[_Variant] = field(default_factory=list)
+    renewed: int = 0  # how often its plans were thrown away, because more is known of the data now
+
+    def renew(self, catalog: Catalog) -> None:
+        """Plan again with what is known by now."""
+        self.catalog, self.renewed = catalog, self.renewed + 1
+        self.variants.clear()
+        self.__dict__.pop("anywhere", None)
 
     @cached_property
     def anywhere(self) -> Family:
@@ -115,6 +122,7 @@ class Prepared:
     family: Family
     slots: tuple[Bound, ...] = ()
     wanting: bool = False
+    renewed: int = 0
 
     def given(self, params: Sequence[Bound]) -> Sequence[Bound]:
         """The values of all of the plan's parameters; QueryError 08P01 where the client gave too few."""
@@ -129,10 +137,10 @@ class Prepared:
         family, zone = self.family, zone_of(session)
         if self.statement.zone not in ("", zone):  # SET TimeZone came after it was prepared
             family = family.anywhere
-        elif not self.wanting:
+        elif not self.wanting and self.renewed == self.family.renewed:
             return self
         found = family.choose(self.given(params))
-        return replace(self, plan=found.plan, terms=found.terms, wanting=False)
+        return replace(self, plan=found.plan, terms=found.terms, wanting=False, renewed=self.family.renewed)
 
 
 class Preparer:
@@ -152,9 +160,9 @@ class Preparer:
         parameters' types that the client fixed (0: open)."""
         self.counts.asked += 1
         read = reading(session.search_path, session.settings)
-        key = (sql, read, tuple(declared), self.catalog.version)
+        key = (sql, read, tuple(declared), self._version)
         prepared = self._texts.get(key)
-        if prepared is not None:
+        if prepared is not None and prepared.renewed == prepared.family.renewed:
             self.counts.texts += 1
         else:
             prepared = await self._shaped(sql, session, read, declared)
@@ -163,6 +171,11 @@ class Preparer:
             if not (prepared.statement.fleeting or prepared.statement.session):
                 self._texts[key] = prepared
         return prepared
+
+    @property
+    def _version(self) -> tuple[str, int]:
+        """What plans are made for; statistics that are only fresher leave them alone."""
+        return self.catalog.version, self.catalog.statistics.epoch
 
     def planned(self, statement: Statement) -> Prepared:
         """A statement that is analysed already."""
@@ -173,7 +186,7 @@ class Preparer:
         shape = slots.shape(sql, len(declared)) if read[STANDARD] != "off" else None
         if shape is None:
             return None
-        key = (shape.text, read, tuple(declared), self.catalog.version)
+        key = (shape.text, read, tuple(declared), self._version)
         if key not in self._literal:
             self._literal[key] = await self._learned(shape, session, declared, _utc(read))
         kept = self._literal[key]
@@ -218,7 +231,7 @@ class Preparer:
     def _family(self, statement: Statement) -> Family:
         if statement.session or statement.fleeting:
             return Family(statement, self.catalog, self._plan, self.counts)
-        key = (statement.text, statement.columns, statement.params, statement.zone, self.catalog.version)
+        key = (statement.text, statement.columns, statement.params, statement.zone, self._version)
         family = self._families.get(key)
         if family is None:
             family = self._families[key] = Family(statement, self.catalog, self._plan, self.counts)
@@ -230,7 +243,7 @@ class Preparer:
         found = family.choose((*([None] * own), *values))
         if values:
             statement = replace(statement, params=statement.params[:own])
-        return Prepared(statement, found.plan, found.terms, family, values, found.wanted)
+        return Prepared(statement, found.plan, found.terms, family, values, found.wanted, family.renewed)
 
 
 def zone_of(session: Session) -> str:

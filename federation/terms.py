@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from connectors.errors import LimitExceeded
+from federation import budgets
 from federation.deadline import Deadline
 from federation.fetch import Step
 from federation.session import Session
@@ -26,13 +28,18 @@ _VOLATILE = re.compile(
 class Terms:
     """`ttl`: seconds that the answer may be kept; `timeout` the least of the views', with the view's name;
     `cacheable`: whether the same statement has the same answer for as long as the data does not change;
-    `signature`: all of the statement that a cache key needs."""
+    `signature`: all of the statement that a cache key needs. `questions` are the steps of which only their source can
+    tell whether they keep within its budget; `refused` is why the plan may not run. `most`: the view that allows the
+    fewest rows of an answer."""
 
     steps: tuple[Step, ...]
     ttl: float
     cacheable: bool
     signature: str
     timeout: tuple[float, str] | None = None
+    questions: tuple[Step, ...] = ()
+    refused: LimitExceeded | None = None
+    most: View | None = None
 
     @classmethod
     def of(cls, statement: Statement, plan: Plan, catalog: Catalog) -> Terms:
@@ -47,7 +54,17 @@ class Terms:
         ttl = min((step.ttl for step in steps), default=0.0)
         columns = ",".join(f"{name}:{kind.name}:{kind.mod}:{kind.oid}" for name, kind in plan.columns)
         signature = "\0".join((catalog.version, columns, statement.text))
-        return cls(steps, ttl, bool(steps) and not volatile, signature, min(timeouts, default=None))
+        questions = tuple(s for s in steps if budgets.open_question(s.fragment, catalog.sources[s.fragment.source]))
+        return cls(
+            steps,
+            ttl,
+            bool(steps) and not volatile,
+            signature,
+            min(timeouts, default=None),
+            questions,
+            _refused(steps, catalog),
+            budgets.strictest(views),
+        )
 
     def deadline(self, session: Session) -> Deadline:
         """When a run that starts now must have ended: the session's time or the views', whichever is less."""
@@ -61,9 +78,19 @@ def is_volatile(text: str) -> bool:
     return _VOLATILE.search(text) is not None
 
 
+def _refused(steps: tuple[Step, ...], catalog: Catalog) -> LimitExceeded | None:
+    """The first fragment that its source's owner wants refused."""
+    for step in steps:
+        source = catalog.sources[step.fragment.source]
+        if step.heavy and source.limits.on_budget == "error":
+            return budgets.too_much(step.fragment, source, catalog)
+    return None
+
+
 def _step(fragment: Fragment, most: float | None, catalog: Catalog) -> Step:
     source = catalog.sources[fragment.source]
-    return Step(fragment, source.ttl if most is None else min(source.ttl, most), catalog.version)
+    ttl = source.ttl if most is None else min(source.ttl, most)
+    return Step(fragment, ttl, catalog.version, budgets.past(fragment, source))
 
 
 def _views(plan: Plan, statement: Statement, catalog: Catalog) -> list[View]:
