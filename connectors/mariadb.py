@@ -119,8 +119,9 @@ class MariadbConnector:
 
     def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
         """How the server would run it; nothing is run."""
+        text = inlined(query)
         with self._leased(timeout, Cancel()) as lease:
-            return mariadb_explain.read(str(_ask(lease.session, "EXPLAIN FORMAT=JSON " + inlined(query))[0][0]))
+            return mariadb_explain.read(str(_ask(lease.session, "EXPLAIN FORMAT=JSON " + text)[0][0]), text)
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from connectors.reading import Reading, Step
+from connectors.reading import Reading, Step, aliased
 
 Pairs = list[tuple[str, Any]]  # an object's members: keys may occur more than once
 
 
-def read(text: str) -> Reading:
+def read(told: str, statement: str) -> Reading:
     """The reading of EXPLAIN's one value."""
-    steps = list(_steps(json.loads(text, object_pairs_hook=list)))
+    names = aliased(statement)
+    found = _steps(json.loads(told, object_pairs_hook=list))
+    steps = [replace(step, table=names.get(step.table, step.table)) for step in found]
     lines = (f"{s.table}, {'by ' + s.index if s.index else 'from end to end'}, {s.rows or 0:,.0f} rows" for s in steps)
     return Reading(tuple(steps), "\n".join(lines))
 

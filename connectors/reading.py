@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+_NAMED = re.compile(r"""(?:"|`)(?P<table>[^"`]+)(?:"|`) AS (?:"|`)?(?P<alias>\w+)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +26,8 @@ class Reading:
 
     steps: tuple[Step, ...]
     text: str = ""
+
+
+def aliased(text: str) -> Mapping[str, str]:
+    """Tables by their aliases in one of our statements, for sources whose plans name aliases only."""
+    return {match["alias"]: match["table"] for match in _NAMED.finditer(text)}

@@ -27,7 +27,7 @@ from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.leases import Leases
 from connectors.lists import listed
-from connectors.reading import Reading, Step
+from connectors.reading import Reading, Step, aliased
 from connectors.registry import ConnectionOptions
 from connectors.sqlite_types import Misfit, decode, encode
 from connectors.statistics import Key, TableStatistics
@@ -100,7 +100,8 @@ class SqliteConnector:
         with self._session(timeout, Cancel()) as connection:
             rows = connection.execute("EXPLAIN QUERY PLAN " + text, values).fetchall()
         told = [str(row[3]) for row in rows]
-        return Reading(tuple(_step(match) for line in told if (match := _STEP.match(line))), "\n".join(told))
+        names = aliased(text)
+        return Reading(tuple(_step(match, names) for line in told if (match := _STEP.match(line))), "\n".join(told))
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT; its deadline is looked at inside SQLite too."""
@@ -253,10 +254,10 @@ def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([_column(i, *pair) for i, pair in pairs], schema=_schema(query.columns))
 
 
-def _step(line: re.Match[str]) -> Step:
+def _step(line: re.Match[str], names: Mapping[str, str]) -> Step:
     index = line["index"] or ""
     whole = line["how"] == "SCAN" or index.startswith("AUTOMATIC")  # an index that is made for this one statement
-    return Step(line["table"], None, "" if whole else index)
+    return Step(names.get(line["table"], line["table"]), None, "" if whole else index)
 
 
 @lru_cache(1024)

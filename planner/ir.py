@@ -44,11 +44,22 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Demand:
+    """A view's owner wants one of `columns`, the items `at`, compared with a value by whoever reads the view."""
+
+    view: str
+    file: str
+    columns: tuple[str, ...]
+    at: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
-    """Exactly `items`, nothing else of the input."""
+    """Exactly `items`, nothing else of the input. `demand` counts until it was checked, before the rules."""
 
     input: Rel
     items: tuple[tuple[int, Scalar], ...]
+    demand: Demand | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +273,7 @@ def with_inputs(rel: Rel, new: tuple[Rel, ...]) -> Rel:
         case Filter():
             return Filter(new[0], rel.predicates)
         case Project():
-            return Project(new[0], rel.items)
+            return Project(new[0], rel.items, rel.demand)
         case Join():
             return replace(rel, left=new[0], right=new[1])
         case Aggregate():
@@ -328,7 +339,7 @@ def with_scalars(rel: Rel, new: tuple[Scalar, ...]) -> Rel:
         case Filter():
             return Filter(rel.input, new)
         case Project():
-            return Project(rel.input, _items(rel.items, new))
+            return Project(rel.input, _items(rel.items, new), rel.demand)
         case Window():
             return Window(rel.input, _items(rel.items, new))
         case Join():

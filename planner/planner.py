@@ -17,6 +17,7 @@ from planner import ir
 from planner.assemble import assemble
 from planner.canonical import parse
 from planner.context import Context
+from planner.demands import check_demands, demanded
 from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.lower import Lowering, scan
@@ -66,14 +67,15 @@ def plan(
     """The plan of one analysed statement. Pure: reads nothing but its arguments; `off` names rules to leave out.
 
     `values` are the parameters' values, as far as they are known: where a rule reads one, the plan holds only under
-    the guards that `values` has then. Never refuses: what the algebra does not model runs as it stands in the canon,
-    over fetched relations.
+    the guards that `values` has then. Never refuses (but where a view's owner demands a filter that is not there): what
+    the algebra does not model runs as it stands in the canon, over fetched relations.
     """
     next_id = Counter()
     values = values or Values()
     values.zone = statement.zone
     context = Context(catalog, values, next_id, Estimator(catalog.statistics, values.peek))
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
+    check_demands(rel)
     computed = Computed()
     if "computed" not in off:
         rel = computed.fold(rel)
@@ -128,7 +130,7 @@ def _view(view: View, catalog: Catalog) -> tuple[Rel, Columns]:
         for (_, i, own), (_, declared) in zip(columns, view.columns, strict=True):
             items.append((next_id(), ir.col((i, _agreed(own, declared)))))
         named = tuple((n, i, e.type) for (n, _), (i, e) in zip(view.columns, items, strict=True))
-        _bound[key] = ir.Project(rel, tuple(items)), named, reason
+        _bound[key] = ir.Project(rel, tuple(items), demanded(view)), named, reason
     return _bound[key][:2]
 
 

@@ -80,7 +80,7 @@ def _names(rel: Rel, at: dict[int, int]) -> Rel:
         case ir.Join() if rel.mark:
             return replace(rel, mark=at[rel.mark])
         case ir.Project():
-            return ir.Project(rel.input, _pairs(rel.items, at))
+            return ir.Project(rel.input, _pairs(rel.items, at), rel.demand)
         case ir.Window():
             return ir.Window(rel.input, _pairs(rel.items, at))
         case ir.Aggregate():
