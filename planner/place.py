@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from connectors.base import Collation
 from connectors.capability import Capability, V, capability
@@ -13,7 +14,7 @@ from planner.ir import Rel
 from planner.joining import Side, hoistable, multiplies, renamed, swells
 from planner.plan import Verdict
 from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_key, weaken
-from planner.scalar import Col, KeyIn, Lit, Param, Scalar
+from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
 from planner.show import show
 from views.catalog import Catalog, Source
 
@@ -364,11 +365,31 @@ def _unfit(rel: ir.Join, left: Placed, right: Placed, cap: Capability) -> str:
         return "LATERAL"
     if rel.kind == "full" and "full join" not in cap.features:
         return f"{cap.engine} has no FULL JOIN"
+    if rel.kind in ("inner", "left") and _few_groups(right.rel, ir.ids(left.rel)):
+        return "few of the groups are wanted: they are asked for by their keys"
     if rel.compare and "in" not in cap.features:
         return f"IN as a value is not proven in {cap.engine}"
     if not rel.widens and (_bounded(left.rel) or _bounded(right.rel)):
         return "LIMIT below"
     return ""
+
+
+def _few_groups(rel: Rel, drivers: frozenset[int]) -> bool:
+    """Whether it groups, or counts within groups, rows that the other side's keys were to choose."""
+    grouped = False
+    while isinstance(rel, ir.Project | ir.Filter | ir.Aggregate | ir.Window | ir.Distinct):
+        if isinstance(rel, ir.Filter) and grouped:
+            fixed = {a.id for p in rel.predicates if _fixes(p) for a in p.args if isinstance(a, Col)}
+            keys = (p for p in rel.predicates if isinstance(p, KeyIn) and p.driver in drivers)
+            if any(isinstance(p.args[0], Col) and p.args[0].id not in fixed for p in keys):
+                return True
+        grouped = grouped or isinstance(rel, ir.Aggregate | ir.Window | ir.Distinct)
+        rel = rel.input
+    return False
+
+
+def _fixes(p: Scalar) -> TypeGuard[Call]:
+    return isinstance(p, Call) and p.op == "=" and any(isinstance(a, Lit | Param) for a in p.args)
 
 
 def _countable(e: Scalar | None) -> bool:

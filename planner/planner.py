@@ -32,6 +32,7 @@ from planner.rules.joins import order_joins
 from planner.rules.limits import push_limits
 from planner.rules.prune import prune
 from planner.rules.ranges import add_ranges
+from planner.rules.semi_joins import lower_semi_joins
 from planner.rules.stable import Computed
 from planner.rules.subqueries import join_laterals, join_subqueries
 from planner.scope import Columns, Counter, Unmodelled
@@ -52,6 +53,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("ranges", add_ranges),
     ("prune", prune),
     ("limits", lambda rel, _: push_limits(rel)),
+    ("semi joins", lambda rel, _: lower_semi_joins(rel)),
     ("joins", order_joins),
     ("bind", lambda rel, context: bind_keys(rel, context.estimator)),
     ("keys down", lambda rel, _: push_filters(rel)),

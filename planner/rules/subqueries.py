@@ -59,7 +59,9 @@ class _Node:
 
     def _filter(self, rel: ir.Filter) -> Rel:
         plain = tuple(p for p in rel.predicates if not sc.has_sub(p))
-        self.base = ir.Filter(rel.input, plain) if plain else rel.input
+        # What may fail is asked of all rows, as PostgreSQL does; the rest goes down later, to both sides of a join.
+        first = tuple(p for p in plain if sc.volatile(p) or sc.can_raise(p))
+        self.base = ir.Filter(rel.input, first) if first else rel.input
         late = []
         for p in rel.predicates:
             if not sc.has_sub(p):
@@ -68,7 +70,7 @@ class _Node:
                 self.base = self._conjunct(p)
             except Kept:
                 late.append(p)
-        late = [self.value(p) for p in late]
+        late = [*(p for p in plain if p not in first), *(self.value(p) for p in late)]
         made = ir.Filter(self.base, tuple(late)) if late else self.base
         return _only(made, ir.output(rel))
 
