@@ -37,6 +37,15 @@ def _rows(rel: Rel, estimator: Estimator) -> float:
     return max(estimator.rows(rel).likely, 1.0)
 
 
+def _grouped(rel: Rel, rows: float, estimator: Estimator) -> float:
+    """Rows that are read for a relation: where it groups them by what keys may choose, more than it has."""
+    while isinstance(rel, ir.Project | ir.Filter):
+        rel = rel.input
+    if isinstance(rel, ir.Aggregate | ir.Distinct | ir.Window):
+        return max(rows, _grouped(rel.input, _rows(rel.input, estimator), estimator))
+    return rows
+
+
 def _keyed(column: Col, driver: Col) -> KeyIn | None:
     kind = family(column.type)
     return KeyIn((column,), driver.id) if kind in _KEYS and family(driver.type) == kind else None
@@ -44,8 +53,9 @@ def _keyed(column: Col, driver: Col) -> KeyIn | None:
 
 def _join(rel: ir.Join, estimator: Estimator) -> Rel:
     left, right = _rows(rel.left, estimator), _rows(rel.right, estimator)
-    to_right = left <= MOST and right > max(left, _WORTH)
-    to_left = rel.kind in ("inner", "semi") and right <= MOST and left > max(right, _WORTH)
+    to_right = left <= MOST and _grouped(rel.right, right, estimator) > max(left, _WORTH)
+    to_left = right <= MOST and _grouped(rel.left, left, estimator) > max(right, _WORTH)
+    to_left = to_left and rel.kind in ("inner", "semi")
     if not (to_right or to_left):
         return rel
     ids = ir.ids(rel.right)

@@ -171,7 +171,7 @@ def _half(rel: ir.Join, preds: tuple[Scalar, ...]) -> Rel:
     down = [p for p in preds if _movable(p) and sc.columns(p) & own and sc.columns(p) & own <= left]
     above = tuple(p for p in preds if p not in down)
     # What every left row fulfils, a right row that equals it fulfils too.
-    implied = [p for p in derived((*rel.on, *down)) if sc.columns(p) & right]
+    implied = [p for p in derived((*rel.on, *down, *_known(rel.left))) if sc.columns(p) & right]
     to_right: list[Scalar] = []
     on: list[Scalar] = []
     for p in (*rel.on, *implied):
@@ -231,12 +231,26 @@ def _outer(rel: ir.Join, preds: tuple[Scalar, ...], left: frozenset[int], right:
         sides.on.extend(rel.on)
         return
     # What holds of the preserved side where the condition matters also holds, by equality, of the other side.
-    implied = [p for p in derived((*rel.on, *sides.left)) if sc.columns(p) & right]
+    implied = [p for p in derived((*rel.on, *sides.left, *_known(rel.left))) if sc.columns(p) & right]
     for p in (*rel.on, *implied):
         used = sc.columns(p) & (left | right)
         to_right = bool(used) and used <= right and _movable(p) and not rel.lateral
         (sides.right if to_right else sides.on).append(p)
     sides.on[:] = [p for p in sides.on if p in rel.on]
+
+
+def _known(rel: Rel) -> tuple[Scalar, ...]:
+    """Predicates that every row of the relation is known to fulfil, as far as its own filters at the top say so."""
+    match rel:
+        case ir.Filter():
+            return (*rel.predicates, *_known(rel.input))
+        case ir.Join() if rel.kind != "full":
+            return _known(rel.left)
+        case ir.Project():
+            back: dict[int, Scalar] = {e.id: Col(i, e.type) for i, e in rel.items if isinstance(e, Col)}
+            return tuple(sc.substitute(p, back) for p in _known(rel.input) if sc.columns(p) <= back.keys())
+        case _:
+            return ()
 
 
 def derived(preds: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
