@@ -27,6 +27,7 @@ from planner.plan import Plan
 from planner.relabel import relabel
 from planner.rules.bind import bind_keys
 from planner.rules.columns import prune_columns
+from planner.rules.disjunctions import factor_disjunctions
 from planner.rules.filters import push_filters
 from planner.rules.joins import order_joins
 from planner.rules.limits import push_limits
@@ -49,6 +50,7 @@ Rule = Callable[[Rel, Context], Rel]
 RULES: tuple[tuple[str, Rule], ...] = (
     ("laterals", join_laterals),
     ("subqueries", join_subqueries),
+    ("disjunctions", lambda rel, _: factor_disjunctions(rel)),
     ("filters", lambda rel, _: push_filters(rel)),
     ("ranges", add_ranges),
     ("prune", prune),

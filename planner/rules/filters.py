@@ -9,6 +9,7 @@ from connectors.capability import family
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
+from planner.rules.disjunctions import weakened
 from planner.scalar import Call, Col, Scalar, Verbatim
 from planner.types import alike
 
@@ -172,6 +173,7 @@ def _half(rel: ir.Join, preds: tuple[Scalar, ...]) -> Rel:
     above = tuple(p for p in preds if p not in down)
     # What every left row fulfils, a right row that equals it fulfils too.
     implied = [p for p in derived((*rel.on, *down, *_known(rel.left))) if sc.columns(p) & right]
+    implied += [*_weaker(rel.on, right), *_weaker(rel.on, left)]
     to_right: list[Scalar] = []
     on: list[Scalar] = []
     for p in (*rel.on, *implied):
@@ -206,7 +208,7 @@ def _simplify(rel: ir.Join, preds: tuple[Scalar, ...]) -> ir.Join:
 def _inner(rel: ir.Join, preds: tuple[Scalar, ...], left: frozenset[int], right: frozenset[int], sides: _Sides) -> None:
     every = _unique((*rel.on, *preds))
     every = (*every, *derived(every))
-    for p in every:
+    for p in (*every, *_weaker(every, left), *_weaker(every, right)):
         used = sc.columns(p) & (left | right)
         if sc.volatile(p) or sc.can_raise(p):
             (sides.on if p in rel.on else sides.above).append(p)
@@ -230,8 +232,10 @@ def _outer(rel: ir.Join, preds: tuple[Scalar, ...], left: frozenset[int], right:
     if rel.kind == "full":
         sides.on.extend(rel.on)
         return
+    sides.left.extend(_weaker(preds, left))
     # What holds of the preserved side where the condition matters also holds, by equality, of the other side.
     implied = [p for p in derived((*rel.on, *sides.left, *_known(rel.left))) if sc.columns(p) & right]
+    implied += _weaker(rel.on, right)
     for p in (*rel.on, *implied):
         used = sc.columns(p) & (left | right)
         to_right = bool(used) and used <= right and _movable(p) and not rel.lateral
@@ -251,6 +255,12 @@ def _known(rel: Rel) -> tuple[Scalar, ...]:
             return tuple(sc.substitute(p, back) for p in _known(rel.input) if sc.columns(p) <= back.keys())
         case _:
             return ()
+
+
+def _weaker(preds: tuple[Scalar, ...], side: frozenset[int]) -> list[Scalar]:
+    """What predicates over both sides of a join say of one of them."""
+    over_both = (p for p in preds if not sc.columns(p) <= side)
+    return [weaker for p in over_both if (weaker := weakened(p, side)) is not None]
 
 
 def derived(preds: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
