@@ -20,6 +20,7 @@ from planner.plan import (
     AllOf,
     AnyOf,
     Beyond,
+    BoundaryRef,
     ComputedRef,
     Fragment,
     KeysRef,
@@ -46,10 +47,12 @@ _DISTINCT = frozenset({"int2", "int4", "int8", "oid", "date", "timestamp", "time
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a query's parameters are made of: the client's, and what the canon computed for this run."""
+    """What a query's parameters are made of: the client's, what the canon computed for this run, and the values of
+    boundaries, None for one that has several rows."""
 
     params: Sequence[Bound] = ()
     computed: Sequence[Bound] = ()
+    boundaries: Sequence[Bound | None] = ()
 
 
 def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) -> tuple[SourceQuery, ...]:
@@ -60,6 +63,8 @@ def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) ->
     """
     if fragment.absent is not None and _absent(fragment.absent, given):
         return ()
+    if fragment.full is not None and any(_several(value, given) for value in fragment.text.params):
+        return (_query(fragment, fragment.full, given, {}),)
     if not fragment.after:
         return (_query(fragment, fragment.text, given, {}),)
     lists = {ref: _keys(tables[ref.fragment], ref) for ref in fragment.text.params if isinstance(ref, KeysRef)}
@@ -107,6 +112,11 @@ def frozen(params: Sequence[Bound]) -> tuple[tuple[str, int, str], ...]:
     return tuple((bound.type.name, bound.type.mod, repr(bound.value)) for bound in params)
 
 
+def _several(value: Value, given: Given) -> bool:
+    """Whether it is a boundary of several rows."""
+    return isinstance(value, BoundaryRef) and given.boundaries[value.index] is None
+
+
 def _absent(test: Absent, given: Given) -> bool:
     """Whether, by these values, no row of a fragment can matter."""
     match test:
@@ -116,15 +126,17 @@ def _absent(test: Absent, given: Given) -> bool:
             return all(_absent(part, given) for part in test.parts)
         case Beyond():
             low = _given(test.low, given)
-            if low.value is None or test.high is None:
-                return low.value is None
-            high = _given(test.high, given)
+            high = None if test.high is None else _given(test.high, given)
+            if low is None or low.value is None or high is None:
+                return low is not None and low.value is None
             sign = compared(low, high)
             return high.value is None or (sign is not None and (sign > 0 or (sign == 0 and test.open)))
 
 
-def _given(value: Value, given: Given) -> Bound:
-    """The value as it was given, in its own type."""
+def _given(value: Value, given: Given) -> Bound | None:
+    """The value as it was given, in its own type; None where it is none."""
+    if isinstance(value, BoundaryRef):
+        return given.boundaries[value.index]
     if isinstance(value, ParamRef):
         return given.params[value.index]
     if isinstance(value, ComputedRef):
@@ -157,6 +169,11 @@ def _bound(value: Value, given: Given, keys: Mapping[KeysRef, list[Any]]) -> Bou
         return cast(given.computed[value.index], value.type)
     if isinstance(value, KeysRef):
         return Bound(value.type, keys[value])
+    if isinstance(value, BoundaryRef):
+        found = given.boundaries[value.index]
+        if found is None:
+            raise Error("a boundary has several rows")
+        return cast(found, value.type)
     return cast(given.params[value.index], value.type)
 
 

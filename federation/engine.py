@@ -18,7 +18,7 @@ from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
 from federation.fetch import Asked, Fetched, Fetcher
-from federation.merge import InCanon, Merger, compute
+from federation.merge import InCanon, Merger, compute, single
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
 from federation.result import Result
 from federation.session import Session
@@ -242,7 +242,19 @@ class Engine:
         if computed is None and prepared.plan.computed:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, session)
-        return Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
+        asked = Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
+        if prepared.plan.boundaries:
+            await self._boundaries(prepared, asked)
+        return asked
+
+    async def _boundaries(self, prepared: Prepared, asked: Asked) -> None:
+        """Read the boundaries, once for the whole query."""
+        numbers = prepared.plan.boundaries
+        first = [step for step in prepared.terms.steps if step.fragment.id in numbers]
+        asked.ready = await self._fetcher.gather(first, asked)
+        tables, kinds = asked.ready.tables, {step.fragment.id: step.fragment.columns[0][1] for step in first}
+        values = [single(tables[at], kinds[at]) if at in tables else None for at in numbers]
+        asked.given = replace(asked.given, boundaries=values)
 
 
 def _bounded(answer: Result, prepared: Prepared) -> Result:

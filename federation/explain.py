@@ -11,7 +11,7 @@ from federation import bind
 from federation.merge import SMALL
 from federation.result import Part, Result
 from federation.terms import Terms
-from planner.plan import ComputedRef, Fragment, KeysRef, ParamRef, Plan, Value
+from planner.plan import BoundaryRef, ComputedRef, Fragment, KeysRef, ParamRef, Plan, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +176,11 @@ def _given(value: ParamRef, params: Sequence[Bound]) -> Bound | None:
     return params[value.index] if value.index < len(params) else None
 
 
+def _boundary(value: BoundaryRef, plan: Plan) -> str:
+    several = "" if value.sure else "; where it has several rows, the comparison is left to the merge"
+    return f"the value of f{plan.boundaries[value.index]}, as {value.type.sql}, read once{several}"
+
+
 def _value_text(value: Value, plan: Plan, params: Sequence[Bound]) -> str:
     if isinstance(value, KeysRef):
         return f"the keys in c{value.column} of f{value.fragment}, as {value.type.sql}"
@@ -184,6 +189,8 @@ def _value_text(value: Value, plan: Plan, params: Sequence[Bound]) -> str:
         return f"the client's ${value.index + 1}, as {value.type.sql}" + (
             "" if given is None else f": {_literal(given)}"
         )
+    if isinstance(value, BoundaryRef):
+        return _boundary(value, plan)
     if isinstance(value, ComputedRef):
         return f"{plan.computed[value.index][0]}, as {value.type.sql}, computed once in the canon"
     return f"{_literal(value)}::{value.type.sql}"
@@ -204,6 +211,8 @@ def _value_json(value: Value, plan: Plan, params: Sequence[Bound]) -> dict[str, 
         given = _given(value, params)
         known = None if given is None else _plain(given.value)
         return {"type": value.type.sql, "param": value.index + 1, "value": known}
+    if isinstance(value, BoundaryRef):
+        return {"type": value.type.sql, "boundary": plan.boundaries[value.index]}
     if isinstance(value, ComputedRef):
         return {"type": value.type.sql, "computed": plan.computed[value.index][0]}
     return {"type": value.type.sql, "value": _plain(value.value)}

@@ -128,6 +128,7 @@ class Asked:
     deadline: Deadline
     cancel: Cancel
     spent: Spent = field(default_factory=Spent)
+    ready: Fetched | None = None  # what was read before all others
 
 
 @dataclass(slots=True, eq=False)
@@ -188,8 +189,9 @@ class Fetcher:
 
         One that fails stops the rest; so do the deadline and the client's cancel.
         """
-        fetched = Fetched({}, [], computed=asked.given.computed)
-        todo = {step.fragment.id: step for step in steps}
+        ready = asked.ready or Fetched({}, [])
+        fetched = Fetched(dict(ready.tables), list(ready.parts), ready.born, computed=asked.given.computed)
+        todo = {step.fragment.id: step for step in steps if step.fragment.id not in ready.tables}
 
         def doing() -> str:
             return "; ".join(
@@ -198,17 +200,17 @@ class Fetcher:
             )
 
         async def one(step: Step) -> None:
-            for other in step.fragment.after:
+            for other in step.fragment.after - ready.tables.keys():
                 await asyncio.shield(tasks[other])
             await self._fetch(step, asked, fetched)
             del todo[step.fragment.id]
 
         tasks: dict[int, asyncio.Task[None]] = {}
         async with within(asked.deadline, asked.cancel, doing):
-            if len(steps) == 1:
-                await one(steps[0])
+            if len(todo) == 1:
+                await one(*todo.values())
             else:
-                await _all_or_none({step.fragment.id: one(step) for step in steps}, tasks)
+                await _all_or_none({number: one(step) for number, step in todo.items()}, tasks)
         fetched.parts.sort(key=lambda part: part.fragment)
         return fetched
 

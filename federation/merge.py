@@ -141,6 +141,18 @@ async def compute(in_canon: InCanon, plan: Plan, params: Sequence[Bound], sessio
     return [_bound(value, kind) for value, (_, kind) in zip(row.values(), plan.computed, strict=True)]
 
 
+def single(table: pa.Table, kind: PgType) -> Bound | None:
+    """A boundary's value, NULL of no row; None for several rows. Error for a value that cannot be bound."""
+    if table.num_rows > 1:
+        return None
+    try:
+        values = table.column(0).to_pylist()
+    except (OverflowError, ValueError):
+        message = f"a boundary's value of type {kind.sql} has no way to a source ('infinity', or a year past 9999)"
+        raise Error(message) from None
+    return _bound(values[0] if values else None, kind)
+
+
 def why_canon(plan: Plan, fetched: Fetched, session: Session) -> str:
     """Why this merge belongs in the canon altogether; '' where DuckDB may do it or a part of it."""
     if plan.session:

@@ -14,8 +14,8 @@ from planner import domains, ir
 from planner import scalar as sc
 from planner.domains import Domain, Facts
 from planner.ir import Cut, Rel
-from planner.plan import Absent, AllOf, AnyOf, Beyond, ComputedRef, ParamRef, Value
-from planner.scalar import Lit, Once, Param, Scalar, Sub
+from planner.plan import Absent, AllOf, AnyOf, Beyond, BoundaryRef, ComputedRef, ParamRef, Value
+from planner.scalar import Boundary, Lit, Once, Param, Scalar, Sub
 from planner.targets import python_value
 from planner.values import Values
 
@@ -169,5 +169,7 @@ def _value(e: Scalar) -> Value | None:
             return ParamRef(e.index, e.type)
         case Once():
             return ComputedRef(e.index, e.type)
+        case Boundary():
+            return BoundaryRef(e.index, e.type, e.sure)
         case _:
             return None

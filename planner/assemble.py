@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from connectors.capability import Capability, capability, duckdb
@@ -18,7 +18,8 @@ from planner.keys import one_group, unique_keys
 from planner.merge import Stager
 from planner.parts import STAGE
 from planner.plan import Fragment, KeysRef, Plan, SourceText, Stage, Verdict
-from planner.scalar import Col, KeyIn, Scalar
+from planner.rules.boundaries import used
+from planner.scalar import Boundary, Col, KeyIn, Scalar
 from planner.scope import Columns
 from planner.statement import Statement
 from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
@@ -32,11 +33,13 @@ def assemble(
     statement: Statement,
     context: Context,
     computed: list[tuple[Scalar, PgType]],
+    boundaries: Sequence[Cut],
     reason: str = "",
 ) -> Plan:
     """The plan of a placed statement; its output columns are `columns` by id; `reason`: why it is not modelled."""
-    rel = _straight(rel, columns)
-    book = Book(context, rel, bool(statement.params or computed))
+    rel = straight(rel, [i for _, i, _ in columns])
+    book = Book(context, rel, bool(statement.params or computed or boundaries))
+    before = book.boundaries(boundaries, used(rel))
     plan = Plan(
         fragments=book.fragments,
         columns=statement.columns,
@@ -45,10 +48,11 @@ def assemble(
         catalog_version=context.catalog.version,
         volatile=ir.volatile_rel(rel),
         computed=tuple((_canon(e), kind) for e, kind in computed),
+        boundaries=before,
     )
     if isinstance(rel, Cut) and _streams(rel, columns, statement):
         kinds = tuple((name, kind) for name, kind in statement.columns)
-        return replace(plan, fragments=(replace(book.fragments[0], columns=kinds),))
+        return replace(plan, fragments=(replace(book.fragments[0], columns=kinds), *book.fragments[1:]))
     names = [(i, f"c{at}") for at, (_, i, _) in enumerate(columns)]
     plan = replace(plan, residual=_residual(rel, names, book.numbers))
     stager = Stager(_DUCKDB, context.next_id)
@@ -82,6 +86,7 @@ def _staged(plan: Plan, rest: Rel, names: list[tuple[int, str]], book: Book) -> 
         read.append(Fragment(number, STAGE, SourceText((stages[-1].sql,), ()), named))
     if not stages:
         return plan
+    read += [plan.fragments[numbers[-1 - at]] for at in used(rest, merged=True)]
     unique = tuple({fragment.id: fragment for fragment in read}.values())
     inner = Plan(unique, plan.columns, plan.params, _residual(rest, names, numbers), session=plan.session)
     return replace(plan, stages=tuple(stages), rest=inner)
@@ -97,7 +102,8 @@ def _stage(
 ) -> Stage:
     query = Emitter(DuckdbTarget(_DUCKDB, numbers, params)).query(rel, names)
     sql = query.sql("duckdb", comments=False, copy=False)
-    return Stage(number, sql, kinds, tuple(sorted({numbers[id(cut)] for cut in _cuts(rel)})))
+    read = {numbers[id(cut)] for cut in _cuts(rel)} | {numbers[-1 - at] for at in used(rel, merged=True)}
+    return Stage(number, sql, kinds, tuple(sorted(read)))
 
 
 def _canon(e: Scalar) -> str:
@@ -114,9 +120,9 @@ def _streams(rel: Cut, columns: Columns, statement: Statement) -> bool:
     )
 
 
-def _straight(rel: Rel, columns: Columns) -> Rel:
-    """A projection that only picks columns of a fragment is the fragment with these columns."""
-    wanted = [i for _, i, _ in columns]
+def straight(rel: Rel, ids: Sequence[int] | None = None) -> Rel:
+    """A projection that only picks columns of a fragment is the fragment with these columns: `ids`, or all."""
+    wanted = [i for i, _ in ir.output(rel)] if ids is None else ids
     if not wanted:
         return rel
     if isinstance(rel, ir.Project) and isinstance(rel.input, Cut) and all(isinstance(e, Col) for _, e in rel.items):
@@ -161,7 +167,17 @@ class Book:
         self.absent = absences(rel) if run_time else {}
         for cut in cuts:
             self._number(cut, ())
-        self.fragments = tuple(self.made)
+
+    @property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """All that were numbered."""
+        return tuple(self.made)
+
+    def boundaries(self, cuts: Sequence[Cut], wanted: frozenset[int]) -> tuple[int, ...]:
+        """Number the boundaries that are wanted, behind all others; what others bind is not read stands as -1."""
+        for at in sorted(wanted):
+            self.numbers[-1 - at] = self._add(cuts[at], {})
+        return tuple(self.numbers.get(-1 - at, -1) for at in range(len(cuts)))
 
     def _driver(self, column: int) -> tuple[Cut, int] | None:
         """The fragment and position whose column a driver's id is, through renaming projections."""
@@ -192,7 +208,8 @@ class Book:
         if cap is None:
             cap = Capability("?", "postgres", {}, {}, {}, {}, lambda e, _f, _d, _n: [e])
         text = write(cut, cap, drivers)
-        full = write(cut, cap, {}) if drivers else None
+        unsure = _unsure(cut.rel)
+        full = write(cut, cap, {}, unsure) if drivers or unsure else None
         kinds = tuple((f"c{at}", kind) for at, (_, kind) in enumerate(cut.columns))
         shape = (cut.source, text.parts, text.params, kinds)
         absent = self.absent.get(id(cut))
@@ -212,18 +229,27 @@ class Book:
         return self.shapes[shape]
 
 
-def write(cut: Cut, cap: Capability, drivers: Mapping[int, KeysRef]) -> SourceText:
-    """The fragment's statement; keys without a driver fall away."""
+def write(
+    cut: Cut, cap: Capability, drivers: Mapping[int, KeysRef], without: frozenset[Scalar] = frozenset()
+) -> SourceText:
+    """The fragment's statement; keys without a driver fall away, and so do the predicates `without`."""
     target = SourceTarget(cap, dict(drivers))
-    rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, drivers))
+    rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, drivers, without))
     names = [(i, f"c{at}") for at, (i, _) in enumerate(cut.columns)]
     return target.finish(Emitter(target).query(rel, names))
 
 
-def _with_keys(node: Rel, drivers: Mapping[int, KeysRef]) -> Rel:
+def _unsure(rel: Rel) -> frozenset[Scalar]:
+    """The conjuncts that compare with boundaries which may have several rows."""
+    own = rel.predicates if isinstance(rel, ir.Filter) else ()
+    found = (p for p in own if any(isinstance(e, Boundary) and not e.sure for e in sc.walk(p)))
+    return frozenset(found).union(*(_unsure(branch) for branch in ir.inputs(rel)))
+
+
+def _with_keys(node: Rel, drivers: Mapping[int, KeysRef], without: frozenset[Scalar] = frozenset()) -> Rel:
     if not isinstance(node, ir.Filter):
         return node
-    kept = tuple(p for p in node.predicates if not isinstance(p, KeyIn) or p.driver in drivers)
+    kept = tuple(p for p in node.predicates if (not isinstance(p, KeyIn) or p.driver in drivers) and p not in without)
     return ir.Filter(node.input, kept) if kept else node.input
 
 

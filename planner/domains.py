@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from connectors.capability import family
 from planner import scalar as sc
-from planner.scalar import Call, Col, Lit, Once, Param, Scalar
+from planner.scalar import Boundary, Call, Col, Lit, Once, Param, Scalar
 from planner.types import harmless_cast
 from planner.values import Values
 
@@ -185,7 +185,7 @@ def of(p: Scalar, values: Values) -> Facts | None:
 
 def constant(e: Scalar) -> bool:
     """Whether a value is fixed for the whole query, so that it can be the end of an interval."""
-    return isinstance(e, Lit | Param | Once)
+    return isinstance(e, Lit | Param | Once | Boundary)
 
 
 def term(e: Scalar) -> Term:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
-from planner.scalar import Agg, Call, Col, Lit, Once, Param, Scalar, Verbatim
+from planner.scalar import Agg, Boundary, Call, Col, Lit, Once, Param, Scalar, Verbatim
 
 
 class _Nameless(Exception):
@@ -105,7 +105,7 @@ def _scalar(e: Scalar, names: Mapping[int, str]) -> str:
             return names[e.id]
         case Lit():
             return "null" if e.value is None else f"?{e.type.name}"
-        case Param() | Once():
+        case Param() | Once() | Boundary():
             return f"?{e.type.name}"
         case Call() if e.op in ("in", "notin"):
             members = sorted({_scalar(a, names) for a in e.args[1:]})

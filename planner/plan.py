@@ -39,7 +39,16 @@ class ComputedRef:
     type: PgType
 
 
-Value = Bound | ParamRef | KeysRef | ComputedRef
+@dataclass(frozen=True, slots=True)
+class BoundaryRef:
+    """The value that fragment `Plan.boundaries[index]` has: NULL without rows; not known where it has several."""
+
+    index: int
+    type: PgType
+    sure: bool
+
+
+Value = Bound | ParamRef | KeysRef | ComputedRef | BoundaryRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +111,10 @@ class Expected:
 class Fragment:
     """One sub-query against one source.
 
-    `full` is the statement without the bind-join keys, for when there are too many of them; None where the
-    fragment has no keys. `columns` are (name, type); the rows come as c0, c1 ... in that order. Under the values for
-    which `absent` is true, no row of it can matter, and it is not asked.
+    `full` is the statement without the bind-join keys, for when there are too many of them, and without comparisons
+    with boundaries that may have several rows; None where the fragment has neither. `columns` are (name, type); the
+    rows come as c0, c1 ... in that order. Under the values for which `absent` is true, no row of it can matter, and
+    it is not asked.
     """
 
     id: int
@@ -162,6 +172,7 @@ class Plan:
     catalog_version: str = ""
     ordered: bool = False  # the answer's order is the statement's
     computed: tuple[tuple[str, PgType], ...] = ()  # SQL without columns (now() - '3 days'), evaluated once per query
+    boundaries: tuple[int, ...] = ()  # fragments of one value, read before all others
     volatile: bool = False  # two runs may differ on the same data: no answer of it is kept
 
     @property

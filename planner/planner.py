@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from connectors.types import PgType
 from planner import ir
-from planner.assemble import assemble
+from planner.assemble import assemble, straight
 from planner.canonical import parse
 from planner.context import Context
 from planner.demands import check_demands, demanded
@@ -26,6 +26,7 @@ from planner.place import Placer
 from planner.plan import Plan
 from planner.relabel import relabel
 from planner.rules.bind import bind_keys
+from planner.rules.boundaries import Boundaries
 from planner.rules.columns import prune_columns
 from planner.rules.disjunctions import factor_disjunctions
 from planner.rules.filters import push_filters
@@ -83,11 +84,19 @@ def plan(
     computed = Computed()
     if "computed" not in off:
         rel = computed.fold(rel)
+    boundaries = Boundaries(lambda sub: straight(_placed(sub, context, off)))
+    if "boundaries" not in off:
+        rel = boundaries.fold(rel)
+    placed = _placed(rel, context, off)
+    return assemble(placed, columns, statement, context, computed.found, boundaries.found, reason)
+
+
+def _placed(rel: Rel, context: Context, off: frozenset[str]) -> Rel:
+    """Rewritten, and cut into fragments."""
     for name, rule in RULES:
         if name not in off:
             rel = rule(rel, context)
-    placed = prune_columns(Placer(catalog, context.estimator).run(rel))
-    return assemble(placed, columns, statement, context, computed.found, reason)
+    return prune_columns(Placer(context.catalog, context.estimator).run(rel))
 
 
 def _lower(

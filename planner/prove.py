@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from connectors.base import Collation
 from connectors.capability import Capability, V, family
 from planner import scalar as sc
-from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar, Verbatim
+from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Verbatim
 from planner.targets import bindable, find, find_aggregate, python_value
 
 _COARSENESS = {Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}
@@ -50,7 +50,7 @@ def prove(e: Scalar, capability: Capability, facts: Facts) -> Proof:
             return _literal(e)
         case Param():
             return Proof(V.EXACT) if bindable((e.type,)) else Proof(V.NO, reason=f"parameter of {e.type.sql}")
-        case Once():
+        case Once() | Boundary():
             return Proof(V.EXACT)
         case Verbatim():
             text = "".join(p if isinstance(p, str) else "…" for p in e.parts)
@@ -125,6 +125,9 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
     if rule is None:
         kinds = ", ".join(a.type.sql if a.type is not None else "?" for a in e.args)
         return Proof(V.NO, collation, f"no rule for {e.op}({kinds}) on {capability.engine}")
+    if any(isinstance(a, Boundary) and not a.sure for a in e.args):
+        verdict = min(rule.verdict(collation), V.SUPERSET)
+        return Proof(verdict, Collation.BYTES, "the sub-query may have several rows, which is for the canon to say")
     verdict = rule.verdict(collation)
     why = "" if verdict is V.EXACT else rule.reason or f"collation compares {collation.value}"
     # What a comparison gives is no text any more; what || or coalesce gives still is.

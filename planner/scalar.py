@@ -157,7 +157,20 @@ class Once:
         return self.args[0].traits
 
 
-Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn | Once
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """The value of an uncorrelated scalar sub-query that one source answers whole: `Plan.boundaries[index]`, read once
+    and before whatever it bounds. Unless `sure`, it may turn out to have several rows, which is an error where a row
+    is compared with it, and only there."""
+
+    index: int
+    type: PgType
+    sure: bool
+    args: ClassVar[tuple[()]] = ()
+    traits: ClassVar[int] = 0
+
+
+Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn | Once | Boundary
 
 TRUE = Lit("true", BOOL)
 FALSE = Lit("false", BOOL)

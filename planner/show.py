@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
+from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
 
 NONE: Mapping[int, str] = MappingProxyType({})
 _INFIX = frozenset("= <> < <= > >= + - * / % || and or like ilike".split())
@@ -36,6 +36,8 @@ def show(e: Scalar, names: Mapping[int, str] = NONE) -> str:
             return f"{e.name}({'distinct ' if e.distinct else ''}{', '.join(inner(a) for a in e.args) or '*'})"
         case Sub():
             return f"{e.kind}(sub-query)"
+        case Boundary():
+            return f"boundary {e.index + 1}"
         case Once():
             return inner(e.args[0])
         case KeyIn():

@@ -24,8 +24,8 @@ from connectors.capability.rules import (
 )
 from connectors.types import PgType
 from planner import ir
-from planner.plan import ComputedRef, KeysRef, ParamRef, SourceText, Value
-from planner.scalar import Agg, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
+from planner.plan import BoundaryRef, ComputedRef, KeysRef, ParamRef, SourceText, Value
+from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
 from planner.types import INT8, harmless_cast
 
 _MARK = re.compile("\x00(\\d+)\x00")
@@ -49,7 +49,7 @@ def _cast(e: exp.Expr, kind: PgType) -> exp.Expr:
 class CanonTarget:
     """PostgreSQL's own text: everything can be said. Fragments are relations f0, f1 ... with columns c0, c1 ...
 
-    `cuts` gives the fragment's number by the identity of its Cut node.
+    `cuts` gives the fragment's number by the identity of its Cut node, and boundary i's as -1 - i.
     """
 
     dialect = "postgres"
@@ -85,6 +85,8 @@ class CanonTarget:
                 return number if e.given is None else _cast(number, e.type)
             case Once():
                 return args[0]
+            case Boundary():
+                return boundary(e, self.cuts)
             case Verbatim():
                 return exp.Var(this="".join(_piece(p, args) for p in e.parts))
             case Agg():
@@ -95,6 +97,11 @@ class CanonTarget:
                 return exp.true()
             case Col() | Sub():
                 raise TypeError(f"{type(e).__name__} is the emitter's")
+
+
+def boundary(e: Boundary, numbers: Mapping[int, int]) -> exp.Expr:
+    """A boundary where rows are merged: a scalar sub-query, with PostgreSQL's error for several rows."""
+    return exp.Subquery(this=exp.select("c0").from_(exp.to_table(f"f{numbers[-1 - e.index]}")))
 
 
 def _piece(part: str | int, args: list[exp.Expr]) -> str:
@@ -205,6 +212,8 @@ class SourceTarget:
                 return rule.build([args[0], self._bind(keys, keys.type)])
             case Agg():
                 return self._aggregate(e, args)
+            case Boundary():
+                return self._bind(BoundaryRef(e.index, e.type, e.sure), e.type)
             case Once():
                 return self._bind(ComputedRef(e.index, e.type), e.type)
             case Call():
@@ -277,6 +286,8 @@ class DuckdbTarget(SourceTarget):
                 return number if e.type.name == "numeric" else _cast(number, e.type)
             case KeyIn():
                 return exp.true()
+            case Boundary():
+                return boundary(e, self.cuts)
             case _:
                 return super().scalar(e, args)
 

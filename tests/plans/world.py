@@ -47,6 +47,12 @@ TABLES: dict[str, dict[str, tuple[tuple[tuple[str, str], ...], str, Rows]]] = {
             [(1000 + i, (i * 5) % 41, (i * 13) % 700, f"2023-0{1 + i % 9}-1{i % 9}", _COLD[i % 3])
              for i in range(1, 4001)],
         ),
+        # until when each table is loaded; what nobody should do stands in it twice
+        "load_manifest": (
+            (("table_name", "TEXT"), ("loaded_until", "DATE")),
+            "",
+            [("orders", "2024-02-01"), ("twice", "2024-02-01"), ("twice", "2024-03-01")],
+        ),
     },
 }  # fmt: skip
 
@@ -59,6 +65,15 @@ VIEWS = {
     "where w.placed < date '2024-01-01'",
     "v.spending": "select o.customer_id, count(*) as orders, sum(o.amount) as spent from v.orders o "
     "group by o.customer_id",
+    # hot and cold, the boundary from the manifest: for max() one row is certain, else it is not
+    "v.moving": "select o.id, o.customer_id, o.amount, o.placed from shop.orders o "
+    "where o.placed >= (select max(m.loaded_until) from dwh.load_manifest m where m.table_name = 'orders') "
+    "or o.placed is null union all select w.id, w.customer_id, w.amount, w.placed from dwh.orders w "
+    "where w.placed < (select max(m.loaded_until) from dwh.load_manifest m where m.table_name = 'orders')",
+    "v.unsure": "select o.id, o.customer_id, o.amount, o.placed from shop.orders o "
+    "where o.placed >= (select m.loaded_until from dwh.load_manifest m where m.table_name = 'orders') "
+    "or o.placed is null union all select w.id, w.customer_id, w.amount, w.placed from dwh.orders w "
+    "where w.placed < (select m.loaded_until from dwh.load_manifest m where m.table_name = 'orders')",
     "v.people_360": "select p.id, p.name, p.region, s.orders, s.spent from v.people p "
     "left join v.spending s on s.customer_id = p.id",
 }
