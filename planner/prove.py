@@ -125,7 +125,7 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
     if rule is None:
         kinds = ", ".join(a.type.sql if a.type is not None else "?" for a in e.args)
         return Proof(V.NO, collation, f"no rule for {e.op}({kinds}) on {capability.engine}")
-    if any(isinstance(a, Boundary) and not a.sure for a in e.args):
+    if "boundaries" not in capability.features and any(isinstance(a, Boundary) and not a.sure for a in e.args):
         verdict = min(rule.verdict(collation), V.SUPERSET)
         return Proof(verdict, Collation.BYTES, "the sub-query may have several rows, which is for the canon to say")
     verdict = rule.verdict(collation)

@@ -87,4 +87,4 @@ CAPABILITY = Capability(
 )
 
 # As the merge engine it may overflow: what DuckDB refuses, the canon then answers.
-MERGE = replace(CAPABILITY, sum_digits=None)
+MERGE = replace(CAPABILITY, sum_digits=None, features=CAPABILITY.features | {"boundaries"})
