@@ -38,9 +38,12 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class ForeignKey:
+    """`enforced`: the server itself sees to it, for rows that were there before the constraint too."""
+
     columns: tuple[str, ...]
     table: str
     references: tuple[str, ...]
+    enforced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,9 @@ def _table(source: str, row: Any, columns: list[Any], constraints: list[Any]) ->
         columns=made,
         keys=tuple(names for names in unique if firm.issuperset(names)),
         indexes=tuple(unique),
-        foreign_keys=tuple(ForeignKey(tuple(c[1]), c[2], tuple(c[3])) for c in constraints if c[0] == "FOREIGN KEY"),
+        foreign_keys=tuple(
+            ForeignKey(tuple(c[1]), c[2], tuple(c[3]), True) for c in constraints if c[0] == "FOREIGN KEY"
+        ),
         row_count=size,
         comment=comment or "",
     )

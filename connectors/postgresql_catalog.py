@@ -61,7 +61,8 @@ SELECT k.conrelid::int8, n.nspname::text, c.relname::text,
        (SELECT array_agg(a.attname::text ORDER BY u.n) FROM unnest(k.conkey) WITH ORDINALITY u(attnum, n)
         JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = u.attnum),
        (SELECT array_agg(a.attname::text ORDER BY u.n) FROM unnest(k.confkey) WITH ORDINALITY u(attnum, n)
-        JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum)
+        JOIN pg_attribute a ON a.attrelid = k.confrelid AND a.attnum = u.attnum),
+       k.convalidated AND NOT c.relrowsecurity  -- with row security we may not see what the server checks
 FROM pg_constraint k JOIN pg_class c ON c.oid = k.confrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE k.contype = 'f' AND k.conrelid = ANY ($1::oid[])
 ORDER BY k.conrelid, k.conname
@@ -122,7 +123,7 @@ def _table(
         keys=_distinct(tuple(row[3]) for row in indexes if row[2] and row[4] and row[3]),
         indexes=_distinct(tuple(row[3]) for row in indexes if row[5] in ("btree", "hash") and not row[6] and row[3]),
         foreign_keys=tuple(
-            ForeignKey(tuple(row[3]), row[2] if row[1] == schema else f"{row[1]}.{row[2]}", tuple(row[4]))
+            ForeignKey(tuple(row[3]), row[2] if row[1] == schema else f"{row[1]}.{row[2]}", tuple(row[4]), row[5])
             for row in foreign
         ),
         row_count=row_count if row_count >= 0 else None,

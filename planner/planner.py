@@ -32,11 +32,13 @@ from planner.rules.disjunctions import factor_disjunctions
 from planner.rules.filters import push_filters
 from planner.rules.joins import order_joins
 from planner.rules.limits import push_limits
+from planner.rules.partial import split_aggregates
 from planner.rules.prune import prune
 from planner.rules.ranges import add_ranges
 from planner.rules.semi_joins import lower_semi_joins
 from planner.rules.stable import Computed
 from planner.rules.subqueries import join_laterals, join_subqueries
+from planner.rules.unused import drop_joins
 from planner.scope import Columns, Counter, Unmodelled
 from planner.statement import Statement
 from planner.types import alike
@@ -55,11 +57,13 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("filters", lambda rel, _: push_filters(rel)),
     ("ranges", add_ranges),
     ("prune", prune),
+    ("unused joins", lambda rel, _: drop_joins(rel)),
     ("limits", lambda rel, _: push_limits(rel)),
     ("semi joins", lambda rel, _: lower_semi_joins(rel)),
     ("joins", order_joins),
     ("bind", lambda rel, context: bind_keys(rel, context.estimator)),
     ("keys down", lambda rel, _: push_filters(rel)),
+    ("partial aggregates", split_aggregates),
     ("columns", lambda rel, _: prune_columns(rel)),
 )
 

@@ -16,46 +16,39 @@ def prune_columns(rel: Rel) -> Rel:
 
 
 def _prune(rel: Rel, live: frozenset[int]) -> Rel:
-    rel = _narrow(rel, live)
+    rel = narrowed(rel, live)
+    rel = ir.map_subs(rel, lambda sub: _prune(sub, ir.ids(sub)))
+    below = ir.inputs(rel)
+    needs = read_by_children(rel, live)
+    return ir.with_inputs(rel, tuple(_prune(branch, need) for branch, need in zip(below, needs, strict=True)))
+
+
+def read_by_children(rel: Rel, live: frozenset[int]) -> tuple[frozenset[int], ...]:
+    """For each input of a node, the columns that are needed of it where `live` ones are needed of the node."""
     own = frozenset().union(*(sc.columns(e) for e in ir.scalars(rel)))
-    rel = ir.map_subs(rel, lambda sub: _sub(sub))
     match rel:
         case ir.Project() | ir.Aggregate():
-            return ir.with_inputs(rel, (_prune(rel.input, own),))
-        case ir.Filter() | ir.Sort() | ir.Limit():
-            return ir.with_inputs(rel, (_prune(rel.input, live | own),))
-        case ir.Window():
-            return ir.with_inputs(rel, (_prune(rel.input, (live | own)),))
+            return (own,)
+        case ir.Filter() | ir.Sort() | ir.Limit() | ir.Window():
+            return (live | own,)
         case ir.Distinct():
-            keep = ir.ids(rel.input) if rel.on is None else live | own
-            return ir.with_inputs(rel, (_prune(rel.input, keep),))
+            return (ir.ids(rel.input) if rel.on is None else live | own,)
         case ir.Join():
             need = live | own | (ir.outer_columns(rel.right) if rel.lateral else frozenset())
-            return ir.with_inputs(rel, (_prune(rel.left, need), _prune(rel.right, need if rel.widens else own)))
+            return need, (need if rel.widens else own)
         case ir.SetOp():
-            return _set_operation(rel)
+            return tuple(frozenset(ids) for _, ids in rel.inputs)
         case ir.Recursive():
-            base = _prune(rel.base, frozenset(rel.base_ids))
-            return ir.with_inputs(rel, (base, _prune(rel.step, frozenset(rel.step_ids))))
+            return frozenset(rel.base_ids), frozenset(rel.step_ids)
         case ir.Opaque():
-            named = (_prune(branch, frozenset(i for i, _ in own)) for _, branch, own in rel.inputs)
-            return ir.with_inputs(rel, tuple(named))
+            return tuple(frozenset(i for i, _ in own) for _, _, own in rel.inputs)
         case ir.Shared():
-            return ir.with_inputs(rel, (_prune(rel.body, frozenset(rel.body_ids)), _prune(rel.input, live)))
+            return frozenset(rel.body_ids), live
         case _:
-            return rel
+            return ()
 
 
-def _sub(rel: Rel) -> Rel:
-    return _prune(rel, ir.ids(rel))
-
-
-def _set_operation(rel: ir.SetOp) -> Rel:
-    branches = tuple((_prune(branch, frozenset(ids)), ids) for branch, ids in rel.inputs)
-    return ir.SetOp(rel.kind, rel.all, branches, rel.columns)
-
-
-def _narrow(rel: Rel, live: frozenset[int]) -> Rel:
+def narrowed(rel: Rel, live: frozenset[int]) -> Rel:
     """The node itself without the columns that nothing above reads."""
     match rel:
         case ir.Scan():
@@ -71,10 +64,10 @@ def _narrow(rel: Rel, live: frozenset[int]) -> Rel:
         case ir.Aggregate():
             return ir.Aggregate(rel.input, rel.keys, tuple(a for a in rel.aggs if a[0] in live), rel.sets)
         case ir.Join() if rel.kind == "mark" and rel.mark not in live:
-            return _narrow(rel.left, live)
+            return narrowed(rel.left, live)
         case ir.Window():
             items = tuple(item for item in rel.items if item[0] in live or sc.special(item[1]) == "srf")
-            return ir.Window(rel.input, items) if items else _narrow(rel.input, live)
+            return ir.Window(rel.input, items) if items else narrowed(rel.input, live)
         case ir.SetOp() if rel.kind == "union" and rel.all:
             at = [n for n, (i, _) in enumerate(rel.columns) if i in live] or [0]
             if not rel.columns:

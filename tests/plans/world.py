@@ -54,6 +54,14 @@ TABLES: dict[str, dict[str, tuple[tuple[tuple[str, str], ...], str, Rows]]] = {
             [("orders", "2024-02-01"), ("twice", "2024-02-01"), ("twice", "2024-03-01")],
         ),
     },
+    "mart": {
+        "stores": ((("id", "BIGINT"), ("city", "TEXT")), "PRIMARY KEY (id)", [(1, "Rom"), (2, "rom"), (3, None)]),
+        "sales": (
+            (("id", "BIGINT"), ("store_id", "BIGINT"), ("amount", "BIGINT"), ("day", "DATE")),
+            "PRIMARY KEY (id), FOREIGN KEY (store_id) REFERENCES stores (id)",
+            [(i, (i % 4) or None, i * 11 % 90, f"2024-03-{1 + i % 28:02}") for i in range(1, 301)],
+        ),
+    },
 }  # fmt: skip
 
 VIEWS = {
@@ -96,6 +104,10 @@ def build(folder: Path) -> Path:
         connection.execute("CREATE INDEX orders_customer ON orders (customer_id)") if source == "shop" else None
         connection.commit()
         connection.close()
+    with duckdb.connect(folder / "mart.duckdb") as mart:
+        for name, (columns, constraint, rows) in TABLES["mart"].items():
+            mart.execute(_ddl(name, columns, constraint))
+            mart.executemany(f"INSERT INTO {name} VALUES ({', '.join('?' * len(columns))})", rows)
     (folder / "warehouse").mkdir()
     with duckdb.connect() as warehouse:
         for name, (columns, constraint, rows) in TABLES["dwh"].items():
@@ -105,6 +117,7 @@ def build(folder: Path) -> Path:
     files = {
         "sources/crm.yml": "kind: sqlite\nconnection: {path: crm.sqlite}\n",
         "sources/shop.yml": "kind: sqlite\nconnection: {path: shop.sqlite}\n",
+        "sources/mart.yml": "kind: duckdb\nconnection: {path: mart.duckdb}\n",
         "sources/dwh.yml": "kind: parquet\nconnection: {folder: warehouse}\n",
     }
     for name, query in VIEWS.items():
@@ -118,6 +131,7 @@ def fill(connection: psycopg.Connection[Any]) -> None:
     for source, tables in TABLES.items():
         connection.execute(f"CREATE SCHEMA {source}")  # type: ignore[call-overload]
         for name, (columns, constraint, rows) in tables.items():
+            constraint = constraint.replace("REFERENCES ", f"REFERENCES {source}.")
             connection.execute(_ddl(f"{source}.{name}", columns, constraint))  # type: ignore[call-overload]
             with connection.cursor() as cursor:
                 marks = ", ".join(["%s"] * len(columns))
