@@ -109,7 +109,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         analyser = Analyser(canon)
         stack.push_async_callback(analyser.close)
         await analyser.start()
-        mergers = residual.Mergers(canon)
+        mergers = residual.Mergers(canon, limit=project.file.merge.canon)
         stack.push_async_callback(mergers.close)
         engine = Engine(
             catalog=built.catalog,

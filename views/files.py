@@ -101,6 +101,9 @@ class Merge(Section):
 
     memory: Size = Field(default=512 * 2**20, description="Memory of the merge engine; past it, it spills to disk.")
     threads: Positive = Field(default=2, description="Threads of the merge engine.")
+    canon: Size = Field(
+        default=4 * 2**30, description="Rows of one merge that the embedded PostgreSQL takes, where DuckDB cannot."
+    )
     spill: str | None = Field(
         default=None, description="Folder for what does not fit into memory; a private temporary one where absent."
     )

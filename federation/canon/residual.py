@@ -19,6 +19,7 @@ from psycopg.pq.abc import PGconn, PGresult
 from connectors.base import Bound, Cancel
 from connectors.errors import Error, LimitExceeded
 from connectors.types import PgType
+from federation.canon import bulk
 from federation.canon.arrays import arrays, wire_type
 from federation.canon.lex import words
 from federation.canon.rows import batch, readable
@@ -32,6 +33,10 @@ MESSAGE = 2**30 - 2**20  # bytes of all parameters: PostgreSQL refuses a message
 BATCH = 8_192  # rows
 ONE: Mapping[int, int] = MappingProxyType({})
 CANCELLED = "57014"
+PARAMETERS = 128 * 2**20  # bytes of rows that one statement takes as parameters; more go through temporary tables
+LOOPS = 1_000  # rows of two relations beyond which a nested loop between them is a mistake of estimates
+# For one statement. Of parameters PostgreSQL knows how many there are, and guesses how many a filter leaves: too few.
+JOINS = "SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '32MB', true)"
 FEW = 200  # rows; beyond, a plan made without knowing the rows may be a bad one
 OURS = frozenset({"role", "session_authorization", "search_path", "statement_timeout"})
 # Texts by the plan's identity (which the entry itself keeps from being another's): a plan is costly to compare.
@@ -126,8 +131,9 @@ def _largest(table: pa.Table) -> int:
 class Mergers:
     """Canon connections that run residuals, as the unprivileged `vdw_merge` in the role of whoever asks."""
 
-    def __init__(self, canon: Canon, most: int = 32) -> None:
+    def __init__(self, canon: Canon, most: int = 32, limit: int = bulk.LIMIT) -> None:
         self._canon = canon
+        self.limit = limit  # bytes of rows in the tables of one merge
         self._idle: list[Wire] = []
         self._free = asyncio.Semaphore(most)
 
@@ -180,18 +186,22 @@ async def run(
     Errors are PostgreSQL's own. Columns of types without an Arrow form are text in the session's style.
     """
     assert plan.residual is not None  # noqa: S101
-    rows = sum(table.num_rows for table in tables.values())
-    encoded = inputs(plan, tables) if rows < BATCH else await asyncio.to_thread(inputs, plan, tables)
-    values, pieces = encoded
+    mine = {fragment.id: tables[fragment.id] for fragment in plan.fragments}
+    large = sum(table.nbytes for table in mine.values()) > PARAMETERS
     kinds = [kind for _, kind in plan.columns]
-    sql = readable(with_arrays(plan, plan.residual, pieces), kinds)
-    statement = _Statement.of(plan, sql, params, values)
-    state = _state(session)
-    async with mergers.wire(state) as wire, contextlib.AsyncExitStack() as stack:
+    if large:
+        bulk.bounded(mine, mergers.limit)
+        sql = readable(_merged(bulk.relations(plan), plan.residual), kinds)
+        statement = _Statement.of(plan, sql, params, ())
+    else:
+        sql, statement = await _with_rows(plan, mine, params, kinds)
+    async with mergers.wire(_state(session)) as wire, contextlib.AsyncExitStack() as stack:
         if cancel is not None:
             stack.enter_context(cancel.hook(wire.pgconn.get_cancel().cancel))
         try:
-            commands = statement.kept(wire) if rows <= FEW else [statement.unnamed]
+            if large:
+                await bulk.fill(wire, plan, mine)
+            commands = _commands(statement, wire, mine)
             async with contextlib.aclosing(wire.stream(*commands, chunk=(len(commands) - 1, BATCH))) as stream:
                 async for made in _batches(stream, len(commands) - 1, kinds):
                     yield made
@@ -202,6 +212,28 @@ async def run(
         finally:
             if "set_config" in sql:
                 wire.state = ()  # who knows what it set
+            if large and not wire.broken:
+                await wire.run(query("ROLLBACK"))
+
+
+async def _with_rows(
+    plan: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound], kinds: Sequence[PgType]
+) -> tuple[str, _Statement]:
+    """The statement with its rows as parameters."""
+    few = sum(table.num_rows for table in tables.values()) < BATCH
+    values, pieces = inputs(plan, tables) if few else await asyncio.to_thread(inputs, plan, tables)
+    sql = readable(with_arrays(plan, plan.residual or "", pieces), kinds)
+    return sql, _Statement.of(plan, sql, params, values)
+
+
+def _commands(statement: _Statement, wire: Wire, tables: Mapping[int, pa.Table]) -> list[Command]:
+    """What to send, the statement last."""
+    sizes = sorted(table.num_rows for table in tables.values())
+    if sum(sizes) <= FEW:
+        return statement.kept(wire)
+    if len(sizes) > 1 and sizes[-2] > LOOPS:
+        return [query(JOINS), statement.unnamed]
+    return [statement.unnamed]
 
 
 async def _batches(

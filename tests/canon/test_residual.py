@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime
 from datetime import time as clock
 from decimal import Decimal
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pyarrow as pa
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from connectors.base import Bound, Cancel
 from connectors.errors import Error, LimitExceeded, QueryError
 from connectors.types import PgType, bpchar, numeric
-from federation.canon import residual
+from federation.canon import bulk, residual
 from federation.canon.arrays import FEW, array, wire_type
 from federation.canon.residual import Mergers, inputs, run, with_arrays
 from federation.canon.roles import Account, apply
@@ -232,7 +233,8 @@ def test_what_goes_in_comes_out(merge: Merge, data: st.DataObject) -> None:
     table = pa.concat_tables([table.slice(0, 1), table.slice(1)])  # in chunks, with an offset
     columns = ", ".join(f"c{i}" for i in range(len(kinds)))
     asked = plan(f"SELECT {columns} FROM f0 ORDER BY c{len(kinds)}", kinds, fragment(0, *kinds, PgType("int8")))
-    answer = merge(asked, {0: table})
+    with patch.object(residual, "PARAMETERS", data.draw(st.sampled_from([2**20, -1]))), patch.object(bulk, "PIECE", 50):
+        answer = merge(asked, {0: table})
     for found, expected, kind in zip(answer.columns, made, kinds, strict=True):
         assert found.type == kind.arrow
         assert _same(found.combine_chunks(), expected), (kind, expected, found)
@@ -299,7 +301,9 @@ def test_arrays_of_types_without_a_binary_form_are_cast() -> None:
     )
 
 
-def test_a_fragment_without_columns_counts_its_rows(merge: Merge) -> None:
+@pytest.mark.parametrize("most", [2**20, -1])
+def test_a_fragment_without_columns_counts_its_rows(merge: Merge, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(residual, "PARAMETERS", most)
     table = pa.table({"x": [1, 2, 3]}).select([])
     assert table.num_rows == 3
     assert merge(plan("SELECT count(*) FROM f0", [PgType("int8")], fragment(0)), {0: table})["c0"].to_pylist() == [3]
@@ -318,6 +322,47 @@ def test_large_inputs_come_in_pieces(merge: Merge, monkeypatch: pytest.MonkeyPat
     assert pieces[0] > 3
     assert len(values) == 2 * pieces[0]
     assert merge(asked, {0: table}).equals(table)
+
+
+def test_more_rows_than_parameters_go_through_tables_that_are_gone_afterwards(
+    merge: Merge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(residual, "PARAMETERS", 1000)
+    monkeypatch.setattr(bulk, "PIECE", 10_000)
+    people = pa.table({"c0": list(range(3000)), "c1": [f"n{i}" if i % 3 else None for i in range(3000)]})
+    things = pa.table({"c0": [i % 1000 for i in range(5000)]})
+    fragments = (fragment(0, PgType("int8"), PgType("text")), fragment(1, PgType("int8")))
+    sql = "SELECT count(f0.c1), current_setting('transaction_read_only'), (SELECT sum(reltuples) FROM pg_class " \
+        "WHERE relname LIKE 'vdw\\_f%') FROM f0 JOIN f1 ON f1.c0 = f0.c0 AND f0.c0 < $1"  # fmt: skip
+    asked = plan(sql, [PgType("int8"), PgType("text"), PgType("float4")], *fragments, params=(PgType("int8"),))
+    for _ in range(2):
+        answer = merge(asked, {0: people, 1: things}, [Bound(PgType("int8"), 500)])
+        assert answer.to_pylist() == [{"c0": sum(1 for i in range(5000) if i % 1000 < 500 and i % 1000 % 3), "c1": "on",
+                                       "c2": 8000.0}]  # fmt: skip
+    left = plan("SELECT count(*) FROM pg_class WHERE relname LIKE 'vdw\\_f%'", [PgType("int8")])
+    assert merge(left, {})["c0"].to_pylist() == [0]
+    with pytest.raises(QueryError, match="division by zero"):
+        merge(plan("SELECT 1 / c0 FROM f0", [PgType("int8")], fragment(0, PgType("int8"))), {0: things})
+    assert merge(left, {})["c0"].to_pylist() == [0]
+
+
+def test_joins_of_many_rows_are_not_loops(merge: Merge) -> None:
+    """A filter of which PostgreSQL expects a row, and 2,000 come: each would have the other side read."""
+    table = pa.table({"c0": list(range(2000)), "c1": ["a"] * 2000})
+    both = (fragment(0, PgType("int8"), PgType("text")), fragment(1, PgType("int8"), PgType("text")))
+    sql = "SELECT current_setting('enable_nestloop'), count(*) FROM f0 JOIN f1 ON f0.c0 = f1.c0 WHERE f0.c1 = 'a'"
+    asked = plan(sql, [PgType("text"), PgType("int8")], *both)
+    assert merge(asked, {0: table, 1: table}).to_pylist() == [{"c0": "off", "c1": 2000}]
+    few = merge(asked, {0: table, 1: table.slice(0, 10)}).to_pylist()
+    assert few == [{"c0": "on", "c1": 10}]
+
+
+def test_more_than_the_tables_may_hold_is_refused() -> None:
+    table = pa.table({"c0": list(range(200_000))})
+    with pytest.raises(LimitExceeded, match="a merge may put") as caught:
+        bulk.bounded({0: table}, limit=2**20)
+    assert caught.value.sqlstate == "53400"
+    assert "EXPLAIN" in str(caught.value.hint)
 
 
 def test_more_than_a_message_holds_is_refused(merge: Merge, monkeypatch: pytest.MonkeyPatch) -> None:
