@@ -46,6 +46,20 @@ def _grouped(rel: Rel, rows: float, estimator: Estimator) -> float:
     return rows
 
 
+def _all_groups(rel: Rel, other: Rel) -> bool:
+    """Whether it groups all of a table that the other side reads too, so that its keys would choose nothing."""
+    while isinstance(rel, ir.Project | ir.Aggregate | ir.Distinct):
+        rel = rel.input
+    return isinstance(rel, ir.Scan) and rel.table in _tables(other)
+
+
+def _tables(rel: Rel) -> Iterator[object]:
+    if isinstance(rel, ir.Scan):
+        yield rel.table
+    for branch in ir.inputs(rel):
+        yield from _tables(branch)
+
+
 def _keyed(column: Col, driver: Col) -> KeyIn | None:
     kind = family(column.type)
     return KeyIn((column,), driver.id) if kind in _KEYS and family(driver.type) == kind else None
@@ -55,7 +69,7 @@ def _join(rel: ir.Join, estimator: Estimator) -> Rel:
     left, right = _rows(rel.left, estimator), _rows(rel.right, estimator)
     to_right = left <= MOST and _grouped(rel.right, right, estimator) > max(left, _WORTH)
     to_left = right <= MOST and _grouped(rel.left, left, estimator) > max(right, _WORTH)
-    to_left = to_left and rel.kind in ("inner", "semi")
+    to_left = to_left and rel.kind in ("inner", "semi") and not _all_groups(rel.right, rel.left)
     if not (to_right or to_left):
         return rel
     ids = ir.ids(rel.right)

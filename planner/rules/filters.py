@@ -10,7 +10,7 @@ from planner import ir
 from planner import scalar as sc
 from planner.ir import Rel
 from planner.rules.disjunctions import weakened
-from planner.scalar import Call, Col, Scalar, Verbatim
+from planner.scalar import Call, Col, KeyIn, Scalar, Verbatim
 from planner.types import alike
 
 
@@ -280,13 +280,15 @@ def derived(preds: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
         column = _about_one(p)
         if column is None or column.id not in equal:
             continue
-        others = sorted(equal[column.id] - {column.id})
+        others = sorted(equal[column.id] - {column.id, p.driver if isinstance(p, KeyIn) else 0})
         found.extend(sc.substitute(p, {column.id: kinds[i]}) for i in others)
     return tuple(p for p in dict.fromkeys(found) if p not in preds)
 
 
 def _about_one(p: Scalar) -> Col | None:
-    """The column of `column op constant`, `column IN (...)` and the like."""
+    """The column of `column op constant`, `column IN (...)`, keys and the like."""
+    if isinstance(p, KeyIn):
+        return p.args[0] if isinstance(p.args[0], Col) else None
     if not isinstance(p, Call) or p.op not in ("=", "<", "<=", ">", ">=", "in", "any") or not _movable(p):
         return None
     if len(sc.columns(p)) != 1:
