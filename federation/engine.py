@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -123,10 +124,11 @@ class Engine:
             prepared = await self._inspected(prepared.for_values(params, session), params, session, Cancel())
             params = prepared.given(params)
         if not analyze:
-            return Explanation(prepared.plan, prepared.terms, tuple(params))
+            return Explanation(prepared, tuple(params))
+        began = time.perf_counter()
         answer = await self.run(prepared, params, session, Cancel())
         rows = sum([batch.num_rows async for batch in answer.batches])
-        return Explanation(prepared.plan, prepared.terms, tuple(params), answer, rows)
+        return Explanation(prepared, tuple(params), answer, rows, (time.perf_counter() - began) * 1000)
 
     async def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
         """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle."""

@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from connectors.base import Bound
+from connectors.statistics import Estimate
 from federation import bind
+from federation.explain_values import value_json, value_text
 from federation.merge import SMALL
+from federation.prepare import Prepared
 from federation.result import Part, Result
-from federation.terms import Terms
-from planner.plan import BoundaryRef, ComputedRef, Fragment, KeysRef, ParamRef, Plan, Value
+from planner.plan import Fragment, Plan
+from planner.reasons import code
+from planner.show import show
+from views.catalog import Catalog, Limits
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A plan with its terms; `result` and `rows` where it was also run."""
+    """A prepared statement with the values of all of its plan's parameters, as far as they are known; `result` and
+    `rows` where it was also run, in `ms`."""
 
-    plan: Plan
-    terms: Terms
+    prepared: Prepared
     params: tuple[Bound, ...] = ()
     result: Result | None = None
     rows: int = 0
+    ms: float = 0.0
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that suits the values."""
+        return self.prepared.plan
+
+    @property
+    def catalog(self) -> Catalog:
+        """What it was planned over."""
+        return self.prepared.family.catalog
 
     @property
     def engine(self) -> str:
@@ -51,45 +66,79 @@ class Explanation:
 
     def text(self) -> str:
         """Lines for a terminal."""
-        lines = [_headline(self.engine, self.why)]
-        if self.result is not None:
-            lines.append(f"  answer: {self.rows:,} rows{_merged(self.result)}")
+        lines = [_headline(self.engine, self.why), *self._time_lines()]
         if not self.plan.streams:
             lines += self._merge_lines()
-        lines.append(f"  kept for {self.terms.ttl:g} s" if self._kept else "  not kept: " + self._why_not_kept)
+        lines.append(f"  kept for {self.prepared.terms.ttl:g} s" if self._kept else "  not kept: " + self._why_not_kept)
+        for pruned in self.plan.pruned:
+            lines.append(f"  not asked: {', '.join(pruned.tables) or 'a part'}, as no row has {pruned.why}")
         for fragment in self.plan.fragments:
             lines += self._fragment_lines(fragment)
         return "\n".join(lines)
 
     def json(self) -> dict[str, Any]:
         """The same as JSON-ready values."""
-        result = self.result
+        result, terms, plan = self.result, self.prepared.terms, self.plan
         return {
             "version": 1,
             "engine": self.engine,
             "why": self.why,
-            "columns": [{"name": name, "type": kind.sql} for name, kind in self.plan.columns],
-            "params": [kind.sql for kind in self.plan.params],
-            "views": [f"{schema}.{name}" for schema, name in self.plan.views],
-            "catalog": self.plan.catalog_version,
-            "ttl": self.terms.ttl if self._kept else 0.0,
-            "timeout": None if self.terms.timeout is None else self.terms.timeout[0],
-            "merge": None if self.plan.streams else self._merge_json(),
-            "fragments": [self._fragment_json(fragment) for fragment in self.plan.fragments],
+            "fully_pushed_down": plan.streams,
+            "columns": [{"name": name, "type": kind.sql} for name, kind in plan.columns],
+            "params": [kind.sql for kind in plan.params],
+            "views": [f"{schema}.{name}" for schema, name in plan.views],
+            "catalog": plan.catalog_version,
+            "ttl": terms.ttl if self._kept else 0.0,
+            "timeout": None if terms.timeout is None else terms.timeout[0],
+            "planning": {
+                "ms": round(self.prepared.planning_ms, 3),
+                "guards": self._guards,
+                "variants": len(self.prepared.family.variants),
+                "slots": len(self.prepared.slots),
+            },
+            "computed": [{"sql": sql, "type": kind.sql} for sql, kind in plan.computed],
+            "pruned": [{"tables": list(pruned.tables), "why": pruned.why} for pruned in plan.pruned],
+            "merge": None if plan.streams else self._merge_json(),
+            "fragments": [self._fragment_json(fragment) for fragment in plan.fragments],
             "actual": None
             if result is None
-            else {"rows": self.rows, "cached": result.cached, "merge_ms": round(result.merge_ms, 3)},
+            else {
+                "rows": self.rows,
+                "ms": round(self.ms, 3),
+                "cached": result.cached,
+                "fetched_rows": sum(part.rows for part in result.parts),
+                "fetched_bytes": sum(part.bytes for part in result.parts),
+                "statements": sum(part.statements for part in result.parts),
+                "merge_ms": round(result.merge_ms, 3),
+            },
         }
 
     @property
+    def _guards(self) -> list[str]:
+        words = {frozenset((-1,)): "<", frozenset((0,)): "=", frozenset((1,)): ">", frozenset((-1, 0)): "<="}
+        return [f"{show(g.a, {})} {words.get(g.signs, '?')} {show(g.b, {})}" for g in self.prepared.guards]
+
+    def _time_lines(self) -> list[str]:
+        lines = [f"  planned in {self.prepared.planning_ms:.1f} ms"]
+        if self._guards:
+            lines[0] += ", for values with " + " and ".join(self._guards)
+        if self.result is not None:
+            parts = self.result.parts
+            rows, size = sum(part.rows for part in parts), sum(part.bytes for part in parts)
+            lines.append(f"  answer: {self.rows:,} rows in {self.ms:.1f} ms{_merged(self.result)}")
+            lines.append(f"  fetched: {rows:,} rows, {_size(size)}, {_asked(sum(p.statements for p in parts))}")
+        return lines
+
+    @property
     def _kept(self) -> bool:
-        return self.terms.ttl > 0 and (self.terms.cacheable or self.plan.streams)
+        return self.prepared.terms.ttl > 0 and (self.prepared.terms.cacheable or self.plan.streams)
 
     @property
     def _why_not_kept(self) -> str:
         if not self.plan.fragments:
             return "no source is asked"
-        return "a source or view allows no age" if self.terms.ttl <= 0 else "the statement has another answer each time"
+        ttl = self.prepared.terms.ttl
+        return "a source or view allows no age" if ttl <= 0 else "the statement has another answer each time"
 
     def _merge_lines(self) -> list[str]:
         plan = self.plan
@@ -114,35 +163,62 @@ class Explanation:
         parts = self.result.parts if self.result is not None else []
         return next((part for part in parts if part.fragment == fragment.id), None)
 
+    def _limits(self, source: str) -> Limits:
+        known = self.catalog.sources.get(source)
+        return known.limits if known is not None else Limits()
+
     def _fragment_lines(self, fragment: Fragment) -> list[str]:
         lines = [f"f{fragment.id} @ {fragment.source}" + (", few rows expected" if fragment.small else "")]
         lines += _indented("", bind.text(fragment.text))
         for number, value in enumerate(fragment.text.params, 1):
-            lines.append(f"  ${number} = {_value_text(value, self.plan, self.params)}")
+            lines.append(f"  ${number} = {value_text(value, self.plan, self.params)}")
         if fragment.full is not None:
             lines += _indented(f"past {bind.MOST_KEYS:,} keys: ", bind.text(fragment.full))
         for verdict in fragment.verdicts:
             lines.append(f"  {verdict.verdict:8} {verdict.what}" + (f": {verdict.reason}" if verdict.reason else ""))
+        expected = fragment.expected
+        missing = f", no index for {', '.join(expected.sequential)}" if any(expected.sequential) else ""
+        lines.append(f"  expected: {_about(expected.rows)} rows of {_about(expected.examined)} examined{missing}")
         part = self._part(fragment)
         if part is not None and not part.statements and part.cache == "none":
             lines.append("  not asked: nothing there can match")
         elif part is not None:
-            lines.append(f"  {part.rows:,} rows, {part.ms:.1f} ms, cache {part.cache}, {_asked(part.statements)}")
+            limits = self._limits(fragment.source)
+            lines.append(
+                f"  actual: {part.rows:,} rows of the {limits.rows:,} allowed, {_size(part.bytes)}, {part.ms:.1f} ms, "
+                f"cache {part.cache}, {_asked(part.statements)}" + (f", data as of {part.as_of}" if part.as_of else "")
+            )
         return lines
 
     def _fragment_json(self, fragment: Fragment) -> dict[str, Any]:
-        part = self._part(fragment)
+        part, expected, limits = self._part(fragment), fragment.expected, self._limits(fragment.source)
         return {
             "id": fragment.id,
             "source": fragment.source,
             "sql": bind.text(fragment.text),
-            "params": [_value_json(value, self.plan, self.params) for value in fragment.text.params],
+            "params": [value_json(value, self.plan, self.params) for value in fragment.text.params],
             "full_sql": None if fragment.full is None else bind.text(fragment.full),
             "tables": list(fragment.tables),
             "after": sorted(fragment.after),
             "small": fragment.small,
             "columns": [{"name": name, "type": kind.sql} for name, kind in fragment.columns],
-            "verdicts": [{"what": v.what, "verdict": v.verdict, "reason": v.reason} for v in fragment.verdicts],
+            "verdicts": [
+                {"what": v.what, "verdict": v.verdict, "reason": v.reason, "code": code(v.reason)}
+                for v in fragment.verdicts
+            ],
+            "expected": {
+                "rows": _estimate_json(expected.rows),
+                "examined": _estimate_json(expected.examined),
+                "bytes_a_row": round(expected.width, 1),
+                "sequential": [table for table in expected.sequential if table],
+            },
+            "budget": {
+                "rows": limits.rows,
+                "examined_rows": limits.examined_rows,
+                "statements": limits.statements,
+                "timeout": limits.timeout,
+                "on_budget": limits.on_budget,
+            },
             "actual": None if part is None else _part_json(part),
         }
 
@@ -172,61 +248,29 @@ def _indented(label: str, text: str) -> list[str]:
     return [f"  {label}{first}", *(f"  {' ' * len(label)}{line}" for line in others)]
 
 
-def _given(value: ParamRef, params: Sequence[Bound]) -> Bound | None:
-    return params[value.index] if value.index < len(params) else None
+def _about(rows: Estimate) -> str:
+    if rows.high == float("inf") and rows.low == 0:
+        return f"about {rows.likely:,.0f}" if rows.likely < float("inf") else "any number of"
+    if rows.low == rows.high:
+        return f"{rows.likely:,.0f}"
+    high = f"{rows.high:,.0f}" if rows.high < float("inf") else "any"
+    return f"{rows.likely:,.0f} ({rows.low:,.0f} to {high})"
 
 
-def _boundary(value: BoundaryRef, plan: Plan) -> str:
-    several = "" if value.sure else "; where it has several rows, the comparison is left to the merge"
-    return f"the value of f{plan.boundaries[value.index]}, as {value.type.sql}, read once{several}"
+def _estimate_json(rows: Estimate) -> dict[str, float | None]:
+    """The interval; None for no bound."""
+    told = {"low": rows.low, "likely": rows.likely, "high": rows.high}
+    return {name: None if number == float("inf") else round(number, 1) for name, number in told.items()}
 
 
-def _value_text(value: Value, plan: Plan, params: Sequence[Bound]) -> str:
-    if isinstance(value, KeysRef):
-        return f"the keys in c{value.column} of f{value.fragment}, as {value.type.sql}"
-    if isinstance(value, ParamRef):
-        given = _given(value, params)
-        return f"the client's ${value.index + 1}, as {value.type.sql}" + (
-            "" if given is None else f": {_literal(given)}"
-        )
-    if isinstance(value, BoundaryRef):
-        return _boundary(value, plan)
-    if isinstance(value, ComputedRef):
-        return f"{plan.computed[value.index][0]}, as {value.type.sql}, computed once in the canon"
-    return f"{_literal(value)}::{value.type.sql}"
-
-
-def _literal(value: Bound) -> str:
-    """A value as SQL has it."""
-    plain = _plain(value.value)
-    if plain is None or isinstance(plain, bool | int | float):
-        return "NULL" if plain is None else str(plain).lower()
-    return "'" + str(plain).replace("'", "''") + "'"
-
-
-def _value_json(value: Value, plan: Plan, params: Sequence[Bound]) -> dict[str, Any]:
-    if isinstance(value, KeysRef):
-        return {"type": value.type.sql, "keys_of": value.fragment, "column": value.column}
-    if isinstance(value, ParamRef):
-        given = _given(value, params)
-        known = None if given is None else _plain(given.value)
-        return {"type": value.type.sql, "param": value.index + 1, "value": known}
-    if isinstance(value, BoundaryRef):
-        return {"type": value.type.sql, "boundary": plan.boundaries[value.index]}
-    if isinstance(value, ComputedRef):
-        return {"type": value.type.sql, "computed": plan.computed[value.index][0]}
-    return {"type": value.type.sql, "value": _plain(value.value)}
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    return [_plain(item) for item in value] if isinstance(value, list) else str(value)
+def _size(size: int) -> str:
+    return f"{size / 1_000_000:,.1f} MB" if size >= 100_000 else f"{size / 1_000:,.1f} kB"
 
 
 def _part_json(part: Part) -> dict[str, Any]:
     return {
         "rows": part.rows,
+        "bytes": part.bytes,
         "ms": round(part.ms, 3),
         "cache": part.cache,
         "statements": part.statements,

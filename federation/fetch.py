@@ -88,9 +88,14 @@ class Rows:
         return sum(batch.num_rows for batch in self.batches)
 
     @property
+    def bytes(self) -> int:
+        """Bytes of the batches at hand, in Arrow."""
+        return sum(batch.nbytes for batch in self.batches)
+
+    @property
     def size(self) -> int:
         """Bytes that keeping them costs; an incomplete answer is never kept."""
-        return sum(batch.nbytes for batch in self.batches) + 1024 if self.complete else sys.maxsize
+        return self.bytes + 1024 if self.complete else sys.maxsize
 
     def claim(self) -> Channel | None:
         """The rest, for the first who asks."""
@@ -384,6 +389,7 @@ class Fetcher:
             source=step.fragment.source,
             sql=sql,
             rows=sum(each.value.count for each in found),
+            bytes=sum(each.value.bytes for each in found),
             ms=max((each.value.ms for each in found if each.how != "hit"), default=0.0),
             cache=min((each.how for each in found), key=_WORST.index) if found else "none",
             read_at=read_at,

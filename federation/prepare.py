@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -71,6 +72,7 @@ class _Variant:
     wanted: bool
     plan: Plan
     terms: Terms
+    ms: float
 
 
 @dataclass
@@ -102,11 +104,13 @@ class Family:
         for variant in self.variants:
             if not (known and variant.wanted) and values.hold(variant.guards):
                 return variant
-        values = Values(params)
+        values, began = Values(params), time.perf_counter()
         plan = self.plan(self.statement, self.catalog, frozenset(), values)
         self.counts.planned += 1
         self.counts.variants += bool(self.variants)
-        made = _Variant(tuple(values.guards), bool(values.wanted), plan, Terms.of(self.statement, plan, self.catalog))
+        terms = Terms.of(self.statement, plan, self.catalog)
+        ms = (time.perf_counter() - began) * 1000
+        made = _Variant(tuple(values.guards), bool(values.wanted), plan, terms, ms)
         self.variants[:] = [made, *self.variants[: VARIANTS - 1]]
         return made
 
@@ -114,13 +118,16 @@ class Family:
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A statement that is ready to run, any number of times. `statement.params` are the client's parameters; the
-    plan's are these and behind them the `slots`. `terms` is what the catalog says about the answer."""
+    plan's are these and behind them the `slots`. `terms` is what the catalog says about the answer. The plan took
+    `planning_ms` to make, and holds under its `guards`."""
 
     statement: Statement
     plan: Plan
     terms: Terms
     family: Family
     slots: tuple[Bound, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    planning_ms: float = 0.0
     wanting: bool = False
     renewed: int = 0
 
@@ -140,7 +147,15 @@ class Prepared:
         elif not self.wanting and self.renewed == self.family.renewed:
             return self
         found = family.choose(self.given(params))
-        return replace(self, plan=found.plan, terms=found.terms, wanting=False, renewed=self.family.renewed)
+        return replace(
+            self,
+            plan=found.plan,
+            terms=found.terms,
+            guards=found.guards,
+            planning_ms=found.ms,
+            wanting=False,
+            renewed=self.family.renewed,
+        )
 
 
 class Preparer:
@@ -243,7 +258,9 @@ class Preparer:
         found = family.choose((*([None] * own), *values))
         if values:
             statement = replace(statement, params=statement.params[:own])
-        return Prepared(statement, found.plan, found.terms, family, values, found.wanted, family.renewed)
+        return Prepared(
+            statement, found.plan, found.terms, family, values, found.guards, found.ms, found.wanted, family.renewed
+        )
 
 
 def zone_of(session: Session) -> str:

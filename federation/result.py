@@ -15,12 +15,14 @@ from planner.plan import Plan
 class Part:
     """What one fragment did: `cache` is hit | miss | shared | none (no statement was needed), `statements` how many
     were sent to the source for us; `read_at` seconds since the epoch when its rows were
-    read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; ms and rows of the fetch."""
+    read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; rows, bytes (in Arrow) and
+    ms of the fetch."""
 
     fragment: int
     source: str
     sql: str
     rows: int = 0
+    bytes: int = 0
     ms: float = 0.0
     cache: str = "miss"
     read_at: float = 0.0

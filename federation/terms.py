@@ -44,7 +44,7 @@ class Terms:
     @classmethod
     def of(cls, statement: Statement, plan: Plan, catalog: Catalog) -> Terms:
         """The terms for one plan."""
-        views = _views(plan, statement, catalog)
+        views = catalog.views_behind(statement.relations)
         most = min((view.ttl for view in views if view.ttl is not None), default=None)
         steps = tuple(_step(fragment, most, catalog) for fragment in plan.fragments)
         timeouts = [(view.timeout, f"view {view.schema}.{view.name}") for view in views if view.timeout]
@@ -91,16 +91,3 @@ def _step(fragment: Fragment, most: float | None, catalog: Catalog) -> Step:
     source = catalog.sources[fragment.source]
     ttl = source.ttl if most is None else min(source.ttl, most)
     return Step(fragment, ttl, catalog.version, budgets.past(fragment, source))
-
-
-def _views(plan: Plan, statement: Statement, catalog: Catalog) -> list[View]:
-    """Every view that is read, directly or through another."""
-    seen: dict[tuple[str, str], View] = {}
-    todo = [*plan.views, *statement.relations]
-    while todo:
-        key = todo.pop()
-        view = catalog.views.get(key)
-        if view is not None and key not in seen:
-            seen[key] = view
-            todo.extend(view.depends)
-    return list(seen.values())

@@ -49,6 +49,8 @@ def assemble(
         volatile=ir.volatile_rel(rel),
         computed=tuple((_canon(e), kind) for e, kind in computed),
         boundaries=before,
+        pruned=tuple(dict.fromkeys(context.pruned)),
+        views=tuple(view.key for view in context.catalog.views_behind(statement.relations)),
     )
     if isinstance(rel, Cut) and _streams(rel, columns, statement):
         kinds = tuple((name, kind) for name, kind in statement.columns)

@@ -6,7 +6,7 @@ it stands and a correlated sub-query needs no names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -413,6 +413,14 @@ def _read(rel: Rel) -> frozenset[int]:
 def produced(rel: Rel) -> frozenset[int]:
     """Every id that is produced anywhere in the tree."""
     return ids(rel).union(*(produced(branch) for branch in inputs(rel)))
+
+
+def scans(rel: Rel) -> Iterator[Scan]:
+    """The tables that a relation reads, without those of its scalars' sub-queries."""
+    if isinstance(rel, Scan):
+        yield rel
+    for branch in inputs(rel):
+        yield from scans(branch)
 
 
 def volatile_rel(rel: Rel) -> bool:

@@ -135,6 +135,14 @@ class Fragment:
 
 
 @dataclass(frozen=True, slots=True)
+class Pruned:
+    """A part of the statement that can have no row and is asked of nobody: the tables in it, and what contradicts."""
+
+    tables: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """A part of the merge that DuckDB provably computes as PostgreSQL does: its SELECT over relations f0, f1 ...
 
@@ -157,7 +165,8 @@ class Plan:
     the statement over their rows and the fragments that it still reads: a plan whose fragments are both. It is None
     where the only stage's rows, in their order, are the answer; else `why_canon` says what is not proven in DuckDB.
     `computed` expressions are evaluated in the canon, in the session's settings, before
-    fragments run; the client's parameters stand in them as $1 ... too. `columns` are the names and types of the answer.
+    fragments run; the client's parameters stand in them as $1 ... too. `columns` are the names and types of the answer,
+    `views` all that are read, directly or through others.
     """
 
     fragments: tuple[Fragment, ...]
@@ -170,7 +179,7 @@ class Plan:
     views: tuple[tuple[str, str], ...] = ()
     session: bool = False
     catalog_version: str = ""
-    ordered: bool = False  # the answer's order is the statement's
+    pruned: tuple[Pruned, ...] = ()
     computed: tuple[tuple[str, PgType], ...] = ()  # SQL without columns (now() - '3 days'), evaluated once per query
     boundaries: tuple[int, ...] = ()  # fragments of one value, read before all others
     volatile: bool = False  # two runs may differ on the same data: no answer of it is kept

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,6 +140,18 @@ class Catalog:
         """The relation of that name; KeyError where there is none."""
         key = (schema, name)
         return self.views[key] if key in self.views else self.tables[key]
+
+    def views_behind(self, relations: Iterable[tuple[str, str]]) -> tuple[View, ...]:
+        """Every view that is read where these relations are, directly or through another."""
+        seen: dict[tuple[str, str], View] = {}
+        todo = list(relations)
+        while todo:
+            key = todo.pop()
+            view = self.views.get(key)
+            if view is not None and key not in seen:
+                seen[key] = view
+                todo.extend(view.depends)
+        return tuple(seen.values())
 
     @property
     def relations(self) -> tuple[SourceTable | View, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -334,17 +335,16 @@ class Explain(Ours):
     async def _told(self, prepared: Prepared, bounds: Sequence[Bound], analyze: bool) -> Explanation:
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
-        plan = prepared.plan
         given = tuple(prepared.given(bounds)) if bounds or not prepared.statement.params else ()
         if not analyze:
-            return Explanation(plan, prepared.terms, given)
+            return Explanation(prepared, given)
         if prepared.statement.session:
             raise QueryError("EXPLAIN ANALYZE cannot read the session's own relations", sqlstate="0A000")
-        cancel = Cancel()
+        cancel, began = Cancel(), time.perf_counter()
         with self.session.handover.desk.work(cancel):
             answer = await engine.run(prepared, bounds, own, cancel)
             count = sum([batch.num_rows async for batch in answer.batches])
-        return Explanation(plan, prepared.terms, given, answer, count)
+        return Explanation(prepared, given, answer, count, (time.perf_counter() - began) * 1000)
 
 
 class Copy(Ours):

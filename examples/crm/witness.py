@@ -24,7 +24,7 @@ class Seen:
 
     def plan(self) -> str:
         """What EXPLAIN says of it."""
-        return Explanation(self.prepared.plan, self.prepared.terms, self.params).text()
+        return Explanation(self.prepared, self.params).text()
 
 
 class Witness:

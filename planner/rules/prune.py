@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from planner import domains, ir
+from planner import domains, ir, plan
 from planner import scalar as sc
 from planner.context import Context
 from planner.domains import ANY, NULL, Domain, Facts
 from planner.ir import Rel
 from planner.scalar import Call, Col, Lit, Param, Scalar, Sub
+from planner.show import show
 from planner.types import alike
 from planner.values import Values
 
@@ -19,15 +20,16 @@ def prune(rel: Rel, context: Context) -> Rel:
 
     Predicates that what lies below or stands beside them already says are dropped.
     """
-    return _Pruner(context.values).visit(rel)[0]
+    return _Pruner(context.values, context.pruned).visit(rel)[0]
 
 
 Pruned = tuple[Rel, Facts | None]  # None: it has no rows
 
 
 class _Pruner:
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, told: list[plan.Pruned]) -> None:
         self.values = values
+        self.told = told
 
     def visit(self, rel: Rel) -> Pruned:
         """A relation without what is empty, and what holds of its columns."""
@@ -75,11 +77,19 @@ class _Pruner:
     def _filter(self, rel: ir.Filter) -> Pruned:
         below, known = self.visit(rel.input)
         inside = None if known is None else domains.facts(rel.predicates, self.values, known)
+        if known is not None and inside is None:
+            self._tell(rel)
         if known is None or inside is None:
             return self._made(ir.with_inputs(rel, (below,)), None)
         told = (_settled(p, known) for p in rel.predicates)
         kept = self._needed(tuple(c for p in told for c in self._alternatives(p, inside)), known)
         return (rel if below is rel.input and kept == rel.predicates else _filtered(below, kept)), inside
+
+    def _tell(self, rel: ir.Filter) -> None:
+        scans = list(ir.scans(rel))
+        names = {i: f"{scan.table.name}.{scan.table.columns[at][0]}" for scan in scans for i, at in scan.columns}
+        tables = tuple(dict.fromkeys(f"{scan.table.schema}.{scan.table.name}" for scan in scans))
+        self.told.append(plan.Pruned(tables, " and ".join(show(p, names) for p in rel.predicates)))
 
     def _alternatives(self, p: Scalar, inside: Facts) -> tuple[Scalar, ...]:
         """The conjuncts of a predicate; of an OR, only the sides that can be true of rows of which `inside` holds."""
