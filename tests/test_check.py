@@ -221,7 +221,10 @@ def test_ages_that_nothing_asks_for_yet(tmp_path: Path, written: str) -> None:
 
 
 def test_what_is_honoured_now_is_not_warned_of(tmp_path: Path) -> None:
-    text = "freshness: {ttl: 5s}\non_source_down: {shop: fail}\nguard: {timeout: 1s, max_rows: 5, require_any_filter: [a]}\nkey: [a]"
+    text = (
+        "freshness: {ttl: 5s}\non_source_down: {shop: fail}\n"
+        "guard: {timeout: 1s, max_rows: 5, require_any_filter: [a]}\nkey: [a]"
+    )
     assert read(tmp_path, {"views/crm/v.view.sql": header(text)}).diagnostics == ()
 
 

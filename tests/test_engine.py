@@ -363,7 +363,7 @@ def test_explain_tells_it_in_text_and_json(tmp_path: Path, canon: Canon) -> None
             known = json.loads(json.dumps(ran.json()))
             assert (known["engine"], known["actual"]["rows"]) == ("canon", 2)
             assert {fragment["actual"]["cache"] for fragment in known["fragments"]} == {"miss"}
-            assert "answer: 2 rows, merged in" in ran.text()
+            assert "answer: 2 rows in " in ran.text()
             assert "1 statement" in ran.text()
             streamed = await made.explain("SELECT name FROM crm.customers WHERE id = 7", ANN, analyze=True)
             assert streamed.text().startswith("Streamed: source crm answers the whole statement")
