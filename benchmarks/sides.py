@@ -18,6 +18,7 @@ from psycopg import pq
 from api.project import open_project
 from benchmarks.figures import MS
 from benchmarks.stage import write
+from connectors.base import Cancel
 from connectors.errors import Error
 from federation.result import Result
 from federation.session import Session
@@ -41,6 +42,7 @@ class Told:
     statements: Counter[str] = field(default_factory=Counter)
     engine: str = ""
     why: str = ""
+    spent: dict[str, float] = field(default_factory=dict)  # ms: plan, each source's slowest fragment, merge
 
 
 class Ours:
@@ -60,7 +62,7 @@ class Ours:
         """The answer; an error of it stands in its `answer`."""
         began = time.perf_counter()
         try:
-            result, table, ms = self.wait(self._ask(sql, seconds))
+            result, table, planned, ms = self.wait(self._ask(sql, seconds))
         except Error as error:
             told = f"{type(error).__name__}: {error} {error.detail or ''}"
             return Told((time.perf_counter() - began) * MS, Answer(error=error.sqlstate, message=told))
@@ -70,7 +72,9 @@ class Ours:
         columns = tuple((name, kind.type_oid, kind.mod) for name, kind in result.columns)
         texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
         told_by = Told(ms, Answer(columns, tuple(zip(*texts, strict=True))), engine=result.engine, why=result.why)
+        told_by.spent = {"plan": planned, "merge": result.merge_ms}
         for part in result.parts:
+            told_by.spent[part.source] = max(part.ms, told_by.spent.get(part.source, 0.0))
             told_by.fetched[part.source] += part.rows
             told_by.statements[part.source] += part.statements
         return told_by
@@ -95,12 +99,14 @@ class Ours:
         """What the coroutine gives, run by the project's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    async def _ask(self, sql: str, seconds: float) -> tuple[Result, Any, float]:
+    async def _ask(self, sql: str, seconds: float) -> tuple[Result, Any, float, float]:
         session = Session(self.session.user, self.session.settings, self.session.search_path, seconds)
         began = time.perf_counter()
-        result = await self.runtime.engine.query(sql, session)
+        prepared = await self.runtime.engine.prepare(sql, session)
+        planned = time.perf_counter() - began
+        result = await self.runtime.engine.run(prepared, (), session, Cancel())
         table = await result.table()
-        return result, table, (time.perf_counter() - began) * MS
+        return result, table, planned * MS, (time.perf_counter() - began) * MS
 
     def _main(self, folder: Path) -> None:
         try:

@@ -41,6 +41,7 @@ class Line:
     equal: bool | None = None
     engine: str = ""
     why: str = ""
+    spent: dict[str, float] = field(default_factory=dict)
     errors: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -56,6 +57,7 @@ class Line:
         told |= {"ratio": self.ratio, "equal": self.equal, "engine": self.engine}
         told |= {f"{side}_rows": dict(rows) for side, rows in self.rows.items()}
         told |= {f"{side}_statements": dict(statements) for side, statements in self.statements.items()}
+        told["spent"] = {what: round(ms, 1) for what, ms in self.spent.items()}
         return told | ({"why": self.why} if self.why else {}) | ({"errors": self.errors} if self.errors else {})
 
 
@@ -185,7 +187,7 @@ def _query(query: str, sql: str, sides: Sides, told: argparse.Namespace) -> Line
             _note(line, "ours", got)
     if got is not None:
         line.rows["ours"], line.statements["ours"] = got.fetched, got.statements
-        line.engine, line.why = got.engine, got.why
+        line.engine, line.why, line.spent = got.engine, got.why, got.spent
     if wanted is not None and got is not None:
         difference = differs(query, sql, wanted, got)
         line.equal = not difference
