@@ -127,6 +127,8 @@ def compared(a: Bound, b: Bound) -> int | None:
 def _sign(left: Any, right: Any) -> int | None:
     if left is None or right is None or not (type(left) is type(right) or {type(left), type(right)} == _NUMBERS):
         return None
+    if isinstance(left, datetime) and isinstance(right, datetime) and (left.tzinfo is None) != (right.tzinfo is None):
+        return None  # which comes first depends on the session's time zone
     return -1 if left < right else int(left > right)
 
 

@@ -213,3 +213,10 @@ def test_ranges_are_what_postgresql_says(
     ).fetchall()  # fmt: skip
     for value_, predicate, within in rows:
         assert within == predicate if found.exact else within or not predicate, (value_, found)
+
+
+def test_a_moment_with_a_zone_is_not_compared_with_one_without() -> None:
+    local, instant = PgType("timestamp"), PgType("timestamptz")
+    a, b = Lit("2024-03-01 00:00:00", local), Lit("2024-03-01 00:00:00+00", instant)
+    assert Values().compare(a, b) is None
+    assert Values().compare(a, a) == Values().compare(b, b) == 0
