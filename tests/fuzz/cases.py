@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,10 +16,9 @@ from tests.differential.suite import How
 from tests.differential.texts import python_text
 from tests.fuzz.queries import Query
 from tests.fuzz.schema import value_of
-from tests.fuzz.world import Schema
+from tests.fuzz.world import Schema, names_in
 
 FOLDER = Path(__file__).parent / "cases"
-_NAMED = re.compile(r"(?<![\w\"'$])([tw]\d+)(?![\w(])")
 Spots = dict[str, list[Spot]]
 
 
@@ -54,11 +52,11 @@ def needed(failure: Failure) -> Failure:
     """Without the tables and views that the query does not read."""
     bodies = dict(failure.schema.views)
     wanted: set[str] = set()
-    open_ = set(_NAMED.findall(failure.query.sql))
+    open_ = set(names_in(failure.query.sql))
     while open_:
         name = open_.pop()
         wanted.add(name)
-        open_ |= set(_NAMED.findall(bodies.get(name, ""))) - wanted
+        open_ |= set(names_in(bodies.get(name, ""))) - wanted
     tables = tuple(_unlinked(t, wanted) for t in failure.schema.tables if t.name in wanted)
     views = tuple(view for view in failure.schema.views if view[0] in wanted)
     spots = {name: spots for name, spots in failure.spots.items() if name in wanted}

@@ -25,10 +25,12 @@ _COMPARISONS = ("=", "=", "=", "<>", "<", "<=", ">", ">=")
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Something to read FROM: its text without alias, and its columns as Ref, their `sql` the bare quoted name."""
+    """Something to read FROM: its text without alias, and its columns as Ref, their `sql` the bare quoted name;
+    `weight` is how many tables stand behind it."""
 
     sql: str
     columns: tuple[Ref, ...]
+    weight: int = 1
 
 
 def compact(sql: str, params: Params) -> tuple[str, Params]:
@@ -49,12 +51,21 @@ class Expressions(Scalars):
         self.parameters = parameters
         self.params: list[tuple[str, str | None]] = []
         self.approx = False
+        # Tables that a query reads, views expanded: many small queries find more than few large ones.
+        self.budget = r.choice((2, 3, 4, 4, 6, 9))
         self._aliases = 0
 
     def alias(self) -> str:
         """A name that nothing else in the statement has."""
         self._aliases += 1
         return f"x{self._aliases}"
+
+    def chosen(self) -> Relation:
+        """A relation that the budget still allows, else a light one."""
+        fit = [r for r in self.relations if r.weight <= self.budget]
+        found = self.r.choice(fit or [r for r in self.relations if r.weight == 1])
+        self.budget -= found.weight
+        return found
 
     def used(self, feature: str) -> None:
         """Counts a feature as exercised by this query."""

@@ -223,7 +223,7 @@ class Queries(Sources):
         ref = self.r.choice(columns)
         conditions = [f"count(*) > {self.r.randint(0, 3)}", f"count({ref.sql}) <= 5"]
         conditions += [f"{keys[0]} IS NOT NULL"] if keys else []
-        conditions += [f"count(*) >= (SELECT count(*) FROM {self.r.choice(self.relations).sql}) - 50"]
+        conditions += [f"count(*) >= (SELECT count(*) FROM {self.chosen().sql}) - 50"]
         return f" HAVING {self.r.choice(conditions)}"
 
     def grouped(self) -> Query:
@@ -359,7 +359,7 @@ class Queries(Sources):
     def recursive(self) -> Query:
         """A walk along pairs of columns, three steps at most."""
         name = self.alias()
-        relation = self.r.choice(self.relations)
+        relation = self.chosen()
         pairs = [(a, b) for a in relation.columns for b in relation.columns if a.type == b.type and crisp(a.type)]
         a, b = self.r.choice([p for p in pairs if orderable(p[0].type)] or [(self.constant_ref(),) * 2])
         kind = self.r.choice(("UNION", "UNION", "UNION ALL"))
@@ -391,7 +391,7 @@ class Queries(Sources):
 
     def malformed(self) -> Query:
         """What PostgreSQL refuses."""
-        relation = self.r.choice(self.relations)
+        relation = self.chosen()
         self.used("refused by PostgreSQL")
         return Query(self.r.choice(MALFORMED).format(self.r.choice(relation.columns).sql, relation.sql))
 

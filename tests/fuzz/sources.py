@@ -37,7 +37,7 @@ class Sources(Expressions):
             return self.constants()
         if luck > 0.94:
             return self.series()
-        return self.under(self.r.choice(self.relations))
+        return self.under(self.chosen())
 
     def derived(self, depth: int) -> Relation | None:
         """A sub-query in FROM, its columns typed by PostgreSQL."""
@@ -91,7 +91,7 @@ class Sources(Expressions):
     def joined(self, depth: int, outer: Sequence[Ref] = (), most: int = 3) -> tuple[str, tuple[Ref, ...]]:
         """One to `most` relations and their columns."""
         text, columns = self.pair(depth) if self.chance(0.12) else self.origin(depth)
-        for _ in range(self.r.choice((0, 0, 1, 1, 1, 2, 2)) if most > 1 else 0):
+        for _ in range(self.r.choice((0, 0, 1, 1, 1, 2, 2)) if most > 1 and self.budget > 0 else 0):
             luck = self.r.random()
             if luck < 0.1:
                 text, columns = self.lateral(text, columns, outer)
@@ -129,7 +129,7 @@ class Sources(Expressions):
     def pair(self, depth: int) -> tuple[str, tuple[Ref, ...]]:
         """Two relations that share one column's name, joined by it."""
         name = self.alias()
-        one, other = (self.r.choice(self.relations) for _ in range(2))
+        one, other = self.chosen(), self.chosen()
         pairs = [(a, b) for a in one.columns for b in other.columns if a.type == b.type and orderable(a.type)]
         if self.chance(0.25):
             pairs = [

@@ -99,10 +99,13 @@ def relations(schema: Schema, oracles: Oracles) -> list[Relation]:
         for table in schema.tables
     ]
     pools = {c.type.name: c.values for table in tables for c in table.columns if c.values}
-    views = []
-    for name, _ in schema.views:
+    views: list[Relation] = []
+    weights = {table.name: 1 for table in schema.tables}
+    for name, body in schema.views:
         columns = oracles.describe(f"SELECT * FROM {name}") or ()
-        views.append(Relation(name, tuple(Ref(f'"{n}"', kind, pools.get(kind.name, ())) for n, kind in columns)))
+        refs = tuple(Ref(f'"{n}"', kind, pools.get(kind.name, ())) for n, kind in columns)
+        weights[name] = sum(weights[read] for read in names_in(body))
+        views.append(Relation(name, refs, weights[name]))
     return [*tables, *views]
 
 
@@ -115,7 +118,8 @@ def draw_views(schema: Schema, oracles: Oracles, r: random.Random, count: int) -
         known = [rel for rel in relations(drawn, oracles) if level[rel.sql] < DEEPEST]
         deep = [rel for rel in known if level[rel.sql] > 0]
         writer = Queries(r, [*known, *deep, *deep], oracles.describe, parameters=False)
-        body = writer.body(r.choice((0, 1)))
+        writer.budget = r.choice((1, 1, 2, 3, 4))
+        body = writer.body(r.choice((0, 0, 1)))
         columns = oracles.describe(body)
         if not columns:
             continue
@@ -125,8 +129,7 @@ def draw_views(schema: Schema, oracles: Oracles, r: random.Random, count: int) -
         text = f"SELECT {items} FROM ({body}) q"
         if oracles.view(name, text):
             views.append((name, text))
-            read = [rel.sql for rel in known if f" {rel.sql} " in f" {body} "]
-            level[name] = 1 + max((level[r] for r in read), default=0)
+            level[name] = 1 + max((level[read] for read in names_in(body)), default=0)
     return Schema(schema.name, schema.tables, tuple(views))
 
 
@@ -134,6 +137,11 @@ _LABELS = ("a", "id", "Name ", "k", "Σ", "order", "c")
 
 
 _BARE = re.compile(r"""(?<![\w."'$])([tw]\d+)(?![\w"'(])""")
+
+
+def names_in(sql: str) -> list[str]:
+    """The tables and views that a text reads, as often as it does."""
+    return _BARE.findall(sql)
 
 
 def qualified(sql: str, schema: str) -> str:
