@@ -102,14 +102,18 @@ def _false(true: TableStatistics | None, chance: random.Random) -> TableStatisti
     true = true or TableStatistics(Estimate.exactly(1000.0))
     columns = {name: _false_column(column, chance) for name, column in true.columns.items()}
     factor = chance.choice(LIES)
-    rows = Estimate.exactly(math.ceil(true.rows.likely * factor))
+    rows = _times(true.rows, factor)
     return replace(true, rows=rows, columns=columns, distinct={}, bytes=true.bytes and true.bytes * factor)
 
 
 def _false_column(true: ColumnStatistics, chance: random.Random) -> ColumnStatistics:
-    distinct = Estimate.exactly(math.ceil(true.distinct.likely * chance.choice(LIES)))
+    distinct = _times(true.distinct, chance.choice(LIES))
     lie = replace(true, distinct=distinct, most_common={}, nulls=chance.choice((None, 0.0, 1.0)))
     return replace(lie, low=true.high, high=true.low) if chance.random() < 0.3 else lie
+
+
+def _times(number: Estimate, factor: float) -> Estimate:
+    return Estimate.exactly(math.ceil(min(number.likely, 1e9) * factor))
 
 
 def applies(variant: str, plan: Plan) -> bool:
