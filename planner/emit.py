@@ -319,15 +319,7 @@ class Emitter:
         query: exp.Query | None = None
         for branch, ids in rel.inputs:
             names = [(i, f"c{o}") for i, (o, _) in zip(ids, rel.columns, strict=True)]
-            made = self._select(self._emit(branch, outer), names)
-            side: exp.Query = made
-            if not isinstance(made, exp.Select) or any(made.args.get(k) for k in ("order", "limit", "offset", "with_")):
-                side = exp.select(*(exp.column(exp.to_identifier(n)) for _, n in names)).from_(
-                    exp.Subquery(
-                        this=made,
-                        alias=exp.TableAlias(this=exp.to_identifier(f"u{rel.columns[0][0] if rel.columns else 0}")),
-                    )
-                )
+            side = _arm(self._select(self._emit(branch, outer), names), [n for _, n in names])
             query = side if query is None else kind(this=query, expression=side, distinct=not rel.all)
         return Block(ready=query, columns=_bare(rel.columns))
 
@@ -360,7 +352,7 @@ class Emitter:
     def _recursive(self, rel: ir.Recursive, outer: Env) -> Block:
         names = [f"c{i}" for i, _ in rel.columns]
         base, step = (
-            self._select(self._emit(branch, outer), list(zip(ids, names, strict=True)))
+            _arm(self._select(self._emit(branch, outer), list(zip(ids, names, strict=True))), names)
             for branch, ids in ((rel.base, rel.base_ids), (rel.step, rel.step_ids))
         )
         body = exp.Union(this=base, expression=step, distinct=not rel.all)
@@ -452,6 +444,14 @@ class Emitter:
             case _:
                 text = f" {e.op} {e.kind.upper()} ({query.sql('postgres')})"
                 return exp.Paren(this=exp.Var(this=wrap(args[0]).sql("postgres") + text))
+
+
+def _arm(made: exp.Query, names: list[str]) -> exp.Query:
+    """A query as a side of UNION and the like: what has an order, a limit or its own WITH goes into parentheses."""
+    if isinstance(made, exp.Select) and not any(made.args.get(k) for k in ("order", "limit", "offset", "with_")):
+        return made
+    source = exp.Subquery(this=made, alias=exp.TableAlias(this=exp.to_identifier("u")))
+    return exp.select(*(exp.column(exp.to_identifier(name)) for name in names)).from_(source)
 
 
 def _member(row: list[exp.Expr], query: exp.Subquery) -> exp.Expr:

@@ -79,3 +79,5 @@ select id, name from crm.customers where name = '' or name = 'Bo' or name = 'Bo 
 SELECT count(*) AS n FROM v.orders GROUP BY ();
 SELECT 1 AS one FROM v.orders WHERE id < 0 GROUP BY ();
 SELECT o.status, count(*) AS n FROM v.orders o GROUP BY (), o.status;
+WITH RECURSIVE w(id, n) AS ((SELECT id, 1 FROM crm.customers ORDER BY id DESC LIMIT 3) UNION SELECT c.account_id, w.n + 1 FROM crm.customers c JOIN w ON w.id = c.id WHERE w.n < 3) SELECT * FROM w;
+WITH RECURSIVE w(id, n) AS (SELECT o.id, 1 FROM (SELECT id FROM crm.customers ORDER BY name) o UNION ALL SELECT w.id, w.n + 1 FROM w WHERE w.n < 3) SELECT count(*) AS n, max(id) AS id FROM w;
