@@ -13,7 +13,6 @@ from planner.parts import (
     STAGE,
     Items,
     Part,
-    average,
     carried,
     crosses,
     narrowed,
@@ -24,11 +23,11 @@ from planner.parts import (
     typed,
 )
 from planner.prove import Fact, Facts, prove, prove_aggregate, prove_key
-from planner.scalar import Agg, Call, Col, KeyIn, Lit, Param, Scalar, Sub
-from planner.scales import declared, exact_in_duckdb, scale
+from planner.scalar import Agg, Call, Col, KeyIn, Lit, Param, Scalar, Sub, Verbatim
+from planner.scales import declared, exact_in_duckdb, levelled, scale
 from planner.scope import Counter
 from planner.show import show
-from planner.types import NUMERIC, of_aggregate
+from planner.types import INT4, INT8, NUMERIC, of_aggregate
 
 
 @dataclass(slots=True)
@@ -38,6 +37,7 @@ class Stager:
     capability: Capability
     next_id: Counter
     reasons: list[str] = field(default_factory=list)
+    wholes: set[Scalar] = field(default_factory=set)  # aggregates made of others', which cannot fail
     shared: dict[int, tuple[Part, tuple[int, ...]]] = field(default_factory=dict)  # proven CTEs, in their order
 
     def run(self, rel: Rel) -> tuple[Rel, bool]:
@@ -255,6 +255,7 @@ class Stager:
             parts, whole = split
             aggs += parts
             late.append((i, whole))
+            self.wholes.add(whole)
         if reason:
             return self._canon(rel, reason, below)
         facts |= {i: Fact(scale=scale(e, scales)) for i, e in aggs}
@@ -270,18 +271,36 @@ class Stager:
         return next((why for a in sc.children(e) if (why := self._refusal(a, below))), "")
 
     def _split(self, e: Scalar, below: Part) -> tuple[Items, Scalar] | None:
-        """An average as a sum and a count, which are proven, and PostgreSQL's own division of them."""
-        if not isinstance(e, Agg) or e.name != "avg" or e.type != NUMERIC:
+        """An aggregate as others that are proven, and what the canon makes of these; None where there are none.
+
+        An average is a sum and a count, and PostgreSQL's own division of them.
+        """
+        if not isinstance(e, Agg) or e.name not in ("avg", "sum") or e.type != NUMERIC:
             return None
-        parts: list[tuple[int, Scalar]] = []
-        for name in ("sum", "count"):
-            kind = of_aggregate(name, tuple(a.type for a in e.args))
-            part = Agg(name, e.args, kind, e.distinct, e.where)
-            if self._refused_aggregate(part, below):
-                return None
-            parts.append((self.next_id(), part))
-        halves = tuple(Call("cast", (Col(i, part.type),), NUMERIC) for i, part in parts)
-        return tuple(parts), Call("/", halves, NUMERIC)
+        kind = of_aggregate("sum", tuple(a.type for a in e.args))
+        total = self._total(Agg("sum", e.args, kind, e.distinct, e.where), below)
+        if total is None or e.name == "sum":
+            return total
+        count = self.next_id(), Agg("count", e.args, INT8, e.distinct, e.where)
+        if self._refused_aggregate(count[1], below):
+            return None
+        halves = (Call("cast", (total[1],), NUMERIC), Call("cast", (Col(count[0], INT8),), NUMERIC))
+        return (*total[0], count), Call("/", halves, NUMERIC)
+
+    def _total(self, e: Agg, below: Part) -> tuple[Items, Scalar] | None:
+        """A sum; of values with unlike digits behind the point, one of as many as the longest, which are cut to those
+        of the longest value that there was: PostgreSQL prints a sum so."""
+        whole = self.next_id()
+        if not self._refused_aggregate(e, below):
+            return ((whole, e),), Col(whole, e.type)
+        level = levelled(e.args[0], below.scales)
+        if level is None or e.distinct:
+            return None
+        parts = (whole, replace(e, args=(level[0],))), (self.next_id(), Agg("max", (level[1],), INT4, where=e.where))
+        if any(self._refused_aggregate(part, below) for _, part in parts):
+            return None
+        columns = Col(whole, e.type), Col(parts[1][0], INT4)
+        return parts, Verbatim(("round(", 0, ", ", 1, ")"), columns, type=NUMERIC)
 
     def _distinct(self, rel: ir.Distinct) -> Part | Rel:
         below = self._part(rel.input)
@@ -361,7 +380,7 @@ class Stager:
     def _limit(self, rel: ir.Limit) -> Part | Rel:
         below = self._part(rel.input)
         # What is late is computed of fewer rows then: it must not be what PostgreSQL would have raised of the others.
-        fit = isinstance(below, Part) and not any(sc.can_raise(e) and not average(e) for _, e in below.late)
+        fit = isinstance(below, Part) and not any(sc.can_raise(e) and e not in self.wholes for _, e in below.late)
         if not isinstance(below, Part) or not fit or rel.ties or not numbers(rel):
             return self._canon(rel, "" if not isinstance(below, Part) else "limit", below)
         return replace(below, rel=ir.with_inputs(rel, (below.rel,)), work=True)

@@ -10,7 +10,7 @@ from planner import scalar as sc
 from planner.ir import Cut, Rel
 from planner.prove import Facts
 from planner.rules.columns import prune_columns
-from planner.scalar import Call, Col, Lit, Param, Scalar
+from planner.scalar import Col, Lit, Param, Scalar
 from planner.scales import MOST
 from planner.types import alike
 
@@ -96,11 +96,6 @@ def carried(kind: PgType) -> bool:
 def numbers(rel: ir.Limit) -> bool:
     """Whether it counts by constants or parameters."""
     return all(e is None or isinstance(e, Lit | Param) for e in (rel.count, rel.offset))
-
-
-def average(e: Scalar) -> bool:
-    """Whether it is the division that `_split` made, which has no rows that it could fail for."""
-    return isinstance(e, Call) and e.op == "/" and all(isinstance(a, Call) and a.op == "cast" for a in e.args)
 
 
 def crosses(rel: ir.Join, left: Part, right: Part) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from connectors.types import PgType
-from planner.scalar import Agg, Call, Col, Lit, Scalar
+from planner.scalar import BOOL, Agg, Call, Col, Lit, Scalar
+from planner.types import INT4
 
 _INTEGERS = frozenset(("int2", "int4", "int8"))
 MOST = 38  # digits behind the point that a DECIMAL may have
@@ -75,3 +76,41 @@ def _call(e: Call, known: Mapping[int, int | None]) -> int | None:
             return given[0] if len(set(given)) == 1 else None
         case _:
             return None
+
+
+def levelled(e: Scalar, known: Mapping[int, int | None]) -> tuple[Scalar, Scalar] | None:
+    """A CASE or COALESCE whose constants have as many digits as its other values, and the digits that each had.
+
+    None for any other, and where a value's digits are not known.
+    """
+    if not isinstance(e, Call) or e.op not in ("case", "coalesce"):
+        return None
+    at = [i for i in range(len(e.args)) if e.op == "coalesce" or i % 2 or i == len(e.args) - 1]
+    scales = {i: scale(e.args[i], known) for i in at if not _null(e.args[i])}
+    most = max((s for s in scales.values() if s is not None), default=None)
+    if most is None or None in scales.values():
+        return None
+    values = {i: _lengthened(e.args[i], s, most) for i, s in scales.items()}
+    if any(value is None for value in values.values()):
+        return None
+    args = tuple(values.get(i) or arg for i, arg in enumerate(e.args))
+    digits = {i: Call("case", (_given(e.args[i]), Lit(str(s), INT4)), INT4) for i, s in scales.items()}
+    none = Lit(None, INT4)
+    told = tuple(digits.get(i, none) if i in at else arg for i, arg in enumerate(e.args))
+    return Call(e.op, args, e.type), Call(e.op, told, INT4)
+
+
+def _null(e: Scalar) -> bool:
+    return isinstance(e, Lit) and e.value is None
+
+
+def _given(e: Scalar) -> Scalar:
+    return Call("is not null", (e,), BOOL)
+
+
+def _lengthened(e: Scalar, own: int | None, most: int) -> Scalar | None:
+    if own == most:
+        return e
+    if not isinstance(e, Lit) or e.value is None or own is None or e.type.mod >= 0:
+        return None
+    return Lit(e.value + ("" if own else ".") + "0" * (most - own), e.type)
