@@ -55,7 +55,7 @@ def result(plan: Plan, answer: Answer, how: str, deadline: Deadline, cancel: Can
     names = [name for name, _ in plan.columns]
     batches = Stream(merged.batches, merged.claim(), deadline=deadline, cancel=cancel, names=names)
     parts = [_seen(part, how) for part in answer.parts]
-    return Result(plan.columns, batches, plan, merged.engine, how == "hit", parts, merged.ms, merged.why)
+    return Result(plan.columns, batches, plan, merged.engine, how == "hit", parts, merged.ms, merged.why, merged.stages)
 
 
 def _seen(part: Part, how: str) -> Part:

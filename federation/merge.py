@@ -18,6 +18,7 @@ from connectors.types import PgType
 from federation.channel import Channel, Relay, Rest
 from federation.duck import HEAD, Duck, Unfit
 from federation.fetch import Fetched
+from federation.result import Ran
 from federation.session import Session
 from planner.plan import Plan, Stage
 
@@ -44,6 +45,7 @@ class Merged:
     batches: list[pa.RecordBatch]
     rest: Rest | None
     ms: float
+    stages: Sequence[Ran] = ()
     complete: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,12 +74,13 @@ class Merger:
         began = time.perf_counter()
         engine, why = "canon", why_canon(plan, fetched, session)
         tables: Mapping[int, pa.Table] = fetched.tables
-        values = (*params, *fetched.computed)
+        values, ran = (*params, *fetched.computed), list[Ran]()
         if not why:
             try:
                 if plan.rest is None:
                     return await self._in_duckdb(plan, fetched, params, session, began)
-                tables, why = await self._staged(plan, tables, values)
+                tables, ran = await self._staged(plan, tables, values)
+                why = why_staged(plan, ran)
                 engine, plan = "staged", plan.rest
             except Unfit as reason:
                 why = f"DuckDB could not do it as PostgreSQL does: {reason}"
@@ -85,7 +88,7 @@ class Merger:
         cancel = Cancel()
         relay = Relay(self.in_canon(plan, tables, params, session, cancel), cancel)
         batches, more = await _first(relay)
-        return Merged(engine, why, batches, more, _since(began))
+        return Merged(engine, why, batches, more, _since(began), ran)
 
     async def _in_duckdb(
         self, plan: Plan, fetched: Fetched, params: Sequence[Bound], session: Session, began: float
@@ -98,16 +101,14 @@ class Merger:
 
     async def _staged(
         self, plan: Plan, tables: Mapping[int, pa.Table], params: Sequence[Bound]
-    ) -> tuple[dict[int, pa.Table], str]:
-        """The tables of `plan.rest`, and why they are; Unfit where the canon has to do without stages."""
-        made = dict(tables)
+    ) -> tuple[dict[int, pa.Table], list[Ran]]:
+        """The tables of `plan.rest`, and how they came; Unfit where the canon has to do without stages."""
+        made, ran = dict(tables), []
         for stage in plan.stages:
-            most = MORE * sum(tables[number].num_rows for number in stage.reads) + SMALL
-            made[stage.id] = await self._table(stage, tables, params, most)
-        read = sum(tables[number].num_rows for number in {i for stage in plan.stages for i in stage.reads})
-        left = sum(made[stage.id].num_rows for stage in plan.stages)
-        why = f"{read:,} rows became {left:,} in DuckDB, the rest is not proven there: {plan.why_canon}"
-        return made, why
+            began, read = time.perf_counter(), sum(tables[number].num_rows for number in stage.reads)
+            made[stage.id] = await self._table(stage, tables, params, MORE * read + SMALL)
+            ran.append(Ran(stage.id, read, made[stage.id].num_rows, _since(began)))
+        return made, ran
 
     async def _table(
         self, stage: Stage, tables: Mapping[int, pa.Table], params: Sequence[Bound], most: int
@@ -168,6 +169,12 @@ def why_canon(plan: Plan, fetched: Fetched, session: Session) -> str:
 def why_duckdb(rows: int) -> str:
     """Why DuckDB merged."""
     return f"{rows:,} rows are many, and every expression is proven equal in DuckDB"
+
+
+def why_staged(plan: Plan, ran: Sequence[Ran]) -> str:
+    """Why DuckDB merged first and then the canon."""
+    read, left = sum(one.read for one in ran), sum(one.rows for one in ran)
+    return f"{read:,} rows became {left:,} in DuckDB, the rest is not proven there: {plan.why_canon}"
 
 
 class _Checked:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -31,6 +31,16 @@ class Part:
     statements: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What one stage of a merge did in DuckDB: rows that it read and gave, and the ms until they were there."""
+
+    stage: int
+    read: int
+    rows: int
+    ms: float
+
+
 @dataclass(slots=True)
 class Result:
     """Rows in Arrow batches whose types are `PgType.arrow` of `columns`, columns named as in `columns`.
@@ -47,6 +57,7 @@ class Result:
     parts: list[Part] = field(default_factory=list)
     merge_ms: float = 0.0
     why: str = ""  # why that engine merged
+    stages: Sequence[Ran] = ()  # of engine `staged`
 
     async def aclose(self) -> None:
         """Stop the work that is still going on for this answer."""

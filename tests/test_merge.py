@@ -258,6 +258,39 @@ def test_small_merges_run_in_the_canon_and_large_ones_in_duckdb(canon: Canon) ->
     asyncio.run(run())
 
 
+def staged(sql: str, rest: str) -> Plan:
+    """A sum by DuckDB, and what the canon makes of its rows."""
+    made = Fragment(1, "", SourceText((sql,), ()), (("c0", INT8),))
+    left = Plan((made,), (("a", INT8),), (), rest)
+    whole = Plan(plan({"a": INT8}, sql, NUMBERS).fragments, (("a", INT8),), (), "SELECT -max(c0) FROM f0")
+    return replace(whole, stages=(Stage(1, sql, (INT8,), (0,)),), rest=left, why_canon="negation")
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows", "engine", "why"),
+    [
+        ("SELECT max(c0) FROM f0", SMALL, "canon", "rows are few"),
+        ("SELECT max(c0) FROM f0", 3000, "staged", "3,000 rows became 1 in DuckDB, the rest is not proven there: neg"),
+        ("SELECT nonsense FROM f0", 3000, "canon", "nonsense"),
+        ("SELECT a.c0 FROM f0 a JOIN f0 b ON a.c0 % 100 = b.c0 % 100", 30_000, "canon", "gave more than 122,000 rows"),
+    ],
+)
+def test_stages_run_first_where_rows_are_many_and_they_help(
+    canon: Canon, sql: str, rows: int, engine: str, why: str
+) -> None:
+    async def run() -> None:
+        async with merging(canon) as merger:
+            asked = staged(sql, "SELECT -c0 FROM f1")
+            merged = await merger.run(asked, Fetched({0: numbers(rows)}, []), (), ANN)
+            assert (merged.engine, await rows_of(merged)) == (engine, [(1 - rows,)])
+            assert why in merged.why
+            assert [(one.stage, one.read, one.rows) for one in merged.stages] == (
+                [(1, rows, 1)] if engine == "staged" else []
+            )
+
+    asyncio.run(run())
+
+
 def test_an_error_after_rows_were_given_away_is_still_postgresql_s(
     canon: Canon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
