@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import itertools
-import math
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,19 +29,17 @@ from planner.plan import (
 )
 from planner.values import compared
 
-MOST_KEYS = 10_000  # beyond, the fragment is read without keys: the source scans rather than looks up anyway
+MOST_KEYS = 10_000  # whatever a plan says
 KEYS_A_STATEMENT = 1_000
-MOST_STATEMENTS = 10
 
 FEW = 100  # rows
 _PLAIN = frozenset({"int2", "int4", "int8", "oid", "text", "varchar"})
 
 _INTEGERS = {"int2": 15, "int4": 31, "int8": 63, "oid": 32}
 _TEXTS = frozenset({"text", "varchar", "bpchar", "unknown"})
-# Two different keys of these types are different for every source, so a row answers to one of them only. Not so text
-# ('a' and 'A' where case does not matter), numerics as text (1.0 and 1.00), floats (0 and -0): cut into several
-# statements, a row would come once for each.
-_DISTINCT = frozenset({"int2", "int4", "int8", "oid", "date", "timestamp", "timestamptz", "uuid"})
+
+
+Keys = Mapping[tuple[int, tuple[int, ...]], list[tuple[Any, ...]]]  # by fragment and columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +60,66 @@ def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) ->
     """
     if fragment.absent is not None and _absent(fragment.absent, given):
         return ()
-    if fragment.full is not None and any(_several(value, given) for value in fragment.text.params):
-        return (_query(fragment, fragment.full, given, {}),)
-    if not fragment.after:
-        return (_query(fragment, fragment.text, given, {}),)
-    lists = {ref: _keys(tables[ref.fragment], ref) for ref in fragment.text.params if isinstance(ref, KeysRef)}
-    if any(keys is not None and not keys for keys in lists.values()):
+    refs = drivers(fragment)
+    found = {ref.keys: _keys(tables[ref.fragment], ref) for ref in refs}
+    if any(keys is not None and not keys for keys in found.values()):
         return ()
-    cuts = {ref: None if keys is None else _cut(ref, keys) for ref, keys in lists.items()}
-    count = math.prod(1 if cut is None else len(cut) for cut in cuts.values())
-    if fragment.full is not None and (None in cuts.values() or count > MOST_STATEMENTS):
-        return (_query(fragment, fragment.full, given, {}),)
-    if None in cuts.values():
-        raise Error(f"fragment {fragment.id} for source {fragment.source} cannot be asked without its keys")
-    refs = tuple(cuts)
-    chosen = itertools.product(*(cut or [] for cut in cuts.values()))
-    return tuple(_query(fragment, fragment.text, given, dict(zip(refs, keys, strict=True))) for keys in chosen)
+    used = {at: keys for at, keys in found.items() if keys is not None}
+    sent = without(fragment.text, lambda value: isinstance(value, KeysRef) and value.keys not in used, given)
+    return tuple(_query(fragment, sent, given, batch) for batch in _batches(refs, used))
+
+
+def drivers(fragment: Fragment) -> tuple[KeysRef, ...]:
+    """The keys that a fragment takes, each combination once: as many as all its predicates over them may have, cut if
+    all of these may."""
+    found: dict[tuple[int, tuple[int, ...]], KeysRef] = {}
+    for ref in fragment.text.params:
+        if isinstance(ref, KeysRef):
+            other = found.get(ref.keys, ref)
+            found[ref.keys] = replace(ref, most=min(ref.most, other.most), cut=ref.cut and other.cut)
+    return tuple(found.values())
+
+
+def without(
+    source: SourceText, dropped: Callable[[Value], bool] = lambda _: True, given: Given | None = None
+) -> SourceText:
+    """The statement without the predicates that hold one of the `dropped` values, or by `given` several values."""
+
+    def goes(first: int, last: int) -> bool:
+        values = [source.params[part] for part in source.parts[first:last] if isinstance(part, int)]
+        return any(dropped(value) or (given is not None and _several(value, given)) for value in values)
+
+    optional = {first: last for first, last in source.optional if goes(first, last)}
+    if not optional:
+        return source
+    parts: list[str | int] = []
+    params: dict[int, int] = {}
+    at = 0
+    while at < len(source.parts):
+        part = source.parts[at]
+        if at in optional:
+            parts.append("TRUE")
+            at = optional[at]
+            continue
+        parts.append(params.setdefault(part, len(params)) if isinstance(part, int) else part)
+        at += 1
+    return SourceText(tuple(parts), tuple(source.params[index] for index in params))
+
+
+def _batches(refs: Sequence[KeysRef], used: Keys) -> list[Keys]:
+    """The keys of each statement: the shortest list that may be cut is, the others are the same for all of them."""
+    lists = [used[ref.keys] for ref in refs if ref.cut and ref.keys in used]
+    shortest = min(lists, key=len, default=[])
+    if len(shortest) <= KEYS_A_STATEMENT:
+        return [used]
+    starts = range(0, len(shortest), KEYS_A_STATEMENT)
+    at = next(at for at, keys in used.items() if keys is shortest)
+    return [{**used, at: shortest[start : start + KEYS_A_STATEMENT]} for start in starts]
 
 
 def whole(fragment: Fragment, given: Given) -> SourceQuery:
     """The statement without keys."""
-    return _query(fragment, fragment.full or fragment.text, given, {})
+    return _query(fragment, without(fragment.text, lambda value: isinstance(value, KeysRef), given), given, {})
 
 
 def text(source: SourceText) -> str:
@@ -146,29 +182,27 @@ def _given(value: Value, given: Given) -> Bound | None:
     raise Error("keys are no bound of an interval")
 
 
-def _query(fragment: Fragment, text: SourceText, given: Given, keys: Mapping[KeysRef, list[Any]]) -> SourceQuery:
+def _query(fragment: Fragment, text: SourceText, given: Given, keys: Keys) -> SourceQuery:
     return SourceQuery(
         parts=text.parts,
         params=tuple(_bound(value, given, keys) for value in text.params),
         columns=tuple(kind for _, kind in fragment.columns),
-        small=fragment.small and _few(fragment, text, keys),
+        small=fragment.small and _few(fragment, keys),
     )
 
 
-def _few(fragment: Fragment, text: SourceText, keys: Mapping[KeysRef, list[Any]]) -> bool:
+def _few(fragment: Fragment, keys: Keys) -> bool:
     """Whether the keys, of which the plan knew nothing, let few rows be expected."""
-    if text is fragment.full:
-        return False
-    return sum(map(len, keys.values())) <= FEW
+    return sum(map(len, keys.values())) <= FEW and bool(keys or not fragment.after)
 
 
-def _bound(value: Value, given: Given, keys: Mapping[KeysRef, list[Any]]) -> Bound:
+def _bound(value: Value, given: Given, keys: Keys) -> Bound:
     if isinstance(value, Bound):
         return value
     if isinstance(value, ComputedRef):
         return cast(given.computed[value.index], value.type)
     if isinstance(value, KeysRef):
-        return Bound(value.type, keys[value])
+        return Bound(value.type, _values(value, keys[value.keys]))
     if isinstance(value, BoundaryRef):
         found = given.boundaries[value.index]
         if found is None:
@@ -177,27 +211,50 @@ def _bound(value: Value, given: Given, keys: Mapping[KeysRef, list[Any]]) -> Bou
     return cast(given.params[value.index], value.type)
 
 
-def _keys(table: pa.Table, ref: KeysRef) -> list[Any] | None:
+def _values(ref: KeysRef, keys: list[tuple[Any, ...]]) -> Any:
+    """What a parameter carries of the keys: the values of its column, or all of them as JSON."""
+    if ref.column < 0:
+        return json.dumps([[_json(value) for value in key] for key in keys], ensure_ascii=False)
+    at = ref.keys[1].index(ref.column)
+    return [key[at] for key in keys]
+
+
+def _json(value: Any) -> Any:
+    return value if isinstance(value, int | str) else value.isoformat()
+
+
+def _keys(table: pa.Table, ref: KeysRef) -> list[tuple[Any, ...]] | None:
     """The distinct keys, sorted, so that the same set makes the same statement; None: too many, or not bindable."""
+    columns, most = ref.keys[1], min(ref.most, MOST_KEYS)
     element = ref.type.name[1:]
-    if table.num_rows <= FEW and element in _PLAIN:  # Arrow's kernels take longer to set up
-        return sorted({key for key in table.column(ref.column).to_pylist() if key is not None})
-    column = pc.unique(table.column(ref.column)).drop_null()
-    if len(column) > MOST_KEYS:
+    if len(columns) > 1:
+        return _combinations(table, columns, most)
+    if table.num_rows <= min(FEW, most) and element in _PLAIN:  # Arrow's kernels take longer to set up
+        return [(key,) for key in sorted({key for key in table.column(columns[0]).to_pylist() if key is not None})]
+    column = pc.unique(table.column(columns[0])).drop_null()
+    if len(column) > most:
         return None
     try:
         keys: list[Any] = column.take(pc.sort_indices(column)).to_pylist()
     except (OverflowError, ValueError):  # 'infinity' and years past 9999 have no Python value
         return None
     if element == "numeric":
-        return [format(key, "f") if not isinstance(key, str) else key for key in keys]
-    return keys
+        keys = [format(key, "f") if not isinstance(key, str) else key for key in keys]
+    return [(key,) for key in keys]
 
 
-def _cut(ref: KeysRef, keys: list[Any]) -> list[list[Any]]:
-    if ref.type.name[1:] not in _DISTINCT:
-        return [keys]
-    return [keys[start : start + KEYS_A_STATEMENT] for start in range(0, len(keys), KEYS_A_STATEMENT)]
+def _combinations(table: pa.Table, columns: tuple[int, ...], most: int) -> list[tuple[Any, ...]] | None:
+    """The distinct combinations without any NULL in them, sorted."""
+    names = [f"k{at}" for at in range(len(columns))]
+    chosen = pa.table([table.column(column) for column in columns], names).drop_null()
+    distinct = chosen.group_by(names).aggregate([])
+    if distinct.num_rows > most:
+        return None
+    try:
+        rows = distinct.select(names).sort_by([(name, "ascending") for name in names]).to_pydict()
+    except (OverflowError, ValueError):
+        return None
+    return list(zip(*rows.values(), strict=True))
 
 
 def _converted(bound: Bound, kind: PgType) -> Any:

@@ -172,8 +172,10 @@ class Explanation:
         lines += _indented("", bind.text(fragment.text))
         for number, value in enumerate(fragment.text.params, 1):
             lines.append(f"  ${number} = {value_text(value, self.plan, self.params)}")
-        if fragment.full is not None:
-            lines += _indented(f"past {bind.MOST_KEYS:,} keys: ", bind.text(fragment.full))
+        lines += [
+            f"  past {ref.most:,} keys in c{ref.column} of f{ref.fragment}: without them"
+            for ref in bind.drivers(fragment)
+        ]
         for verdict in fragment.verdicts:
             lines.append(f"  {verdict.verdict:8} {verdict.what}" + (f": {verdict.reason}" if verdict.reason else ""))
         expected = fragment.expected
@@ -197,7 +199,7 @@ class Explanation:
             "source": fragment.source,
             "sql": bind.text(fragment.text),
             "params": [value_json(value, self.plan, self.params) for value in fragment.text.params],
-            "full_sql": None if fragment.full is None else bind.text(fragment.full),
+            "full_sql": bind.text(bind.without(fragment.text)) if fragment.text.optional else None,
             "tables": list(fragment.tables),
             "after": sorted(fragment.after),
             "small": fragment.small,

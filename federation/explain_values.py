@@ -45,7 +45,8 @@ def _literal(value: Bound) -> str:
 def value_json(value: Value, plan: Plan, params: Sequence[Bound]) -> dict[str, Any]:
     """The same for tools."""
     if isinstance(value, KeysRef):
-        return {"type": value.type.sql, "keys_of": value.fragment, "column": value.column}
+        columns = list(value.keys[1])
+        return {"type": value.type.sql, "keys_of": value.fragment, "column": value.column, "columns": columns}
     if isinstance(value, ParamRef):
         given = _given(value, params)
         known = None if given is None else _plain(given.value)

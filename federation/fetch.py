@@ -252,7 +252,7 @@ class Fetcher:
         """The fragment's statements; where they are more than the owner allows for one query, the one without keys."""
         source, most = step.fragment.source, self._gate(step.fragment.source).limits.statements
         asks = bind.queries(step.fragment, asked.given, fetched.tables)
-        if len(asks) > 1 and not asked.spent.room(source, most, len(asks)) and step.fragment.full is not None:
+        if len(asks) > 1 and not asked.spent.room(source, most, len(asks)) and step.fragment.after:
             asks = (bind.whole(step.fragment, asked.given),)
         asked.spent.take(source, most, len(asks))
         return asks

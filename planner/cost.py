@@ -86,7 +86,7 @@ def bound(rel: Rel, source: Source, estimator: Estimator, column: int, keys: Est
         read = sum(access.examined.likely for access in accesses(rel, estimator)) * statements
         return _priced(source, read, sent, estimator.width(rel), statements)
     known = estimator.known(column)
-    driver = KeyIn((Col(column, known.column.type if known is not None else None),), column)
+    driver = KeyIn((Col(column, known.column.type if known is not None else None),), (column,))
     access = serving(scan, (*predicates, driver), estimator)
     table = estimator.table(scan).rows.likely
     led = known is not None and access.index[:1] == (known.name,)

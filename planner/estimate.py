@@ -167,7 +167,8 @@ class Estimator:
             for i, at in rel.columns:
                 column = rel.table.table.columns[at]
                 statistics = table.columns.get(column.name, _NO_COLUMN)
-                self._known[i] = Known(column.name, column, statistics, table)
+                unique = (column.name,) in rel.table.table.keys
+                self._known[i] = Known(column.name, column, statistics, table, unique)
         return table.rows
 
     def _filter(self, rel: ir.Filter) -> Estimate:
@@ -311,11 +312,14 @@ class Estimator:
 
     def _keys(self, p: KeyIn) -> Estimate:
         """The share of rows whose column is among the driver's values."""
-        column = p.args[0]
-        if not isinstance(column, Col) or self.known(column.id) is None or self.known(p.driver) is None:
+        columns = [c.id for c in p.args if isinstance(c, Col) and self.known(c.id) is not None]
+        if len(columns) < len(p.args) or math.isinf(p.count):
             return Estimate(0.0, KEYS, 1.0)
-        theirs, mine = self._values(p.driver).likely, self._values(column.id).likely
-        return Estimate.of(0.0, min(1.0, theirs / max(mine, 1.0)), 1.0)
+        mine = 1.0
+        for column in columns:
+            mine *= max(self._values(column).likely, 1.0)
+        together = self._together(tuple(columns))
+        return Estimate.of(0.0, min(1.0, p.count / max(1.0, mine if together is None else together.likely)), 1.0)
 
     def _width(self, column: int, kind: str) -> float:
         known = self.known(column)

@@ -11,13 +11,13 @@ from planner import scalar as sc
 from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.keys import unique_keys
+from planner.lookup import MOST_KEYS
 from planner.scalar import Call, Col, Scalar
 
 _MUCH = 1 << 20  # bytes below which one fragment is better than two, whatever they send
 _WIDER = 1.5  # times the bytes of both sides
 _LONGER = 1.25  # times the rows of both sides
 _FEW = 1_000.0  # rows that any join may have
-MOST_KEYS = 10_000.0  # keys that a bind join sends at the most; the engine decides again on those it sees
 
 
 def equalities(on: Iterable[Scalar]) -> list[tuple[Col, Col]]:

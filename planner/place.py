@@ -192,7 +192,7 @@ class Placer:
         for p in predicates:
             proof = prove(p, cap, facts)
             if isinstance(p, KeyIn):
-                pushed += [p] if proof.verdict is not V.NO else []
+                pushed += [p] if proof.verdict is not V.NO else _provable(p, cap, facts)
                 continue
             weaker = weaken(p, cap, facts) if proof.verdict is V.NO else p
             if weaker is not None:
@@ -247,6 +247,7 @@ class Placer:
             return reason
         facts = {**left.facts, **right.facts}
         later: list[Scalar] = []
+        rel = replace(rel, on=_without_keys(rel.on))
         for p in (*rel.on, *rel.compare):
             proof = prove(p, cap, facts)
             if proof.verdict is V.EXACT:
@@ -380,8 +381,8 @@ def _few_groups(rel: Rel, drivers: frozenset[int]) -> bool:
     while isinstance(rel, ir.Project | ir.Filter | ir.Aggregate | ir.Window | ir.Distinct):
         if isinstance(rel, ir.Filter) and grouped:
             fixed = {a.id for p in rel.predicates if _fixes(p) for a in p.args if isinstance(a, Col)}
-            keys = (p for p in rel.predicates if isinstance(p, KeyIn) and p.driver in drivers)
-            if any(isinstance(p.args[0], Col) and p.args[0].id not in fixed for p in keys):
+            keys = (p for p in rel.predicates if isinstance(p, KeyIn) and drivers.issuperset(p.drivers))
+            if any(isinstance(arg, Col) and arg.id not in fixed for p in keys for arg in p.args):
                 return True
         grouped = grouped or isinstance(rel, ir.Aggregate | ir.Window | ir.Distinct)
         rel = rel.input
@@ -395,6 +396,11 @@ def _fixes(p: Scalar) -> TypeGuard[Call]:
 def _countable(e: Scalar | None) -> bool:
     """Whether it is a number of rows; a negative constant is the canon's error to raise."""
     return isinstance(e, Param) or (isinstance(e, Lit) and e.value is not None and e.value.isdigit())
+
+
+def _provable(p: KeyIn, cap: Capability, facts: Facts) -> list[Scalar]:
+    """Those columns of a combination of keys that the engine looks up each on its own."""
+    return [q for q in p.singly if q != p and prove(q, cap, facts).verdict is not V.NO]
 
 
 def _without_keys(predicates: tuple[Scalar, ...]) -> tuple[Scalar, ...]:

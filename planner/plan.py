@@ -24,11 +24,24 @@ class ParamRef:
 
 @dataclass(frozen=True, slots=True)
 class KeysRef:
-    """The distinct non-null values of column `column` of fragment `fragment`'s rows: a bind join's keys."""
+    """The distinct non-null values of column `column` of fragment `fragment`'s rows: a bind join's keys.
+
+    Past `most` keys the statement goes without them. `cut`: several statements may share them out, since an index
+    serves each and no row answers to two keys. A combination of `columns` is several parameters, of `column` each;
+    or one, as a JSON array of arrays, where `column` is -1.
+    """
 
     fragment: int
     column: int
-    type: PgType  # an array type
+    type: PgType  # an array type, or text for JSON
+    most: int = 10_000
+    cut: bool = False
+    columns: tuple[int, ...] = ()
+
+    @property
+    def keys(self) -> tuple[int, tuple[int, ...]]:
+        """The fragment and the columns that the keys are made of."""
+        return self.fragment, self.columns or (self.column,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +101,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class SourceText:
-    """SQL for a source, cut at its parameters, and what stands for them."""
+    """SQL for a source, cut at its parameters, and what stands for them.
+
+    `optional`: (first, past the last) of the parts that make a predicate for which TRUE may stand: where a bind join
+    has too many keys, where a boundary has several rows.
+    """
 
     parts: tuple[str | int, ...]
     params: tuple[Value, ...]
+    optional: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +129,8 @@ class Expected:
 class Fragment:
     """One sub-query against one source.
 
-    `full` is the statement without the bind-join keys, for when there are too many of them, and without comparisons
-    with boundaries that may have several rows; None where the fragment has neither. `columns` are (name, type); the
-    rows come as c0, c1 ... in that order. Under the values for which `absent` is true, no row of it can matter, and
-    it is not asked.
+    `columns` are (name, type); the rows come as c0, c1 ... in that order. Under the values for which `absent` is true,
+    no row of it can matter, and it is not asked.
     """
 
     id: int
@@ -122,7 +138,6 @@ class Fragment:
     text: SourceText
     columns: tuple[tuple[str, PgType], ...]
     verdicts: tuple[Verdict, ...] = ()
-    full: SourceText | None = None
     small: bool = False  # at most a few rows: a unique key is fixed, or a small limit is pushed
     tables: tuple[str, ...] = ()
     expected: Expected = Expected()

@@ -81,12 +81,15 @@ def _literal(e: Lit) -> Proof:
 
 
 def _keys(e: KeyIn, capability: Capability, facts: Facts) -> Proof:
-    column = e.args[0]
-    kind = column.type
-    if not isinstance(column, Col) or kind is None or not facts.get(column.id, Fact(exact=False)).exact:
+    if len(e.args) > 1 and ("any", "rows") not in capability.scalars:
         return Proof(V.NO)
-    rule = capability.scalar("any", (kind, kind.bare.array))
-    return Proof(V.SUPERSET if rule is not None else V.NO)
+    for column in e.args:
+        kind = column.type
+        if not isinstance(column, Col) or kind is None or not facts.get(column.id, Fact(exact=False)).exact:
+            return Proof(V.NO)
+        if capability.scalar("any", (kind, kind.bare.array)) is None:
+            return Proof(V.NO)
+    return Proof(V.SUPERSET)
 
 
 def _inexact(e: Scalar, facts: Facts) -> bool:

@@ -6,6 +6,7 @@ What the planner understands is a `Call` with a name and typed arguments; whatev
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
@@ -132,16 +133,23 @@ class Sub:
 
 @dataclass(frozen=True, slots=True)
 class KeyIn:
-    """`args[0]` is among the values that column `driver` has elsewhere in the plan: always redundant, so it may be
-    dropped anywhere; where it reaches a fragment it becomes a bind join."""
+    """`args` are among the combinations of values that the columns `drivers` have in the rows of one relation elsewhere
+    in the plan, some `count` of them: always redundant, so it may be dropped anywhere; where it reaches a fragment it
+    becomes a bind join."""
 
-    args: tuple[Scalar]
-    driver: int
+    args: tuple[Scalar, ...]
+    drivers: tuple[int, ...]
+    count: float = math.inf
     traits: ClassVar[int] = 0
 
     @property
     def type(self) -> PgType:
         return BOOL
+
+    @property
+    def singly(self) -> tuple[KeyIn, ...]:
+        """The same of each column on its own, which is weaker."""
+        return tuple(KeyIn((arg,), (i,), self.count) for arg, i in zip(self.args, self.drivers, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +216,7 @@ def rebuild(e: Scalar, args: tuple[Scalar, ...]) -> Scalar:
         case Sub():
             return Sub(e.kind, e.rel, e.columns, args, e.op, e.type)
         case KeyIn():
-            return KeyIn((args[0],), e.driver)
+            return KeyIn(args, e.drivers, e.count)
         case Once():
             return Once(e.index, (args[0],), e.type)
         case Agg():

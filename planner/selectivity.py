@@ -25,6 +25,7 @@ class Known:
     column: SourceColumn
     statistics: ColumnStatistics
     table: TableStatistics
+    unique: bool = False  # no two rows have the same value
 
     def place(self, e: Scalar, peek: Callable[[Scalar], object]) -> Position | None:
         """Where a constant lies among the column's values; None where it has no place there."""
@@ -45,11 +46,9 @@ class Known:
         high = min(own.distinct.high, rows.high)
         if self.column.type.name in _DISCRETE and isinstance(own.low, float) and isinstance(own.high, float):
             high = min(high, own.high - own.low + 1)
-        likely = (
-            own.distinct.likely
-            if own.distinct.likely < math.inf
-            else max(rows.likely / 10, min(rows.likely, 200.0), 1.0)
-        )
+        likely = own.distinct.likely
+        if math.isinf(likely):
+            likely = rows.likely if self.unique else max(rows.likely / 10, min(rows.likely, 200.0), 1.0)
         return Estimate.of(own.distinct.low, likely, high)
 
     @property

@@ -41,4 +41,5 @@ def show(e: Scalar, names: Mapping[int, str] = NONE) -> str:
         case Once():
             return inner(e.args[0])
         case KeyIn():
-            return f"{inner(e.args[0])} in keys of {names.get(e.driver, e.driver)}"
+            columns, drivers = [inner(arg) for arg in e.args], [names.get(i, f"c{i}") for i in e.drivers]
+            return f"{', '.join(columns)} in keys of {', '.join(drivers)}"

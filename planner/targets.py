@@ -28,7 +28,9 @@ from planner.plan import BoundaryRef, ComputedRef, KeysRef, ParamRef, SourceText
 from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
 from planner.types import INT8, harmless_cast
 
+OPTIONAL = "optional"  # the operator around a predicate for which TRUE may stand
 _MARK = re.compile("\x00(\\d+)\x00")
+_PIECES = re.compile("(\x00\\d+\x00|[\x01\x02])")
 _NAMED = {
     "and": junction("and"), "or": junction("or"), "coalesce": coalesce, "case": case,
     **{op: binary(op) for op in ("=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "%", "||", "like", "ilike",
@@ -170,7 +172,7 @@ class SourceTarget:
 
     binds_once = True
 
-    def __init__(self, capability: Capability, drivers: dict[int, KeysRef] | None = None) -> None:
+    def __init__(self, capability: Capability, drivers: Mapping[KeyIn, Sequence[KeysRef]] | None = None) -> None:
         self.capability = capability
         self.dialect = capability.dialect
         self.hashes_in = "hashes in" in capability.features
@@ -205,17 +207,15 @@ class SourceTarget:
             case Param():
                 return self._bind(ParamRef(e.index, e.type), e.type)
             case KeyIn():
-                keys = self.drivers[e.driver]
-                rule = self.capability.scalar("any", (e.args[0].type, keys.type))
-                if rule is None:
-                    raise TypeError("keys of a type that the source cannot compare")
-                return rule.build([args[0], self._bind(keys, keys.type)])
+                return self._keys(e, args)
             case Agg():
                 return self._aggregate(e, args)
             case Boundary():
                 return self._bind(BoundaryRef(e.index, e.type, e.sure), e.type)
             case Once():
                 return self._bind(ComputedRef(e.index, e.type), e.type)
+            case Call() if e.op == OPTIONAL:
+                return self._optional(args[0])
             case Call():
                 rule = find(self.capability, e)
                 if rule is None:
@@ -223,6 +223,21 @@ class SourceTarget:
                 return rule.build(self._widened(e, args) if e.op in ("+", "-", "*") else args)
             case _:
                 raise TypeError(f"{type(e).__name__} is the emitter's")
+
+    def _keys(self, e: KeyIn, args: list[exp.Expr]) -> exp.Expr:
+        """The predicate, which may be left out when the keys are seen."""
+        keys = self.drivers[e]
+        several = len(e.args) > 1
+        rule = self.capability.scalars.get(("any", "rows")) if several else None
+        rule = rule or self.capability.scalar("any", (e.args[0].type, keys[0].type))
+        if rule is None:
+            raise TypeError("keys of a type that the source cannot compare")
+        made = rule.build([*args, *(self._bind(ref, ref.type) for ref in keys)])
+        return self._optional(made)
+
+    def _optional(self, made: exp.Expr) -> exp.Expr:
+        made = wrap(made) if isinstance(made, exp.Connector | exp.Not) else made  # it may stand beside AND
+        return exp.Var(this=f"\x01{made.sql(self.dialect)}\x02")
 
     def _widened(self, e: Call, args: list[exp.Expr]) -> list[exp.Expr]:
         """Arguments of arithmetic keep their casts, left out elsewhere: what fits bigint may overflow integer."""
@@ -249,9 +264,18 @@ class SourceTarget:
 
     def finish(self, query: exp.Query) -> SourceText:
         """The statement cut at its parameters."""
-        pieces = _MARK.split(query.sql(self.dialect, comments=False, copy=False))
-        parts = tuple(int(p) if at % 2 else p for at, p in enumerate(pieces) if at % 2 or p)
-        return SourceText(parts, tuple(self.values))
+        parts: list[str | int] = []
+        optional: list[tuple[int, int]] = []
+        first = 0
+        for piece in filter(None, _PIECES.split(query.sql(self.dialect, comments=False, copy=False))):
+            if piece == "\x01":
+                first = len(parts)
+            elif piece == "\x02":
+                optional.append((first, len(parts)))
+            else:
+                mark = _MARK.fullmatch(piece)
+                parts.append(piece if mark is None else int(mark.group(1)))
+        return SourceText(tuple(parts), tuple(self.values), tuple(optional))
 
 
 class DuckdbTarget(SourceTarget):

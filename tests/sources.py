@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import re
 import sqlite3
 import threading
 import time
@@ -121,20 +122,21 @@ def fragment(
     sql: str,
     columns: Mapping[str, PgType],
     params: tuple[Value, ...] = (),
-    full: str | None = None,
 ) -> Fragment:
-    """A fragment of SQL in which `?` stands for the parameters, in their order."""
-    texts = sql.split("?")
-    parts: list[str | int] = [texts[0]]
-    for index, text in enumerate(texts[1:]):
-        parts += [index, text]
-    return Fragment(
-        id=number,
-        source=source,
-        text=SourceText(tuple(parts), params),
-        columns=tuple(columns.items()),
-        full=None if full is None else SourceText((full,), ()),
-    )
+    """A fragment of SQL in which `?` stands for the parameters, in their order, and braces around keys' predicates."""
+    parts: list[str | int] = []
+    optional: list[tuple[int, int]] = []
+    first = used = 0
+    for piece in filter(None, re.split(r"([?{}])", sql)):
+        if piece == "{":
+            first = len(parts)
+        elif piece == "}":
+            optional.append((first, len(parts)))
+        else:
+            parts.append(used if piece == "?" else piece)
+            used += piece == "?"
+    text = SourceText(tuple(parts), params, tuple(optional))
+    return Fragment(id=number, source=source, text=text, columns=tuple(columns.items()))
 
 
 def int8(value: int) -> Bound:

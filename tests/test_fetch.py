@@ -7,7 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,8 +27,8 @@ from planner.plan import ComputedRef, Fragment, KeysRef, ParamRef, SourceText
 from tests.sources import INT8, TEXT, Tapped, catalog, fragment, int8, numbers, sqlite, wait_for
 from views.catalog import Limits
 
-KEYS = KeysRef(0, 0, INT8.array)
-IN_KEYS = "SELECT id, name FROM t WHERE id IN (SELECT value FROM json_each(?))"
+KEYS = KeysRef(0, 0, INT8.array, cut=True)
+IN_KEYS = "SELECT id, name FROM t WHERE {id IN (SELECT value FROM json_each(?))}"
 
 
 @asynccontextmanager
@@ -115,7 +115,7 @@ def test_keys_go_from_fragment_to_fragment(tmp_path: Path) -> None:
         crm = Tapped(sqlite(tmp_path, "crm", "CREATE TABLE k(i INT); INSERT INTO k VALUES (4),(2),(4),(NULL)"))
         erp = Tapped(numbers(tmp_path, "erp"))
         first = step(fragment(0, "crm", "SELECT i FROM k", {"i": INT8}))
-        second = step(fragment(1, "erp", IN_KEYS, {"id": INT8, "name": TEXT}, (KEYS,), full="SELECT id, name FROM t"))
+        second = step(fragment(1, "erp", IN_KEYS, {"id": INT8, "name": TEXT}, (KEYS,)))
         async with fetching(crm, erp) as fetcher:
             fetched = await fetcher.gather([second, first], asked())
             assert fetched.tables[1].to_pydict() == {"c0": [2, 4], "c1": ["name 2", "name 4"]}
@@ -129,8 +129,7 @@ def _keyed(tmp_path: Path, keys: int) -> tuple[Tapped, Tapped, list[Step]]:
     crm = Tapped(numbers(tmp_path, "crm", keys))
     erp = Tapped(numbers(tmp_path, "erp", 12_000))
     first = step(fragment(0, "crm", "SELECT id FROM t", {"id": INT8}))
-    full = "SELECT id, name FROM t WHERE id < 99999"
-    return crm, erp, [first, step(fragment(1, "erp", IN_KEYS, {"id": INT8, "name": TEXT}, (KEYS,), full=full))]
+    return crm, erp, [first, step(fragment(1, "erp", IN_KEYS, {"id": INT8, "name": TEXT}, (KEYS,)))]
 
 
 @pytest.mark.parametrize(("keys", "statements"), [(0, 0), (1, 1), (1000, 1), (1001, 2), (2500, 3), (10_000, 10)])
@@ -154,49 +153,78 @@ def test_too_many_keys_read_it_all(tmp_path: Path) -> None:
         crm, erp, steps = _keyed(tmp_path, 10_001)
         async with fetching(crm, erp) as fetcher:
             fetched = await fetcher.gather(steps, asked())
-            assert [query.sql for query in erp.asked] == ["SELECT id, name FROM t WHERE id < 99999"]
+            assert [query.sql for query in erp.asked] == ["SELECT id, name FROM t WHERE TRUE"]
             assert fetched.tables[1].num_rows == 12_000
 
     asyncio.run(run())
 
 
-@pytest.mark.parametrize(
-    ("kind", "values", "statements"),
-    [
-        (TEXT, [f"k{i}" for i in range(1500)], 1),  # a case-insensitive source would give 'a' for 'a' and for 'A'
-        (PgType("uuid"), [f"{i:032}" for i in range(1500)], 2),
-        (PgType("numeric"), [f"{i}.0" for i in range(1500)], 1),  # as text, 1.0 and 1.00 are two keys of one value
-        (PgType("float8"), [float(i) for i in range(1500)], 1),
-        (PgType("int4"), list(range(1500)), 2),
-    ],
-)
-def test_only_keys_that_no_source_takes_for_equal_are_cut(kind: PgType, values: list[object], statements: int) -> None:
-    ref = KeysRef(0, 0, kind.array)
-    one = Fragment(1, "crm", SourceText(("SELECT ", 0), (ref,)), (("c", kind),))
-    table = pa.table({"c0": pa.array(values, kind.arrow)})
-    asks = bind.queries(one, Given(), {0: table})
-    assert len(asks) == statements
-    assert sorted(key for ask in asks for key in ask.params[0].value) == sorted(values)
+def _keyed_by(sql: str, *refs: KeysRef) -> Fragment:
+    return fragment(2, "crm", sql, {"c": INT8}, refs)
+
+
+def test_only_keys_that_an_index_serves_are_cut() -> None:
+    table = pa.table({"c0": pa.array(range(1500), pa.int64())})
+    for cut, statements in ((True, 2), (False, 1)):
+        asks = bind.queries(_keyed_by("x {a ?}", KeysRef(0, 0, INT8.array, cut=cut)), Given(), {0: table})
+        assert len(asks) == statements
+        assert sorted(key for ask in asks for key in ask.params[0].value) == list(range(1500))
+
+
+@given(st.lists(st.tuples(st.integers(0, 30) | st.none(), st.sampled_from("aAbé ") | st.none())), st.integers(0, 40))
+def test_combinations_are_distinct_and_never_hold_null(rows: list[tuple[int | None, str | None]], most: int) -> None:
+    left, right = [a for a, _ in rows], [b for _, b in rows]
+    table = pa.table({"c0": pa.array(left, pa.int64()), "c1": pa.array(right, pa.string())})
+    refs = [KeysRef(0, at, kind.array, most, False, (0, 1)) for at, kind in enumerate((INT8, TEXT))]
+    wanted = {(a, b) for a, b in rows if a is not None and b is not None}
+    asks = bind.queries(_keyed_by("x {y ? z ?} v", *refs), Given(), {0: table})
+    if not wanted:
+        assert asks == ()
+    elif len(wanted) > most:
+        assert [(ask.sql, ask.params) for ask in asks] == [("x TRUE v", ())]
+    else:
+        (ask,) = asks
+        pairs = list(zip(*(param.value for param in ask.params), strict=True))
+        assert sorted(pairs) == sorted(wanted)
+
+
+def test_combinations_travel_as_json_too() -> None:
+    table = pa.table({"c0": pa.array([2, 1], pa.int64()), "c1": pa.array(["é", 'a"']), "c2": [date(2024, 1, 2), None]})
+    for columns, text in (((1, 0), '[["a\\"", 1], ["é", 2]]'), ((0, 2), '[[2, "2024-01-02"]]')):
+        ref = KeysRef(0, -1, TEXT, columns=columns)
+        (ask,) = bind.queries(_keyed_by("x {y ?}", ref), Given(), {0: table})
+        assert ask.params == (Bound(TEXT, text),)
+
+
+def test_of_several_keys_the_fewest_are_cut_and_too_many_are_left_out() -> None:
+    tables = {
+        0: pa.table({"c0": pa.array(range(1800), pa.int64())}),
+        1: pa.table({"c0": pa.array(range(2500), pa.int64())}),
+    }
+    refs = [KeysRef(at, 0, INT8.array, cut=True) for at in (0, 1)]
+    asks = bind.queries(_keyed_by("x {a ?} and {b ?} w", *refs), Given(), tables)
+    assert [[len(param.value) for param in ask.params] for ask in asks] == [[1000, 2500], [800, 2500]]
+    refs[0] = KeysRef(0, 0, INT8.array, most=1799, cut=True)
+    asks = bind.queries(_keyed_by("x {a ?} and {b ?} w", *refs), Given(), tables)
+    assert [ask.sql for ask in asks] == ["x TRUE and b $1 w"] * 3
+    assert bind.queries(_keyed_by("x {a ?} and {b ?} w", *refs), Given(), {**tables, 1: tables[1].slice(0, 0)}) == ()
 
 
 @pytest.mark.parametrize(("keys", "small"), [(1, True), (100, True), (101, False), (10_001, False)])
 def test_many_keys_take_the_way_for_many_rows(keys: int, small: bool) -> None:
-    text, full = SourceText(("a", 0), (KEYS,)), SourceText(("b",), ())
-    one = Fragment(1, "crm", text, (("c", INT8),), full=full, small=True)
+    one = replace(_keyed_by("x {a ?}", KEYS), small=True)
     asks = bind.queries(one, Given(), {0: pa.table({"c0": pa.array(range(keys), pa.int64())})})
     assert {ask.small for ask in asks} == {small}
 
 
 def test_keys_without_a_python_value_read_it_all() -> None:
-    ref = KeysRef(0, 0, PgType("_date"))
-    one = Fragment(1, "crm", SourceText(("a", 0), (ref,)), (("c", INT8),), full=SourceText(("b",), ()))
+    one = _keyed_by("a {b ?}", KeysRef(0, 0, PgType("_date")))
     infinity = pa.array([2**31 - 1], pa.int32()).cast(pa.date32())
-    assert [ask.sql for ask in bind.queries(one, Given(), {0: pa.table({"c0": infinity})})] == ["b"]
+    assert [ask.sql for ask in bind.queries(one, Given(), {0: pa.table({"c0": infinity})})] == ["a TRUE"]
 
 
 def test_decimal_keys_travel_as_plain_text() -> None:
-    ref = KeysRef(0, 0, PgType("_numeric"))
-    one = Fragment(1, "crm", SourceText(("a", 0), (ref,)), (("c", INT8),))
+    one = _keyed_by("a {?}", KeysRef(0, 0, PgType("_numeric")))
     column = pa.array(["0.0000001", "12"], pa.string()).cast(pa.decimal128(20, 7))
     (ask,) = bind.queries(one, Given(), {0: pa.table({"c0": column})})
     assert ask.params[0].value == ["0.0000001", "12.0000000"]

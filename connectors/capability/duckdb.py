@@ -44,6 +44,13 @@ def _any(args: Sequence[exp.Expr]) -> exp.Expr:
     return exp.In(this=wrap(args[0]), query=exp.Subquery(this=values))
 
 
+def _any_row(args: Sequence[exp.Expr]) -> exp.Expr:
+    """(a, b) among the rows of two lists side by side."""
+    columns, lists = args[: len(args) // 2], args[len(args) // 2 :]
+    rows = exp.Select(expressions=[exp.Anonymous(this="unnest", expressions=[each]) for each in lists])
+    return exp.In(this=exp.Tuple(expressions=list(columns)), query=exp.Subquery(this=rows))
+
+
 def _scalars() -> dict[Signature, Rule]:
     rules = logic() | identities() | compare(_TYPES) | texts(_EQUAL)
     for kind in _TYPES:
@@ -54,6 +61,7 @@ def _scalars() -> dict[Signature, Rule]:
             rules["case", kind, "..."] = Rule(case)
         if kind != "time":
             rules["any", kind, f"array of {kind}"] = Rule(_any, _EQUAL if kind == "text" else ALWAYS)
+    rules["any", "rows"] = Rule(_any_row)
     for word in ("true", "false", "not true", "not false"):
         rules[f"is {word}", "bool"] = Rule(is_test(word))
     rules["||", "text", "text"] = Rule(binary("||"))

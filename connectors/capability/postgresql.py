@@ -49,6 +49,13 @@ def _any(args: Sequence[exp.Expr]) -> exp.Expr:
     return exp.EQ(this=wrap(args[0]), expression=exp.Any(this=exp.Paren(this=args[1])))
 
 
+def _any_row(args: Sequence[exp.Expr]) -> exp.Expr:
+    """(a, b) among the rows of two arrays side by side."""
+    columns, arrays = args[: len(args) // 2], args[len(args) // 2 :]
+    rows = exp.select("*").from_(exp.Table(this=exp.Anonymous(this="unnest", expressions=list(arrays))))
+    return exp.In(this=exp.Tuple(expressions=list(columns)), query=exp.Subquery(this=rows))
+
+
 def _not_like(op: str) -> Rule:
     build = binary(op)
     return Rule(lambda args: negation([build(args)]), INEQUALITY)
@@ -80,6 +87,7 @@ def _scalars() -> dict[Signature, Rule]:
         rules["coalesce", kind, "..."] = Rule(coalesce)
         rules["case", kind, "..."] = Rule(case)
         rules["nullif", kind, kind] = Rule(function("nullif"), INEQUALITY)
+    rules["any", "rows"] = Rule(_any_row, EQUALITY)
     for word in ("true", "false", "not true", "not false"):
         rules[f"is {word}", "bool"] = Rule(is_test(word))
     for kind in ("int", "numeric", "float"):

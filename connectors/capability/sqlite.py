@@ -34,11 +34,21 @@ def _any(args: Sequence[exp.Expr]) -> exp.Expr:
     return exp.In(this=wrap(args[0]), query=exp.Subquery(this=values))
 
 
+def _any_row(args: Sequence[exp.Expr]) -> exp.Expr:
+    """(a, b) among the arrays of a JSON array."""
+    *columns, keys = args
+    places = (exp.Literal.string(f"$[{at}]") for at in range(len(columns)))
+    items = [exp.Anonymous(this="json_extract", expressions=[exp.column("value"), place]) for place in places]
+    rows = exp.select(*items).from_(exp.Table(this=exp.Anonymous(this="json_each", expressions=[keys])))
+    return exp.In(this=exp.Tuple(expressions=columns), query=exp.Subquery(this=rows))
+
+
 def _scalars() -> dict[Signature, Rule]:
     # The session sets case_sensitive_like, which makes LIKE byte-exact.
     rules = logic() | identities() | compare(_EXACT) | texts(_EQUAL)
     for kind in ("int", "text", "date"):
         rules["any", kind, f"array of {kind}"] = Rule(_any, _EQUAL)
+    rules["any", "rows"] = Rule(_any_row)
     return rules
 
 
@@ -63,5 +73,5 @@ CAPABILITY = Capability(
     keys={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     order={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     sort=nulls_ordered("sqlite"),
-    features=frozenset(("union all", "distinct", "filter", "hashes in")),
+    features=frozenset(("keys as json", "union all", "distinct", "filter", "hashes in")),
 )

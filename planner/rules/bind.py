@@ -10,15 +10,17 @@ from planner import ir
 from planner import scalar as sc
 from planner.estimate import Estimator
 from planner.ir import Rel
+from planner.joining import equalities
+from planner.lookup import MOST_KEYS
 from planner.scalar import Call, Col, KeyIn, Scalar, Sub
 
 _KEYS = frozenset(("int", "text", "date", "uuid"))
-MOST = 10_000.0  # keys that a bind join sends at the most; the engine decides again on those it sees
 _WORTH = 200.0  # rows below which the other side is fetched whole
+_SAVES = 0.8  # the share of rows that keys must leave out a fifth of, where that is known
 
 
 def bind_keys(rel: Rel, estimator: Estimator) -> Rel:
-    """Adds the redundant predicate `column in keys of the other side` where it would save rows.
+    """Adds the redundant predicate `columns in keys of the other side` where it would save rows.
 
     Never where a NULL of the column matters: not to the preserved side of an outer join, not under NOT IN.
     """
@@ -60,35 +62,51 @@ def _tables(rel: Rel) -> Iterator[object]:
         yield from _tables(branch)
 
 
-def _keyed(column: Col, driver: Col) -> KeyIn | None:
+def _keyed(column: Col, driver: Col, count: float) -> KeyIn | None:
     kind = family(column.type)
-    return KeyIn((column,), driver.id) if kind in _KEYS and family(driver.type) == kind else None
+    return KeyIn((column,), (driver.id,), count) if kind in _KEYS and family(driver.type) == kind else None
 
 
 def _join(rel: ir.Join, estimator: Estimator) -> Rel:
-    left, right = _rows(rel.left, estimator), _rows(rel.right, estimator)
-    to_right = left <= MOST and _grouped(rel.right, right, estimator) > max(left, _WORTH)
-    to_left = right <= MOST and _grouped(rel.left, left, estimator) > max(right, _WORTH)
-    to_left = to_left and rel.kind in ("inner", "semi") and not _all_groups(rel.right, rel.left)
-    if not (to_right or to_left):
+    """Either side by the keys of the other: what saves more rows."""
+    pairs = _compared(rel)
+    to_right = _saving(rel.left, rel.right, pairs, estimator)
+    to_left = None
+    if rel.kind in ("inner", "semi") and not _all_groups(rel.right, rel.left):
+        to_left = _saving(rel.right, rel.left, [(b, a) for a, b in pairs], estimator)
+    if to_right is None and to_left is None:
         return rel
-    ids = ir.ids(rel.right)
-    found = []
-    for p in rel.on:
-        if not (isinstance(p, Call) and p.op == "="):
-            continue
-        a, b = p.args
-        if not (isinstance(a, Col) and isinstance(b, Col)):
-            continue
-        mine, theirs = (b, a) if (b.id in ids) == to_right else (a, b)
-        if (mine.id in ids) == to_right and (theirs.id in ids) != to_right:
-            found.append(_keyed(mine, theirs))
-    keys = tuple(k for k in found if k is not None)
-    if not keys:
-        return rel
-    if to_right:
-        return replace(rel, right=ir.Filter(rel.right, keys))
-    return replace(rel, left=ir.Filter(rel.left, keys))
+    if to_left is None or (to_right is not None and to_right[0] >= to_left[0]):
+        return replace(rel, right=ir.Filter(rel.right, to_right[1])) if to_right is not None else rel
+    return replace(rel, left=ir.Filter(rel.left, to_left[1]))
+
+
+def _compared(rel: ir.Join) -> list[tuple[Col, Col]]:
+    """Pairs (left column, right column) that a join compares and that keys can carry; each column once."""
+    left, right = ir.ids(rel.left), ir.ids(rel.right)
+    found: dict[int, tuple[Col, Col]] = {}
+    for a, b in equalities(rel.on):
+        if a.id in right and b.id in left:
+            a, b = b, a
+        fits = family(a.type) in _KEYS and family(a.type) == family(b.type)
+        if fits and a.id in left and b.id in right and all(a.id != c.id for c, _ in found.values()):
+            found.setdefault(b.id, (a, b))
+    return list(found.values())
+
+
+def _saving(
+    few: Rel, many: Rel, pairs: list[tuple[Col, Col]], estimator: Estimator
+) -> tuple[float, tuple[Scalar, ...]] | None:
+    """(rows of `many` that the keys of `few` leave out, the predicate); None where that is not worth it."""
+    rows = _grouped(many, _rows(many, estimator), estimator)
+    if not pairs or rows <= _WORTH:
+        return None
+    count = max(estimator.distinct(few, [a.id for a, _ in pairs]).likely, 1.0)
+    keys = KeyIn(tuple(b for _, b in pairs), tuple(a.id for a, _ in pairs), count)
+    share = estimator.selectivity().share(keys).likely
+    if count > MOST_KEYS or share > _SAVES:
+        return None
+    return rows * (1 - share), (keys,)
 
 
 def _semi(rel: ir.Filter, estimator: Estimator) -> ir.Filter:
@@ -110,11 +128,11 @@ def _membership(p: Sub, outer: Rel, estimator: Estimator) -> tuple[Sub, list[Sca
     if not isinstance(left, Col) or ir.outer_columns(p.rel):
         return p, []
     few, many = _rows(outer, estimator), _rows(p.rel, estimator)
-    if few <= MOST and many > max(few, _WORTH):
-        key = _keyed(inner, left)
+    if few <= MOST_KEYS and many > max(few, _WORTH):
+        key = _keyed(inner, left, few)
         return (Sub(p.kind, ir.Filter(p.rel, (key,)), p.columns, p.args, p.op, p.type) if key else p), []
-    if many <= MOST and few > max(many, _WORTH):
-        key = _keyed(left, inner)
+    if many <= MOST_KEYS and few > max(many, _WORTH):
+        key = _keyed(left, inner, many)
         return p, [key] if key else []
     return p, []
 
@@ -124,26 +142,26 @@ def _correlated(rel: Rel, estimator: Estimator) -> Rel:
     if not any(sc.has_sub(e) for e in ir.scalars(rel)) or not ir.inputs(rel):
         return rel
     outer = ir.inputs(rel)[0]
-    if _rows(outer, estimator) > MOST:
+    if _rows(outer, estimator) > MOST_KEYS:
         return rel
     outside = ir.ids(outer)
-    return ir.map_subs(rel, lambda sub: ir.rewrite(sub, lambda node: _inside(node, outside)))
+    return ir.map_subs(rel, lambda sub: ir.rewrite(sub, lambda node: _inside(node, outside, _rows(outer, estimator))))
 
 
-def _inside(rel: Rel, outside: frozenset[int]) -> Rel:
+def _inside(rel: Rel, outside: frozenset[int], count: float) -> Rel:
     if not isinstance(rel, ir.Filter):
         return rel
-    keys = tuple(dict.fromkeys(k for p in rel.predicates for k in _pairs(p, outside)))
+    keys = tuple(dict.fromkeys(k for p in rel.predicates for k in _pairs(p, outside, count)))
     new = tuple(k for k in keys if k not in rel.predicates)
     return ir.Filter(rel.input, (*rel.predicates, *new)) if new else rel
 
 
-def _pairs(p: Scalar, outside: frozenset[int]) -> Iterator[KeyIn]:
+def _pairs(p: Scalar, outside: frozenset[int], count: float) -> Iterator[KeyIn]:
     columns = [a for a in p.args if isinstance(a, Col)] if isinstance(p, Call) and p.op == "=" else []
     if len(columns) != 2:
         return
     for inner, outer in (columns, columns[::-1]):
         if outer.id in outside and inner.id not in outside:
-            key = _keyed(inner, outer)
+            key = _keyed(inner, outer, count)
             if key is not None:
                 yield key

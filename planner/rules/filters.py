@@ -94,6 +94,7 @@ def _movable(p: Scalar) -> bool:
 
 def _split(preds: tuple[Scalar, ...], allowed: frozenset[int]) -> tuple[tuple[Scalar, ...], tuple[Scalar, ...]]:
     """(those over `allowed` columns only that may move, the rest)."""
+    preds = _singly(preds, allowed)
     down = tuple(p for p in preds if _movable(p) and sc.columns(p) and sc.columns(p) <= allowed)
     return down, tuple(p for p in preds if p not in down)
 
@@ -150,7 +151,17 @@ class _Sides:
     above: list[Scalar]
 
 
+def _singly(preds: tuple[Scalar, ...], *within: frozenset[int]) -> tuple[Scalar, ...]:
+    """Combinations of keys that lie in none of these sets of columns as a whole are keys of each column."""
+    found: list[Scalar] = []
+    for p in preds:
+        apart = isinstance(p, KeyIn) and not any(sc.columns(p) <= ids for ids in within)
+        found += p.singly if apart and isinstance(p, KeyIn) else (p,)
+    return tuple(found)
+
+
 def _join(rel: ir.Join, preds: tuple[Scalar, ...]) -> Rel:
+    preds = _singly(preds, ir.ids(rel.left), ir.ids(rel.right))
     if not rel.widens:
         return _half(rel, preds)
     rel = _simplify(rel, preds)
@@ -280,7 +291,7 @@ def derived(preds: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
         column = _about_one(p)
         if column is None or column.id not in equal:
             continue
-        others = sorted(equal[column.id] - {column.id, p.driver if isinstance(p, KeyIn) else 0})
+        others = sorted(equal[column.id] - {column.id, *(p.drivers if isinstance(p, KeyIn) else ())})
         found.extend(sc.substitute(p, {column.id: kinds[i]}) for i in others)
     return tuple(p for p in dict.fromkeys(found) if p not in preds)
 
@@ -288,7 +299,7 @@ def derived(preds: tuple[Scalar, ...]) -> tuple[Scalar, ...]:
 def _about_one(p: Scalar) -> Col | None:
     """The column of `column op constant`, `column IN (...)`, keys and the like."""
     if isinstance(p, KeyIn):
-        return p.args[0] if isinstance(p.args[0], Col) else None
+        return p.args[0] if len(p.args) == 1 and isinstance(p.args[0], Col) else None
     if not isinstance(p, Call) or p.op not in ("=", "<", "<=", ">", ">=", "in", "any") or not _movable(p):
         return None
     if len(sc.columns(p)) != 1:

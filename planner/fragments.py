@@ -1,0 +1,192 @@
+"""The fragments of a placed statement: numbered, equal ones once, drivers before those that need their keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from connectors.capability import Capability, capability
+from planner import ir
+from planner import scalar as sc
+from planner.absent import absences, both
+from planner.access import expected
+from planner.context import Context
+from planner.emit import Emitter
+from planner.ir import Cut, Rel
+from planner.keys import one_group, unique_keys
+from planner.lookup import arranged, keys_in, taken
+from planner.plan import Fragment, KeysRef, SourceText, Verdict
+from planner.scalar import BOOL, Boundary, Call, Col, KeyIn, Scalar
+from planner.targets import OPTIONAL, SourceTarget
+from planner.types import TEXT
+
+
+def cuts_in(rel: Rel) -> Iterator[Cut]:
+    """The fragments of a relation, those in sub-queries too."""
+    if isinstance(rel, Cut):
+        yield rel
+        return
+    for e in ir.scalars(rel):
+        for sub in sc.subs(e):
+            yield from cuts_in(sub.rel)
+    for branch in ir.inputs(rel):
+        yield from cuts_in(branch)
+
+
+# What a predicate over keys becomes in a statement: itself, its columns one by one, or nothing; each with its keys.
+Refs = Mapping[KeyIn, Mapping[KeyIn, tuple[KeysRef, ...]]]
+
+
+class Book:
+    """Numbers the fragments: drivers before those that need their keys, equal ones once.
+
+    `run_time`: there are values that only a run knows, so fragments say when they need not be asked.
+    """
+
+    def __init__(self, context: Context, rel: Rel, run_time: bool) -> None:
+        cuts = list(cuts_in(rel))
+        self.catalog = context.catalog
+        self.estimator = context.estimator
+        self.renames = dict(_renames(rel))
+        self.owner = {i: cut for cut in cuts for i, _ in cut.columns}
+        self.numbers: dict[int, int] = {}
+        self.made: list[Fragment] = []
+        self.shapes: dict[object, int] = {}
+        self.absent = absences(rel) if run_time else {}
+        for cut in cuts:
+            self._number(cut, ())
+
+    @property
+    def fragments(self) -> tuple[Fragment, ...]:
+        """All that were numbered."""
+        return tuple(self.made)
+
+    def boundaries(self, cuts: Sequence[Cut], wanted: frozenset[int]) -> tuple[int, ...]:
+        """Number the boundaries that are wanted, behind all others; what others bind is not read stands as -1."""
+        for at in sorted(wanted):
+            self.numbers[-1 - at] = self._add(cuts[at], self._capability(cuts[at]), {})
+        return tuple(self.numbers.get(-1 - at, -1) for at in range(len(cuts)))
+
+    def _driver(self, column: int) -> tuple[Cut, int] | None:
+        """The fragment and position whose column a driver's id is, through renaming projections."""
+        seen: set[int] = set()
+        while column not in self.owner and column in self.renames and column not in seen:
+            seen.add(column)
+            column = self.renames[column]
+        cut = self.owner.get(column)
+        return (cut, [i for i, _ in cut.columns].index(column)) if cut is not None else None
+
+    def _number(self, cut: Cut, waiting: tuple[int, ...]) -> int:
+        """The fragment's number; `waiting` are those that need it, which it cannot need in turn."""
+        if id(cut) in self.numbers:
+            return self.numbers[id(cut)]
+        waiting = (*waiting, id(cut))
+        cap = self._capability(cut)
+        refs: dict[KeyIn, dict[KeyIn, tuple[KeysRef, ...]]] = {}
+        for key in dict.fromkeys(keys_in(cut.rel)):
+            whole = arranged(key, cut.rel)
+            found = {part: self._refs(cut, part, cap, waiting) for part in (whole,)}
+            if len(key.args) > 1 and not found[whole]:
+                found = {part: self._refs(cut, part, cap, waiting) for part in key.singly}
+            refs[key] = {part: keys for part, keys in found.items() if keys}
+        return self._add(cut, cap, refs)
+
+    def _refs(self, cut: Cut, key: KeyIn, cap: Capability, waiting: tuple[int, ...]) -> tuple[KeysRef, ...]:
+        """What stands for the keys in the statement; () where no one fragment has them, or it waits for this one."""
+        found = [self._driver(i) for i in key.drivers]
+        drivers = [each for each in found if each is not None]
+        if len(drivers) < len(found) or len({id(driver) for driver, _ in drivers}) > 1:
+            return ()
+        driver = drivers[0][0]
+        if id(driver) in waiting:
+            return ()
+        number, at = self._number(driver, waiting), tuple(position for _, position in drivers)
+        most, cut_up = taken(cut.rel, key, self.estimator)
+        if len(at) == 1:
+            return (KeysRef(number, at[0], driver.columns[at[0]][1].bare.array, most, cut_up),)
+        if "keys as json" in cap.features:
+            return (KeysRef(number, -1, TEXT, most, cut_up, at),)
+        return tuple(KeysRef(number, i, driver.columns[i][1].bare.array, most, cut_up, at) for i in at)
+
+    def _capability(self, cut: Cut) -> Capability:
+        source = self.catalog.sources[cut.source]
+        cap = capability(source.profile) if source.profile is not None else None
+        return cap or Capability("?", "postgres", {}, {}, {}, {}, lambda e, _f, _d, _n: [e])
+
+    def _add(self, cut: Cut, cap: Capability, refs: Refs) -> int:
+        text = write(cut, cap, refs)
+        kinds = tuple((f"c{at}", kind) for at, (_, kind) in enumerate(cut.columns))
+        shape = (cut.source, text.parts, text.params, kinds)
+        absent = self.absent.get(id(cut))
+        if shape in self.shapes:
+            known = self.made[self.shapes[shape]]
+            self.made[known.id] = replace(known, absent=both(known.absent, absent))
+        else:
+            self.shapes[shape] = len(self.made)
+            small = any(not key for key in unique_keys(cut.rel)) or one_group(cut.rel) or _short(cut.rel)
+            tables = tuple(dict.fromkeys(_tables(cut.rel)))
+            costs = expected(ir.rewrite(cut.rel, lambda node: _with_keys(node, refs)), self.estimator)
+            small = small or any(refs.values())
+            number, notes = len(self.made), _notes(cut)
+            self.made.append(Fragment(number, cut.source, text, kinds, notes, small, tables, costs, absent))
+        self.numbers[id(cut)] = self.shapes[shape]
+        return self.shapes[shape]
+
+
+def write(cut: Cut, cap: Capability, refs: Refs) -> SourceText:
+    """The fragment's statement; keys without a driver fall away."""
+    target = SourceTarget(cap, {part: keys for parts in refs.values() for part, keys in parts.items()})
+    rel = ir.rewrite(cut.rel, lambda node: _marked(_with_keys(node, refs)))
+    names = [(i, f"c{at}") for at, (i, _) in enumerate(cut.columns)]
+    return target.finish(Emitter(target).query(rel, names))
+
+
+def _marked(node: Rel) -> Rel:
+    """A filter whose comparisons with boundaries that may have several rows can be left out."""
+    if not isinstance(node, ir.Filter):
+        return node
+    unsure = [any(isinstance(e, Boundary) and not e.sure for e in sc.walk(p)) for p in node.predicates]
+    if not any(unsure):
+        return node
+    marked = (Call(OPTIONAL, (p,), BOOL) if each else p for p, each in zip(node.predicates, unsure, strict=True))
+    return ir.Filter(node.input, tuple(marked))
+
+
+def _with_keys(node: Rel, refs: Refs) -> Rel:
+    if not isinstance(node, ir.Filter):
+        return node
+    kept: list[Scalar] = []
+    for p in node.predicates:
+        kept += refs.get(p, ()) if isinstance(p, KeyIn) else (p,)
+    return ir.Filter(node.input, tuple(kept)) if kept else node.input
+
+
+def _renames(rel: Rel) -> Iterator[tuple[int, int]]:
+    if isinstance(rel, ir.Project):
+        yield from ((i, e.id) for i, e in rel.items if isinstance(e, Col))
+    for e in ir.scalars(rel):
+        for sub in sc.subs(e):
+            yield from _renames(sub.rel)
+    if not isinstance(rel, Cut):
+        for branch in ir.inputs(rel):
+            yield from _renames(branch)
+
+
+def _short(rel: Rel) -> bool:
+    """Whether a small LIMIT bounds the fragment."""
+    while isinstance(rel, ir.Project):
+        rel = rel.input
+    if not isinstance(rel, ir.Limit) or not isinstance(rel.count, sc.Lit) or rel.count.value is None:
+        return False
+    return int(rel.count.value) <= 1000
+
+
+def _tables(rel: Rel) -> Iterator[str]:
+    if isinstance(rel, ir.Scan):
+        yield rel.table.name
+    for branch in ir.inputs(rel):
+        yield from _tables(branch)
+
+
+def _notes(cut: Cut) -> tuple[Verdict, ...]:
+    return tuple(dict.fromkeys(cut.verdicts))
