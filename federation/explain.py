@@ -172,10 +172,7 @@ class Explanation:
         lines += _indented("", bind.text(fragment.text))
         for number, value in enumerate(fragment.text.params, 1):
             lines.append(f"  ${number} = {value_text(value, self.plan, self.params)}")
-        lines += [
-            f"  past {ref.most:,} keys in c{ref.column} of f{ref.fragment}: without them"
-            for ref in bind.drivers(fragment)
-        ]
+        lines += [f"  past {ref.most:,} keys of f{ref.fragment}: without them" for ref in bind.drivers(fragment)]
         for verdict in fragment.verdicts:
             lines.append(f"  {verdict.verdict:8} {verdict.what}" + (f": {verdict.reason}" if verdict.reason else ""))
         expected = fragment.expected

@@ -21,7 +21,9 @@ def _boundary(value: BoundaryRef, plan: Plan) -> str:
 def value_text(value: Value, plan: Plan, params: Sequence[Bound]) -> str:
     """A fragment's parameter for people: what it is, and its value where that is known."""
     if isinstance(value, KeysRef):
-        return f"the keys in c{value.column} of f{value.fragment}, as {value.type.sql}"
+        columns = ", ".join(f"c{column}" for column in value.keys[1])
+        own = f": c{value.column} of each" if value.columns and value.column >= 0 else ""
+        return f"the keys in {columns} of f{value.fragment}{own}, as {value.type.sql}"
     if isinstance(value, ParamRef):
         given = _given(value, params)
         return f"the client's ${value.index + 1}, as {value.type.sql}" + (
