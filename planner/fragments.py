@@ -162,8 +162,9 @@ def _with_keys(node: Rel, refs: Refs) -> Rel:
 
 
 def _renames(rel: Rel) -> Iterator[tuple[int, int]]:
-    if isinstance(rel, ir.Project):
-        yield from ((i, e.id) for i, e in rel.items if isinstance(e, Col))
+    if isinstance(rel, ir.Project | ir.Aggregate):  # groups have no keys that their rows have not
+        items = rel.items if isinstance(rel, ir.Project) else rel.keys
+        yield from ((i, e.id) for i, e in items if isinstance(e, Col))
     for e in ir.scalars(rel):
         for sub in sc.subs(e):
             yield from _renames(sub.rel)
