@@ -121,7 +121,8 @@ class MariadbConnector:
         """How the server would run it; nothing is run."""
         text = inlined(query)
         with self._leased(timeout, Cancel()) as lease:
-            return mariadb_explain.read(str(_ask(lease.session, "EXPLAIN FORMAT=JSON " + text)[0][0]), text)
+            engine = lease.session.engine
+            return mariadb_explain.read(_ask(lease.session, mariadb_explain.question(text, engine)), text, engine)
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 _NAMED = re.compile(r"""(?:"|`)(?P<table>[^"`]+)(?:"|`) AS (?:"|`)?(?P<alias>\w+)""")
@@ -28,6 +27,6 @@ class Reading:
     text: str = ""
 
 
-def aliased(text: str) -> Mapping[str, str]:
+def aliased(text: str) -> dict[str, str]:
     """Tables by their aliases in one of our statements, for sources whose plans name aliases only."""
     return {match["alias"]: match["table"] for match in _NAMED.finditer(text)}

@@ -74,6 +74,8 @@ class Explanation:
             lines.append(f"  not asked: {', '.join(pruned.tables) or 'a part'}, as no row has {pruned.why}")
         for fragment in self.plan.fragments:
             lines += self._fragment_lines(fragment)
+        if self.prepared.terms.refused is not None:
+            lines.append(f"Refused when it is run: {self.prepared.terms.refused.message}")
         return "\n".join(lines)
 
     def json(self) -> dict[str, Any]:
@@ -90,6 +92,7 @@ class Explanation:
             "catalog": plan.catalog_version,
             "ttl": terms.ttl if self._kept else 0.0,
             "timeout": None if terms.timeout is None else terms.timeout[0],
+            "refused": None if terms.refused is None else terms.refused.message,
             "planning": {
                 "ms": round(self.prepared.planning_ms, 3),
                 "guards": self._guards,
@@ -178,6 +181,8 @@ class Explanation:
         expected = fragment.expected
         missing = f", no index for {', '.join(expected.sequential)}" if any(expected.sequential) else ""
         lines.append(f"  expected: {_about(expected.rows)} rows of {_about(expected.examined)} examined{missing}")
+        if any(step.heavy and step.fragment.id == fragment.id for step in self.prepared.terms.steps):
+            lines.append("  past limits.examined_rows: one such statement at a time runs there")
         part = self._part(fragment)
         if part is not None and not part.statements and part.cache == "none":
             lines.append("  not asked: nothing there can match")
