@@ -117,6 +117,17 @@ def test_a_scan_past_the_budget_is_refused_with_what_would_avoid_it(world: World
     assert "limits.examined_rows in sources/shop.yml" in (error.hint or "")
 
 
+def test_explain_tells_of_budgets_without_running(world: World) -> None:
+    explain = world.runtime.engine.explain
+    refused = world.runner.run(explain("SELECT id FROM shop.orders WHERE placed < 3", SESSION))
+    assert "Refused when it is run: source shop would read 20,000 rows" in refused.text()
+    assert refused.json()["refused"].startswith("source shop would read")
+    slow = world.runner.run(explain("SELECT id FROM store.orders WHERE placed < 3", SESSION))
+    assert "past limits.examined_rows: one such statement at a time" in slow.text()
+    assert slow.json()["refused"] is None
+    assert slow.json()["fragments"][0]["expected"]["sequential"] == ["store.orders"]
+
+
 def test_where_the_owner_does_not_refuse_it_runs_and_is_told(world: World) -> None:
     assert world.rows("SELECT id FROM store.orders WHERE placed < 3") == [(0,), (1,), (2,)]
 
