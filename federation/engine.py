@@ -24,6 +24,7 @@ from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
 from federation.result import Result
 from federation.session import Session
 from federation.statistics import Statistician
+from planner.plan import Fragment
 from planner.statement import Statement
 from views.catalog import Catalog
 
@@ -207,18 +208,23 @@ class Engine:
             return prepared
         given = prepared.given(params)
         asked = await self._asked(prepared, given, session, prepared.terms.deadline(session), cancel)
-        for fragment in [step.fragment for step in questions]:
-            known = fragment.expected.fingerprint
-            if self.statistician.knows(known):
-                continue
-            (query,) = bind.queries(fragment, asked.given, {})
-            told = await inspect.examined(fragment, query, self.connectors.get(fragment.source), self.catalog)
-            if told is None:
-                return prepared
-            self.statistician.read(known, told)
+        known = [await self._known(step.fragment, asked.given) for step in questions]
+        if not any(known):
+            return prepared
         self._inform()
         prepared.family.renew(self.catalog)
         return prepared.for_values(params, session)
+
+    async def _known(self, fragment: Fragment, given: bind.Given) -> bool:
+        """Whether it is known what the fragment's source would examine for it; its EXPLAIN is asked once."""
+        fingerprint = fragment.expected.fingerprint
+        if self.statistician.knows(fingerprint):
+            return True
+        for query in bind.queries(fragment, given, {}):
+            told = await inspect.examined(fragment, query, self.connectors.get(fragment.source), self.catalog)
+            if told is not None:
+                self.statistician.read(fingerprint, told)
+        return self.statistician.knows(fingerprint)
 
     def _learn(self, prepared: Prepared, fetched: Fetched) -> None:
         """From the rows that came: for other plans, and for this one where they were far from what was expected."""
