@@ -1,9 +1,12 @@
-"""What servers say that they were asked: the rows that they sent, and for how many statements."""
+"""What servers say that they were asked (rows sent, statements), and the processor time that everybody takes."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tests.servers import Server
 
@@ -35,3 +38,28 @@ class Meter:
         asked = text.format(database=self.server.database, tables="|".join(self.tables))
         ((statements, rows),) = self.server.run(asked, database=self.server.database)
         return int(statements), int(rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """Processor time of processes: load does not stretch it. `servers` count with their children, ended ones too."""
+
+    servers: Sequence[int]
+    processes: Sequence[int] = ()
+
+    def seconds(self) -> float:
+        """Until now."""
+        return sum(map(_tree, self.servers)) + sum(_times(process, 2) for process in self.processes)
+
+
+def _tree(server: int) -> float:
+    listed = Path(f"/proc/{server}/task/{server}/children").read_text().split()
+    return _times(server, 4) + sum(_times(int(child), 4) for child in listed)
+
+
+def _times(process: int, count: int) -> float:
+    """The first of: user, system, user of ended children, system of ended children."""
+    with contextlib.suppress(OSError):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11 : 11 + count])) / os.sysconf("SC_CLK_TCK")
+    return 0.0

@@ -63,6 +63,11 @@ class Peer:
         command = [str(python), str(PEER), *(found[name] for name in EXTENSIONS)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
+    @property
+    def process_id(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
     def ask(self, **what: Any) -> dict[str, Any]:
         """Its answer; RuntimeError with DuckDB's words where it has an error."""
         assert self._process.stdin is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import stage, tpch_data
-from benchmarks.figures import machine, show
-from benchmarks.meter import Meter
+from benchmarks.figures import MS, machine, show
+from benchmarks.meter import Meter, Processor
 from benchmarks.sides import One, Ours, Told, differs
 from benchmarks.tools import Peer, Tools, Unavailable, cache_folder
 
@@ -28,14 +29,17 @@ class Sides:
     one: One | None = None
     attach: Peer | None = None
     meters: Mapping[str, Meter] = field(default_factory=dict)
+    processors: dict[str, Processor] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Line:
-    """A query's figures: ms of each side that answered, and rows fetched by ours and DuckDB, by source."""
+    """A query's figures: ms of each side that answered, by the clock and of all processors, sources' included; and the
+    rows that ours and DuckDB fetched, by source."""
 
     query: str
     ms: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
     rows: dict[str, Counter[str]] = field(default_factory=dict)
     statements: dict[str, Counter[str]] = field(default_factory=dict)
     equal: bool | None = None
@@ -54,6 +58,7 @@ class Line:
     def figures(self) -> dict[str, Any]:
         """As they are shown."""
         told: dict[str, Any] = {f"{side}_ms": ms for side, ms in self.ms.items()}
+        told |= {f"{side}_cpu_ms": ms for side, ms in self.cpu.items()}
         told |= {"ratio": self.ratio, "equal": self.equal, "engine": self.engine}
         told |= {f"{side}_rows": dict(rows) for side, rows in self.rows.items()}
         told |= {f"{side}_statements": dict(statements) for side, statements in self.statements.items()}
@@ -98,6 +103,9 @@ def total(lines: list[Line]) -> dict[str, Any]:
     told |= {f"{side}_ms": sum(line.ms[side] for line in whole) for side in PEERS if side in sides}
     if {"ours", "one"} <= sides and whole:
         told["ratio_to_one"] = told["ours_ms"] / told["one_ms"]
+    told |= {f"{side}_cpu_ms": sum(line.cpu[side] for line in whole) for side in PEERS if side in sides}
+    if {"ours", "one"} <= sides and whole:
+        told["cpu_ratio_to_one"] = told["ours_cpu_ms"] / told["one_cpu_ms"]
     ratios = {line.query: line.ratio for line in lines if line.ratio is not None}
     if ratios:
         worst = max(ratios, key=lambda query: ratios[query])
@@ -149,6 +157,12 @@ def _sides(placed: tpch_data.Placed, tools: Tools, told: argparse.Namespace) -> 
                 sides.attach = stack.enter_context(contextlib.closing(attached(placed, tools)))
             except (Unavailable, RuntimeError) as error:
                 show(told.json, "attach", unavailable=str(error))
+        servers = [server.process.pid for server in (placed.postgresql, placed.mariadb) if server.process]
+        sides.processors["one"] = Processor(servers)
+        if sides.ours is not None:
+            sides.processors["ours"] = Processor([*servers, sides.ours.runtime.canon.pid], [os.getpid()])
+        if sides.attach is not None:
+            sides.processors["attach"] = Processor(servers, [sides.attach.process_id])
         yield sides
 
 
@@ -178,12 +192,14 @@ def _query(query: str, sql: str, sides: Sides, told: argparse.Namespace) -> Line
     wanted = got = None
     for _ in range(told.repeat):
         if sides.one is not None:
-            wanted = sides.one.ask(sql, told.seconds)
+            with _processor(line, "one", sides):
+                wanted = sides.one.ask(sql, told.seconds)
             _note(line, "one", wanted)
         if sides.attach is not None:
-            _attach(line, sides.attach, sides.meters, sql, told.seconds)
+            _attach(line, sides.attach, sides, sql, told.seconds)
         if sides.ours is not None:
-            got = sides.ours.ask(sql, told.seconds)
+            with _processor(line, "ours", sides):
+                got = sides.ours.ask(sql, told.seconds)
             _note(line, "ours", got)
     if got is not None:
         line.rows["ours"], line.statements["ours"] = got.fetched, got.statements
@@ -196,6 +212,15 @@ def _query(query: str, sql: str, sides: Sides, told: argparse.Namespace) -> Line
     return line
 
 
+@contextlib.contextmanager
+def _processor(line: Line, side: str, sides: Sides) -> Iterator[None]:
+    """Note the processor time of what runs inside; the least of all repeats."""
+    before = sides.processors[side].seconds()
+    yield
+    took = (sides.processors[side].seconds() - before) * MS
+    line.cpu[side] = min(took, line.cpu.get(side, took))
+
+
 def _note(line: Line, side: str, told: Told) -> None:
     if told.answer.error:
         line.errors[side] = f"{told.answer.error} {told.answer.message}"
@@ -203,18 +228,19 @@ def _note(line: Line, side: str, told: Told) -> None:
         line.ms[side] = min(told.ms, line.ms.get(side, told.ms))
 
 
-def _attach(line: Line, peer: Peer, meters: Mapping[str, Meter], sql: str, seconds: float) -> None:
+def _attach(line: Line, peer: Peer, sides: Sides, sql: str, seconds: float) -> None:
     """Its time, and what it read: of servers by their own count, as its scans count after filtering by themselves."""
-    for meter in meters.values():
+    for meter in sides.meters.values():
         meter.start()
     try:
-        answer: Mapping[str, Any] = peer.ask(do="time", sql=sql, seconds=seconds)
+        with _processor(line, "attach", sides):
+            answer: Mapping[str, Any] = peer.ask(do="time", sql=sql, seconds=seconds)
     except RuntimeError as error:
         line.errors["attach"] = str(error)
         return
     line.ms["attach"] = min(answer["ms"], line.ms.get("attach", answer["ms"]))
     rows, statements = Counter[str](), Counter[str]()
-    for name, meter in meters.items():
+    for name, meter in sides.meters.items():
         statements[name], rows[name] = meter.read()
     for function, count in answer["scans"]:
         if "parquet" in function:
