@@ -77,7 +77,8 @@ async def _until(stop: asyncio.Event, folder: Path, ready: Callable[[Runtime, Se
 
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload)
         ready(runtime, where)
-        await stop.wait()
+        with frozen():
+            await stop.wait()
 
 
 @contextlib.asynccontextmanager

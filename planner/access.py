@@ -39,24 +39,28 @@ def accesses(rel: Rel, estimator: Estimator) -> tuple[Access, ...]:
 
 def expected(rel: Rel, estimator: Estimator) -> Expected:
     """What a fragment is thought to cost its source."""
-    sequential = tuple(dict.fromkeys(".".join(a.table) for a in accesses(rel, estimator) if a.sequential))
+    found = accesses(rel, estimator)
     return Expected(
         rows=estimator.rows(rel),
-        examined=examined(rel, estimator),
+        examined=_examined(rel, estimator, found),
         width=estimator.width(rel),
-        sequential=sequential,
+        sequential=tuple(dict.fromkeys(".".join(a.table) for a in found if a.sequential)),
         fingerprint=estimator.fingerprint(rel),
     )
 
 
 def examined(rel: Rel, estimator: Estimator) -> Estimate:
     """Rows that the source reads to compute it: by its own EXPLAIN where that was asked, else by what we know."""
+    return _examined(rel, estimator, None)
+
+
+def _examined(rel: Rel, estimator: Estimator, found: tuple[Access, ...] | None) -> Estimate:
     if estimator.statistics.readings:
         read = estimator.statistics.readings.get(estimator.fingerprint(rel))
         if read is not None:
             return read
     total = Estimate.exactly(0.0)
-    for access in accesses(rel, estimator):
+    for access in accesses(rel, estimator) if found is None else found:
         total = total.plus(access.examined)
     return total
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 BOOL = PgType("bool")
 
 # What holds of an expression or anything in it: learned once, when it is made, since every rule asks for it.
-SUB, VOLATILE, AGGREGATE, WINDOW, SRF, VERBATIM = 1, 2, 4, 8, 16, 32
+SUB, VOLATILE, AGGREGATE, WINDOW, SRF, VERBATIM, BOUNDARY = 1, 2, 4, 8, 16, 32, 64
 _KINDS = {"value": 0, "aggregate": AGGREGATE, "window": WINDOW, "srf": SRF}
 _SPECIAL = AGGREGATE | WINDOW | SRF
 
@@ -175,7 +175,7 @@ class Boundary:
     type: PgType
     sure: bool
     args: ClassVar[tuple[()]] = ()
-    traits: ClassVar[int] = 0
+    traits: ClassVar[int] = 64  # BOUNDARY
 
 
 Scalar = Col | Lit | Param | Call | Verbatim | Agg | Sub | KeyIn | Once | Boundary

@@ -67,18 +67,20 @@ class Boundaries:
 
 def used(rel: Rel, merged: bool = False) -> frozenset[int]:
     """The boundaries that a placed statement compares with anywhere; `merged`: outside its fragments."""
-    return frozenset(s.index for s in _inside(rel, merged) if isinstance(s, Boundary))
+    return frozenset(s.index for s in _inside(rel, merged, sc.BOUNDARY | sc.SUB) if isinstance(s, Boundary))
 
 
-def _inside(rel: Rel, merged: bool = False) -> Iterator[Scalar]:
-    """Every scalar in a relation, those in its sub-queries and (unless `merged`) fragments too."""
+def _inside(rel: Rel, merged: bool = False, traits: int = -1) -> Iterator[Scalar]:
+    """Every scalar in a relation, those in its sub-queries and (unless `merged`) fragments too; none without one of
+    `traits`."""
     for e in ir.scalars(rel):
-        for node in sc.walk(e):
-            yield node
-            if isinstance(node, Sub):
-                yield from _inside(node.rel, merged)
+        if traits < 0 or e.traits & traits:
+            for node in sc.walk(e):
+                yield node
+                if isinstance(node, Sub):
+                    yield from _inside(node.rel, merged, traits)
     for branch in (rel.rel,) if isinstance(rel, Cut) and not merged else ir.inputs(rel):
-        yield from _inside(branch, merged)
+        yield from _inside(branch, merged, traits)
 
 
 def _first(rel: Rel) -> bool:

@@ -117,7 +117,21 @@ def _project(rel: ir.Project, preds: tuple[Scalar, ...]) -> Rel:
         moved = sc.substitute(p, items)
         through = (sc.columns(p) & own) <= fixed and not sc.volatile(p)
         (down if through else stay).append(moved if through else p)
-    return _stay(ir.Project(_push(rel.input, tuple(down)), rel.items), tuple(stay))
+    return _stay(_fused(_push(rel.input, tuple(down)), rel.items), tuple(stay))
+
+
+def _fused(below: Rel, items: tuple[tuple[int, Scalar], ...]) -> ir.Project:
+    """Projections that meet become one, unless a computed value would then be computed twice."""
+    if not isinstance(below, ir.Project):
+        return ir.Project(below, items)
+    inner = dict(below.items)
+    computed = {i for i, e in below.items if not isinstance(e, Col)}
+    if computed:
+        plain = {i for i, e in below.items if not e.traits}
+        read = [i for _, e in items for i in sc.columns(e) if i in computed]
+        if not computed <= plain or len(read) > len(set(read)) or any(e.traits & sc.SUB for _, e in items):
+            return ir.Project(below, items)
+    return ir.Project(below.input, tuple((i, sc.substitute(e, inner)) for i, e in items))
 
 
 def _set_operation(rel: ir.SetOp, preds: tuple[Scalar, ...]) -> Rel:
