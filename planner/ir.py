@@ -379,8 +379,11 @@ def _limit(rel: Limit, new: tuple[Scalar, ...]) -> Limit:
 
 def rewrite(rel: Rel, change: Callable[[Rel], Rel]) -> Rel:
     """Apply `change` bottom-up to every node, those inside sub-queries of scalars too."""
-    below = with_inputs(rel, tuple(rewrite(branch, change) for branch in inputs(rel)))
-    return change(map_subs(below, lambda sub: rewrite(sub, change)))
+    below = inputs(rel)
+    if below:
+        new = tuple([rewrite(branch, change) for branch in below])
+        rel = rel if _same(new, below) else with_inputs(rel, new)
+    return change(map_subs(rel, lambda sub: rewrite(sub, change)))
 
 
 def map_subs(rel: Rel, change: Callable[[Rel], Rel]) -> Rel:
