@@ -183,6 +183,15 @@ def test_what_duckdb_is_not_trusted_with(sql: str, kind: PgType) -> None:
         in_duck(plan({"a": kind}, sql, NUMBERS), {0: numbers(10)})
 
 
+def test_a_sum_of_39_digits_is_refused() -> None:
+    """A stage's decimals have 38: one more would be cut on its way into the canon."""
+    large = pa.table({"c0": pa.array([Decimal("9e37"), Decimal("5e37")], pa.decimal128(38, 0))})
+    asked = plan({"a": numeric(38, 0)}, "SELECT sum(c0) FROM f0", {0: {"n": numeric(38, 0)}})
+    with pytest.raises(Unfit, match="does not fit"):
+        in_duck(asked, {0: large})
+    assert in_duck(asked, {0: large.slice(1)}).column(0).to_pylist() == [Decimal("5e37")]
+
+
 def test_its_configuration_is_locked_and_cursors_inherit_it() -> None:
     sql = """SELECT current_setting('TimeZone') || ' ' || current_setting('lock_configuration') || ' '
              || current_setting('enable_external_access') || ' ' || current_setting('default_null_order') || ' '
