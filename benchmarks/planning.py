@@ -116,7 +116,7 @@ def _measure(ours: Ours, sql: str, seconds: float) -> dict[str, float]:
         return sql.format(alias=f"x{alias}", key=key)
 
     async def prepared(sql: str) -> None:
-        (await engine.prepare(sql, session)).for_values(())
+        (await engine.prepare(sql, session)).for_values((), session)
 
     async def uncached() -> Took:
         return await _timed(lambda: prepared(text(next(number), 7)))
