@@ -290,14 +290,13 @@ class Lowering:
         return rel
 
     def _join(self, left: Rel, aliases: list[str], join: exp.Join, scope: Scope) -> tuple[Rel, list[str]]:
-        if join.args.get("method"):
-            raise Unmodelled("NATURAL join")
         side = str(join.args.get("side") or "").upper()
         right, more = self._item(join.this, scope)
         lateral = bool(ir.outer_columns(right) & ir.ids(left))
         on: tuple[Scalar, ...] = ()
-        if join.args.get("using"):
-            on = self._using(join.args["using"], aliases, more, side, scope)
+        using = _shared_names(aliases, more, scope) if join.args.get("method") else join.args.get("using")
+        if using:
+            on = self._using(using, aliases, more, side, scope)
         elif join.args.get("on") is not None:
             on = sc.conjuncts(self.expressions.lower(join.args["on"], scope))
         if side in ("LEFT", "FULL"):
@@ -422,6 +421,15 @@ class Lowering:
             parts += [at, f" AS {quoted}, " if at < len(names.known) - 1 else f" AS {quoted}"]
         parts.append(") AS r)")
         return Verbatim(tuple(parts), tuple(names.known.values()))
+
+
+def _shared_names(left: list[str], right: list[str], scope: Scope) -> list[exp.Expr]:
+    """The columns that a NATURAL join compares."""
+    sides = [[scope.relations[alias] for alias in aliases] for aliases in (left, right)]
+    if any(names.fresh is not None for side in sides for names in side):
+        raise Unmodelled("NATURAL join of session relations")
+    mine, theirs = ({column for names in side for column in names.known} for side in sides)
+    return [exp.to_identifier(column, quoted=True) for column in sorted(mine & theirs)]
 
 
 def _is_join(node: exp.Subquery) -> bool:

@@ -272,7 +272,8 @@ class Placer:
         if below.site is None or cap is None:
             return Placed(ir.with_inputs(rel, (below.rel if below.site is None else self._cut(below),)))
         facts: dict[int, Fact] = {}
-        reason = "GROUPING SETS" if rel.sets else "no aggregate" if not rel.aggs and not rel.keys else ""
+        without_sets = rel.sets and "grouping sets" not in cap.features
+        reason = "GROUPING SETS" if without_sets else "no aggregate" if not rel.aggs and not rel.keys else ""
         for i, e in rel.keys:
             proof = prove_key(e, cap, below.facts)
             reason = reason or ("" if proof.verdict is V.EXACT else f"{self.show(e)}: {proof.reason}")
@@ -313,9 +314,10 @@ class Placer:
             for at, (_, kind) in enumerate(rel.columns)
         )
         one = all(b.site == site for b in branches)
-        known = cap is not None and "union all" in cap.features
+        kind = f"{rel.kind} all" if rel.all else rel.kind
+        known = cap is not None and kind in cap.features
         mixed = False
-        if cap is None or not (one and known and typed and rel.kind == "union" and rel.all and rel.columns):
+        if cap is None or not (one and known and typed and rel.columns):
             settled = tuple(b.rel if b.site is None else self._cut(b) for b in branches)
             return Placed(ir.with_inputs(rel, settled))
         facts: dict[int, Fact] = {}
@@ -329,7 +331,12 @@ class Placer:
                 mixed = mixed or cap.engine != "postgresql"
                 collation = Collation.LOOSE
             facts[i] = Fact(all(f.exact for f in own), collation)
-        if mixed:
+        keyed = kind == "union all" or all(
+            prove_key(ir.col(pair), cap, facts).verdict is V.EXACT and not _bounded(b.rel)
+            for pair in rel.columns
+            for b in branches
+        )
+        if mixed or not keyed:
             return Placed(ir.with_inputs(rel, tuple(self._cut(b) for b in branches)))
         notes = tuple(note for b in branches for note in b.notes)
         return Placed(ir.with_inputs(rel, tuple(b.rel for b in branches)), site, facts, notes)

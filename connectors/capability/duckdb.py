@@ -9,7 +9,9 @@ from sqlglot import exp
 
 from connectors.capability.rules import (
     ALWAYS,
+    BAGS,
     BYTES_ONLY,
+    SET_OPERATIONS,
     Capability,
     Rule,
     Signature,
@@ -91,7 +93,7 @@ CAPABILITY = Capability(
     order={kind: _by_bytes(kind) for kind in (*_KEYS, "float")},
     sort=nulls_ordered("duckdb"),
     sum_digits=28,  # of 38, which leaves room for ten thousand million rows
-    features=frozenset(("full join", "union all", "distinct", "filter", "in")),
+    features=frozenset(("full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "in", "grouping sets")),
 )
 
 # As the merge engine it may overflow: what DuckDB refuses, the canon then answers.

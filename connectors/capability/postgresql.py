@@ -8,9 +8,11 @@ from sqlglot import exp
 
 from connectors.capability.rules import (
     ALWAYS,
+    BAGS,
     EQUALITY,
     INEQUALITY,
     ORDERINGS,
+    SET_OPERATIONS,
     Capability,
     Rule,
     Signature,
@@ -127,5 +129,7 @@ CAPABILITY = Capability(
     keys={**dict.fromkeys(_EXACT_KEYS, ALWAYS), "text": (V.EXACT, V.EXACT, V.NO)},
     order={**dict.fromkeys((*_EXACT_KEYS, "float"), ALWAYS), "text": _TEXT_ORDER},
     sort=_sort,
-    features=frozenset(("full join", "union all", "distinct", "filter", "in", "casts parameters")),
+    features=frozenset(
+        ("full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "in", "grouping sets", "casts parameters")
+    ),
 )

@@ -84,6 +84,8 @@ class Capability:
         return self.scalars.get((op, found.pop(), "...")) if len(found) == 1 else None
 
 
+SET_OPERATIONS = ("union all", "union", "intersect", "except")
+BAGS = ("intersect all", "except all")
 ALWAYS = (V.EXACT, V.EXACT, V.EXACT)
 BYTES_ONLY = (V.EXACT, V.NO, V.NO)
 EQUALITY = (V.EXACT, V.EXACT, V.SUPERSET)

@@ -9,6 +9,7 @@ from sqlglot import exp
 from connectors.capability.rules import (
     ALWAYS,
     BYTES_ONLY,
+    SET_OPERATIONS,
     Capability,
     Rule,
     Signature,
@@ -73,5 +74,5 @@ CAPABILITY = Capability(
     keys={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     order={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     sort=nulls_ordered("sqlite"),
-    features=frozenset(("keys as json", "union all", "distinct", "filter", "hashes in")),
+    features=frozenset(("keys as json", *SET_OPERATIONS, "distinct", "filter", "hashes in")),
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from connectors.capability import family
 from planner import ir
 from planner import scalar as sc
+from planner.grouping_sets import common_keys
 from planner.ir import Rel
 from planner.rules.disjunctions import weakened
 from planner.scalar import Call, Col, KeyIn, Scalar, Verbatim
@@ -51,7 +52,8 @@ def _push(rel: Rel, preds: tuple[Scalar, ...]) -> Rel:
         case ir.Join():
             return _join(rel, preds)
         case ir.Aggregate():
-            keys = dict(rel.keys) if rel.keys and not rel.sets else {}
+            common = common_keys(rel.sets)
+            keys = {i: e for at, (i, e) in enumerate(rel.keys) if not rel.sets or at in common}
             down, stay = _split(preds, frozenset(keys))
             moved = tuple(sc.substitute(p, keys) for p in down)
             return _stay(ir.with_inputs(rel, (_push(rel.input, moved),)), stay)
@@ -71,8 +73,41 @@ def _push(rel: Rel, preds: tuple[Scalar, ...]) -> Rel:
             return ir.Sort(_push(rel.input, preds), rel.keys)
         case ir.Shared():
             return ir.Shared(rel.id, _push(rel.body, ()), rel.body_ids, _push(rel.input, preds))
+        case ir.Recursive():
+            return _recursive(rel, preds)
         case _:
             return _stay(ir.with_inputs(rel, tuple(_push(branch, ()) for branch in ir.inputs(rel))), preds)
+
+
+def _recursive(rel: ir.Recursive, preds: tuple[Scalar, ...]) -> Rel:
+    """Into the base, for columns that every step hands on as they are: what such a row comes from has the value too."""
+    handed = frozenset(i for at, (i, _) in enumerate(rel.columns) if _origin(rel.step, rel.step_ids[at], rel.id) == at)
+    down, stay = _split(preds, handed)
+    kinds = dict(ir.output(rel.base))
+    at = {o: Col(i, kinds[i]) for i, (o, kind) in zip(rel.base_ids, rel.columns, strict=True) if alike(kind, kinds[i])}
+    down, stay = (
+        tuple(p for p in down if sc.columns(p) <= at.keys()),
+        (*stay, *(p for p in down if not sc.columns(p) <= at.keys())),
+    )
+    base = _push(rel.base, tuple(sc.substitute(p, at) for p in down))
+    return _stay(replace(rel, base=base, step=_push(rel.step, ())), stay)
+
+
+def _origin(rel: Rel, column: int, handle: int) -> int | None:
+    """The position in the recursive reference from which a step's column is copied; None where it is not."""
+    match rel:
+        case ir.CteRef() if rel.id == handle:
+            return next((at for at, (i, _) in enumerate(rel.columns) if i == column), None)
+        case ir.Project():
+            e = dict(rel.items).get(column)
+            return _origin(rel.input, e.id, handle) if isinstance(e, Col) else None
+        case ir.Filter():
+            return _origin(rel.input, column, handle)
+        case ir.Join() if rel.kind in ("inner", "semi", "anti", "left"):
+            sides = (rel.left, rel.right) if rel.kind == "inner" else (rel.left,)
+            return next((_origin(side, column, handle) for side in sides if column in ir.ids(side)), None)
+        case _:
+            return None
 
 
 _PARTITION = re.compile(r"OVER \(PARTITION BY ((?:\x00\d+\x00(?:, )?)+)(?: ORDER BY| ROWS| RANGE| GROUPS|\))")

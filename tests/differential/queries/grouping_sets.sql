@@ -25,3 +25,11 @@ SELECT country, vip, count(*) AS n FROM t.customers GROUP BY CUBE (country, vip)
 SELECT channel, status, count(*) AS n FROM t.orders GROUP BY DISTINCT ROLLUP (channel, status), ROLLUP (channel);
 -- name: gs_time
 SELECT date_trunc('quarter', placed) AS q, channel, sum(amount) AS s FROM t.orders GROUP BY GROUPING SETS ((1), (1, 2), ());
+-- name: gs_filter_beside_rollup
+SELECT * FROM (SELECT status, channel, count(*) AS n FROM t.orders GROUP BY status, ROLLUP (channel)) x WHERE status = 'open';
+-- name: gs_filter_not_common
+SELECT * FROM (SELECT status, channel, count(*) AS n FROM t.orders GROUP BY ROLLUP (status, channel)) x WHERE status = 'open' OR status IS NULL;
+-- name: gs_filter_sets_common
+SELECT * FROM (SELECT priority, paid, customer_id, sum(id) AS n FROM t.orders GROUP BY GROUPING SETS ((priority, paid), (priority, customer_id))) x WHERE priority = 3;
+-- name: gs_nested_sets
+SELECT priority, paid, count(*) AS n FROM t.orders GROUP BY GROUPING SETS (ROLLUP (priority, paid), CUBE (paid));

@@ -19,3 +19,7 @@ WITH RECURSIVE g(id, depth) AS (SELECT id, 0 FROM t.customers WHERE id = 2 UNION
 WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT i AS severity, count(k.id) AS n FROM n LEFT JOIN t.tickets k ON k.severity = i GROUP BY i;
 -- name: rec_text
 WITH RECURSIVE x(s) AS (SELECT 'a' UNION ALL SELECT s || 'b' FROM x WHERE length(s) < 4) SELECT x.s, w.id FROM x JOIN t.words w ON w.s = x.s;
+-- name: rec_filter_root
+WITH RECURSIVE n(root, id, depth) AS (SELECT c.id, c.id, 1 FROM t.customers c UNION ALL SELECT n.root, o.priority::int, n.depth + 1 FROM n JOIN t.orders o ON o.customer_id = n.id WHERE n.depth < 3) SELECT * FROM n WHERE root = 7;
+-- name: rec_filter_changed
+WITH RECURSIVE n(root, id) AS (SELECT c.id, c.rank::int FROM t.customers c WHERE c.id < 20 UNION SELECT n.root, o.priority::int FROM n JOIN t.orders o ON o.customer_id = n.id) SELECT * FROM n WHERE id = 2;

@@ -66,3 +66,17 @@ SELECT f8 FROM t.nums WHERE f8 > 0 INTERSECT SELECT score FROM t.customers;
 SELECT country, vip FROM t.customers INTERSECT SELECT currency::char(2), active FROM t.accounts;
 -- name: set_rows_two_columns
 SELECT city, country FROM t.customers WHERE vip EXCEPT SELECT city, country FROM t.customers WHERE NOT vip;
+-- name: so_int_except
+SELECT customer_id FROM t.orders WHERE id < 200 EXCEPT SELECT customer_id FROM t.orders WHERE paid;
+-- name: so_int_intersect
+SELECT customer_id, priority FROM t.orders WHERE id < 300 INTERSECT SELECT customer_id, priority FROM t.orders WHERE NOT paid;
+-- name: so_int_intersect_all
+SELECT priority FROM t.orders WHERE id < 200 INTERSECT ALL SELECT priority FROM t.orders WHERE paid;
+-- name: so_int_except_all
+SELECT priority FROM t.orders EXCEPT ALL SELECT priority FROM t.orders WHERE paid;
+-- name: so_text_union
+SELECT status FROM t.orders WHERE id < 200 UNION SELECT status FROM t.orders WHERE paid;
+-- name: so_text_except
+SELECT status, channel FROM t.orders EXCEPT SELECT status, channel FROM t.orders WHERE id < 100;
+-- name: so_nested_precedence
+SELECT priority FROM t.orders WHERE id < 50 UNION (SELECT priority FROM t.orders WHERE paid INTERSECT SELECT priority FROM t.orders WHERE id > 100) EXCEPT SELECT priority FROM t.orders WHERE id = 3;
