@@ -24,13 +24,17 @@ Spots = dict[str, list[Spot]]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A query under a configuration over a schema whose tables' rows are at `spots`; `said` is what went wrong."""
+    """A query under a configuration over a schema whose tables' rows are at `spots`; `said` is what went wrong.
+
+    `before` are statements that were asked first, with the query's parameters: their plans are known by then.
+    """
 
     query: Query
     schema: Schema
     spots: Spots
     how: How
     said: str = ""
+    before: tuple[str, ...] = ()
 
     @property
     def sources(self) -> set[str]:
@@ -52,7 +56,7 @@ def needed(failure: Failure) -> Failure:
     """Without the tables and views that the query does not read."""
     bodies = dict(failure.schema.views)
     wanted: set[str] = set()
-    open_ = set(names_in(failure.query.sql))
+    open_ = {name for sql in (failure.query.sql, *failure.before) for name in names_in(sql)}
     while open_:
         name = open_.pop()
         wanted.add(name)
@@ -108,6 +112,7 @@ def _told(failure: Failure) -> dict[str, Any]:
         **({"params": [list(p) for p in query.params]} if query.params else {}),
         **promised,
         "how": {key: value for key, value in way.items() if value},
+        **({"before": list(failure.before)} if failure.before else {}),
         "views": dict(failure.schema.views),
         "tables": {table.name: _table(table, failure.spots[table.name]) for table in failure.schema.tables},
     }
@@ -154,7 +159,7 @@ def read(path: Path) -> Failure:
         ]
     schema = Schema(path.stem.replace("-", "_"), tuple(tables), tuple((said.get("views") or {}).items()))
     how = How(frozenset(way.get("off", ())), tuple(way.get("knobs", ())), way.get("lies", 0))
-    return Failure(query, schema, spots, how, said.get("said", ""))
+    return Failure(query, schema, spots, how, said.get("said", ""), tuple(said.get("before", ())))
 
 
 def _read_table(name: str, facts: dict[str, Any]) -> Table:

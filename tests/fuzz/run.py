@@ -19,17 +19,19 @@ from tests.differential.oracle import Answer, Oracle
 from tests.differential.placements import ENGINES, Placement
 from tests.differential.suite import Difference, How, Running
 from tests.fuzz import configurations
-from tests.fuzz.cases import Failure, write
+from tests.fuzz.cases import Failure, Spots, write
 from tests.fuzz.queries import Queries, Query
 from tests.fuzz.schema import tables
 from tests.fuzz.shrink import settled, smaller_data, smaller_query, verdict
+from tests.fuzz.siblings import sibling
 from tests.fuzz.world import Oracles, Schema, draw_views, placed, relations, served
 from tests.servers import Server, running
 
 QUERIES = 150  # in a round
 WAYS = 2  # (placement, configuration) for each query
+SIBLINGS = 0.3  # of the queries, asked again with other constants
 PLACEMENTS = 3
-MOST_FAILURES = 6  # of a round that are shrunk
+MOST_ALIKE = 3  # failures that say the same are shrunk, the others are kept as they are
 SHRINK_SECONDS = 30.0
 PATIENCE = "2s"  # of the oracle
 
@@ -87,7 +89,8 @@ class Run:
         self.seed, self.engines, self.keep, self.quiet, self.reduce = seed, engines, keep, quiet, reduce
         self.counts = Counts()
         self.failures: list[str] = []
-        self.found: list[tuple[Failure, Placement]] = []
+        self.found: list[Failure] = []
+        self.alike: Counter[str] = Counter()
 
     def go(self, seconds: float, only: int = 0) -> dict[str, Any]:
         """Rounds until the time is over (the one under way is ended); what came of them."""
@@ -124,6 +127,8 @@ class Run:
                 writer = Queries(random.Random(seed * 1000 + at), readable, both.describe, parameters=at % 3 == 0)
                 self.query(writer.query(), schema, places, project, both, random.Random(seed * 1000 + at))
         both.drop(schema)
+        told = self.counts
+        self.tell(f"round {number}: {told.tried} tried, {told.wrong} wrong, {told.refused} refused so far")
         self.keep_all(number, both, servers)
 
     def query(
@@ -142,21 +147,33 @@ class Run:
             self.counts.left_out[why] += 1
             return
         for place in r.sample(list(places), WAYS):
-            how = configurations.draw(r)
-            failure = Failure(
-                query, schema, {name: [p.spot for p in pieces] for name, pieces in place.pieces.items()}, how
-            )
-            found = verdict(failure, wanted, project, both, place.schema)
-            self.counts.add(query, found, _features(place, how, wanted))
-            if found is not None:
-                self.tell(f"{found.kind} [{place}] ({how}): {found.text}\n{query.sql}\n{query.params}")
-                failure = replace(failure, said=f"{found.kind} {found.text}"[:600])
-                self.found.append((self.shrunk(failure, place, project, both), place))
-                break
+            if self.tried(Failure(query, schema, _spots(place), configurations.draw(r)), wanted, place, project, both):
+                return
+        other = sibling(query, r) if r.random() < SIBLINGS and not wanted.error else None
+        if other is not None:
+            answer, why = settled(other, both)
+            place = r.choice(list(places))
+            if not why:
+                failure = Failure(other, schema, _spots(place), How(), before=(query.sql,))
+                self.tried(failure, answer, place, project, both)
+
+    def tried(
+        self, failure: Failure, wanted: Answer, place: Placement, project: Running, both: Oracles
+    ) -> Difference | None:
+        """One execution, counted; what is wrong with it is shrunk and remembered."""
+        found = verdict(failure, wanted, project, both, place.schema)
+        self.counts.add(failure.query, found, _features(place, failure.how, wanted))
+        if found is not None:
+            query = failure.query
+            self.tell(f"{found.kind} [{place}] ({failure.how}): {found.text}\n{query.sql}\n{query.params}")
+            failure = replace(failure, said=f"{found.kind} {found.text}"[:600])
+            self.found.append(self.shrunk(failure, place, project, both))
+        return found
 
     def shrunk(self, failure: Failure, place: Placement, project: Running, both: Oracles) -> Failure:
         """The failure with a smaller query, as far as there is time."""
-        if not self.reduce or len(self.found) >= MOST_FAILURES:
+        self.alike[failure.said[:60]] += 1
+        if not self.reduce or self.alike[failure.said[:60]] > MOST_ALIKE:
             return failure
         smaller = smaller_query(failure, project, both, place.schema, SHRINK_SECONDS)
         self.tell(f"shrunk to ({smaller.how}) {smaller.query.sql} {smaller.query.params}")
@@ -165,8 +182,8 @@ class Run:
 
     def keep_all(self, number: int, both: Oracles, servers: dict[str, Server]) -> None:
         """Each failure of the round as a file."""
-        for at, (failure, _) in enumerate(self.found):
-            if self.reduce and at < MOST_FAILURES:
+        for at, failure in enumerate(self.found):
+            if self.reduce and at < MOST_ALIKE:
                 failure = smaller_data(failure, servers, both, self.engines)
             path = self.keep / f"seed{self.seed}-round{number}-{at}.yml"
             write(failure, path)
@@ -177,6 +194,10 @@ class Run:
         """To a person who watches."""
         if not self.quiet:
             print(text, file=sys.stderr)
+
+
+def _spots(place: Placement) -> Spots:
+    return {name: [piece.spot for piece in pieces] for name, pieces in place.pieces.items()}
 
 
 def _features(place: Placement, how: How, wanted: Answer) -> list[str]:

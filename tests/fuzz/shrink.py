@@ -40,6 +40,8 @@ def verdict(failure: Failure, wanted: Answer, project: Running, both: Oracles, s
     """How the project's answer differs, if it does; `schema` is where it has the failure's tables."""
     query = failure.query
     try:
+        for sql in failure.before:
+            project.ask(replace(query.case, sql=sql), failure.how, (schema,))
         got = project.ask(query.case, failure.how, (schema,))
     except Exception as error:  # a query that hangs or breaks the harness must not end the run
         return Difference("refused", f"harness: {type(error).__name__}: {error}")
@@ -58,6 +60,10 @@ def smaller_query(failure: Failure, project: Running, both: Oracles, schema: str
         found = verdict(replace(of, query=query), wanted, project, both, schema)
         return found is not None and found.kind == kind
 
+    if failure.before and fails(failure.query, replace(failure, before=())):
+        failure = replace(failure, before=())
+    if failure.before:
+        return needed(failure)
     query = reduce.shrink(failure.query, fails, seconds)
     for _ in range(DEEPEST):
         written_out = reduce.inlined(query, dict(failure.schema.views))

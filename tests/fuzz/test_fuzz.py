@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.fuzz.queries import Query
 from tests.fuzz.run import Run, oracles
 from tests.fuzz.schema import tables
 from tests.fuzz.shrink import settled, verdict
+from tests.fuzz.siblings import sibling
 from tests.fuzz.verdict import differs
 from tests.fuzz.world import Oracles, Schema, served
 from tests.servers import Server
@@ -133,3 +136,15 @@ def test_a_short_run_finds_nothing(seed: int, tmp_path: Path) -> None:
     total = Run(seed, tuple(ENGINES), tmp_path, quiet=True).go(12)
     assert total["tried"] > 0
     assert not total["wrong"] + total["refused"], f"seed {seed}\n" + "\n".join(total["failures"])
+
+
+def test_a_sibling_differs_in_constants_only() -> None:
+    r = random.Random(5)
+    query = Query("SELECT x1.a FROM t1 x1 WHERE x1.a = (7) AND x1.b <> 'q' AND x1.c LIKE 'z%' ORDER BY 1", sorted=-1)
+    made = {other.sql for _ in range(30) if (other := sibling(query, r)) is not None}
+    assert len(made) > 5
+    for sql in made:
+        assert re.fullmatch(
+            r"SELECT x1.a FROM t1 x1 WHERE x1.a = \(-?\d+\) AND x1.b <> '[^']*' AND x1.c LIKE 'z%' ORDER BY 1", sql
+        )
+    assert sibling(Query("SELECT 1 FROM t1"), r) is None
