@@ -58,9 +58,12 @@ def assemble(
     rest, whole = stager.run(rel)
     reasons = [f"not modelled: {reason}"] if reason else stager.reasons
     plan = replace(plan, why_canon="" if whole or not reasons else reasons[0])
-    if whole:
+    if whole and isinstance(rest, Cut):
         wanted = tuple(kind for _, kind in statement.columns)
-        return replace(plan, stages=(_stage(rel, names, wanted, len(book.fragments), book.numbers, len(plan.params)),))
+        # As the stager left it: `rel` may still compute, for nobody, what only the canon can.
+        return replace(
+            plan, stages=(_stage(rest.rel, names, wanted, len(book.fragments), book.numbers, len(plan.params)),)
+        )
     return _staged(plan, rest, names, book)
 
 
