@@ -84,7 +84,8 @@ def plan(
     values.zone = statement.zone
     context = Context(catalog, values, next_id, Estimator(catalog.statistics, values.peek))
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
-    check_demands(rel)
+    if any(view.require_any_filter for view in catalog.views_behind(statement.relations)):
+        check_demands(rel)
     computed = Computed()
     if "computed" not in off:
         rel = computed.fold(rel)

@@ -266,7 +266,9 @@ def spread(known: Known, low: tuple[Position, bool] | None, high: tuple[Position
         overlap += bucket.share
         if _above(bucket.low, low) and _below(bucket.high, high):
             inside += bucket.share
-        part += bucket.share * _part(bucket.low, bucket.high, low, high)
+            part += bucket.share
+        else:
+            part += bucket.share * _part(bucket.low, bucket.high, low, high)
     if not own.buckets and own.low is not None and own.high is not None:
         rest = max(0.0, values.high - sum(own.most_common.values()))
         if _above(own.high, low) and _below(own.low, high):
