@@ -114,7 +114,8 @@ class Book:
         return cap or Capability("?", "postgres", {}, {}, {}, {}, lambda e, _f, _d, _n: [e])
 
     def _add(self, cut: Cut, cap: Capability, refs: Refs) -> int:
-        text = write(cut, cap, refs)
+        rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, refs)) if refs else cut.rel
+        text = write(cut, rel, cap, refs)
         kinds = tuple((f"c{at}", kind) for at, (_, kind) in enumerate(cut.columns))
         shape = (cut.source, text.parts, text.params, kinds)
         absent = self.absent.get(id(cut))
@@ -125,7 +126,7 @@ class Book:
             self.shapes[shape] = len(self.made)
             small = any(not key for key in unique_keys(cut.rel)) or one_group(cut.rel) or _short(cut.rel)
             tables = tuple(dict.fromkeys(_tables(cut.rel)))
-            costs = expected(ir.rewrite(cut.rel, lambda node: _with_keys(node, refs)), self.estimator)
+            costs = expected(rel, self.estimator)
             small = small or any(refs.values())
             number, notes = len(self.made), _notes(cut)
             self.made.append(Fragment(number, cut.source, text, kinds, notes, small, tables, costs, absent))
@@ -133,22 +134,29 @@ class Book:
         return self.shapes[shape]
 
 
-def write(cut: Cut, cap: Capability, refs: Refs) -> SourceText:
-    """The fragment's statement; keys without a driver fall away."""
+def write(cut: Cut, rel: Rel, cap: Capability, refs: Refs) -> SourceText:
+    """The fragment's statement, `rel` being its relation with the keys that have a driver."""
     target = SourceTarget(cap, {part: keys for parts in refs.values() for part, keys in parts.items()})
-    rel = ir.rewrite(cut.rel, lambda node: _marked(_with_keys(node, refs)))
+    rel = ir.rewrite(rel, _marked) if _unsure(rel) else rel
     names = [(i, f"c{at}") for at, (i, _) in enumerate(cut.columns)]
     return target.finish(Emitter(target).query(rel, names))
+
+
+def _unsure(rel: Rel) -> bool:
+    """Whether it compares with boundaries that may have several rows."""
+    own = rel.predicates if isinstance(rel, ir.Filter) else ()
+    return any(map(_doubtful, own)) or any(_unsure(branch) for branch in ir.inputs(rel))
+
+
+def _doubtful(p: Scalar) -> bool:
+    return any(isinstance(e, Boundary) and not e.sure for e in sc.walk(p))
 
 
 def _marked(node: Rel) -> Rel:
     """A filter whose comparisons with boundaries that may have several rows can be left out."""
     if not isinstance(node, ir.Filter):
         return node
-    unsure = [any(isinstance(e, Boundary) and not e.sure for e in sc.walk(p)) for p in node.predicates]
-    if not any(unsure):
-        return node
-    marked = (Call(OPTIONAL, (p,), BOOL) if each else p for p, each in zip(node.predicates, unsure, strict=True))
+    marked = (Call(OPTIONAL, (p,), BOOL) if _doubtful(p) else p for p in node.predicates)
     return ir.Filter(node.input, tuple(marked))
 
 
