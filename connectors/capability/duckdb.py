@@ -97,4 +97,8 @@ CAPABILITY = Capability(
 )
 
 # As the merge engine it may overflow: what DuckDB refuses, the canon then answers.
-MERGE = replace(CAPABILITY, sum_digits=None, features=CAPABILITY.features | {"boundaries"})
+# any_value stands only where the planner counts beside it and raises for more than one row.
+_ANY = {("any_value", kind): Rule(aggregate("any_value")) for kind in _TYPES}
+MERGE = replace(
+    CAPABILITY, aggregates=CAPABILITY.aggregates | _ANY, sum_digits=None, features=CAPABILITY.features | {"boundaries"}
+)
