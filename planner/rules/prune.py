@@ -98,6 +98,8 @@ class _Pruner:
         if any(self._true(a) for a in p.args):
             return ()
         sides = tuple(a for a in p.args if domains.facts((a,), self.values, inside) is not None)
+        if not sides:
+            return (sc.FALSE,)
         if len(sides) == 1:
             return tuple(c for q in sc.conjuncts(sides[0]) for c in self._alternatives(q, inside))
         return (p if sides == p.args else Call("or", sides, p.type),)
