@@ -9,10 +9,12 @@ from connectors.statistics import Estimate
 from planner import ir
 from planner.estimate import Estimator, equal_pairs, stack
 from planner.ir import Rel
+from planner.keys import unique_keys
 from planner.plan import Expected
 from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
 
 FEW = 100.0  # rows of a table that any source reads whole, index or not
+ONE = Estimate(0.0, 1.0, 1.0)
 SCATTERED = 0.2  # the share of a table above which a source may scan rather than use an index
 _POINTS, _RANGES = frozenset(("=", "in", "any")), frozenset(("<", "<=", ">", ">="))
 
@@ -39,6 +41,8 @@ def accesses(rel: Rel, estimator: Estimator) -> tuple[Access, ...]:
 
 def expected(rel: Rel, estimator: Estimator) -> Expected:
     """What a fragment is thought to cost its source."""
+    if isinstance(stack(rel)[1], ir.Scan) and any(not key for key in unique_keys(rel)):
+        return Expected(ONE, ONE, estimator.width(rel))  # a key is given: not worth a millisecond's thought
     found = accesses(rel, estimator)
     return Expected(
         rows=estimator.rows(rel),
