@@ -61,7 +61,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("limits", lambda rel, _: push_limits(rel)),
     ("semi joins", lambda rel, _: lower_semi_joins(rel)),
     ("joins", order_joins),
-    ("bind", lambda rel, context: bind_keys(rel, context.estimator)),
+    ("bind", bind_keys),
     ("keys down", lambda rel, _: push_filters(rel)),
     ("partial aggregates", split_aggregates),
     ("columns", lambda rel, _: prune_columns(rel)),

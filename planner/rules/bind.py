@@ -8,6 +8,8 @@ from dataclasses import replace
 from connectors.capability import family
 from planner import ir
 from planner import scalar as sc
+from planner.context import Context
+from planner.cost import LOCAL, cost
 from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.joining import equalities
@@ -19,20 +21,20 @@ _WORTH = 200.0  # rows below which the other side is fetched whole
 _SAVES = 0.8  # the share of rows that keys must leave out a fifth of, where that is known
 
 
-def bind_keys(rel: Rel, estimator: Estimator) -> Rel:
+def bind_keys(rel: Rel, context: Context) -> Rel:
     """Adds the redundant predicate `columns in keys of the other side` where it would save rows.
 
     Never where a NULL of the column matters: not to the preserved side of an outer join, not under NOT IN.
     """
-    return ir.rewrite(rel, lambda node: _node(node, estimator))
+    return ir.rewrite(rel, lambda node: _node(node, context))
 
 
-def _node(rel: Rel, estimator: Estimator) -> Rel:
+def _node(rel: Rel, context: Context) -> Rel:
     if isinstance(rel, ir.Join) and rel.kind != "full" and not rel.lateral:
-        return _join(rel, estimator)
+        return _join(rel, context)
     if isinstance(rel, ir.Filter):
-        rel = _semi(rel, estimator)
-    return _correlated(rel, estimator)
+        rel = _semi(rel, context.estimator)
+    return _correlated(rel, context.estimator)
 
 
 def _rows(rel: Rel, estimator: Estimator) -> float:
@@ -67,8 +69,9 @@ def _keyed(column: Col, driver: Col, count: float) -> KeyIn | None:
     return KeyIn((column,), (driver.id,), count) if kind in _KEYS and family(driver.type) == kind else None
 
 
-def _join(rel: ir.Join, estimator: Estimator) -> Rel:
-    """Either side by the keys of the other: what saves more rows."""
+def _join(rel: ir.Join, context: Context) -> Rel:
+    """Either side by the keys of the other: what saves more, an operational source's work before all."""
+    estimator = context.estimator
     pairs = _compared(rel)
     to_right = _saving(rel.left, rel.right, pairs, estimator)
     to_left = None
@@ -76,9 +79,18 @@ def _join(rel: ir.Join, estimator: Estimator) -> Rel:
         to_left = _saving(rel.right, rel.left, [(b, a) for a, b in pairs], estimator)
     if to_right is None and to_left is None:
         return rel
-    if to_left is None or (to_right is not None and to_right[0] >= to_left[0]):
+    if to_left is not None and to_right is not None:
+        right, left = (_price(side, *found, context) for side, found in ((rel.right, to_right), (rel.left, to_left)))
+        to_right, to_left = (to_right, None) if right >= left else (None, to_left)
+    if to_left is None:
         return replace(rel, right=ir.Filter(rel.right, to_right[1])) if to_right is not None else rel
     return replace(rel, left=ir.Filter(rel.left, to_left[1]))
+
+
+def _price(many: Rel, rows: float, keys: tuple[Scalar, ...], context: Context) -> float:
+    """What the keys save: the sources' work as it is priced, and the rows that need not come."""
+    whole, chosen = (cost(each, context.estimator, context.catalog).total for each in (many, ir.Filter(many, keys)))
+    return max(whole - chosen, 0.0) + LOCAL * rows
 
 
 def _compared(rel: ir.Join) -> list[tuple[Col, Col]]:
