@@ -211,7 +211,7 @@ def both(shares: Iterable[Estimate]) -> Estimate:
     if not found:
         return ALL
     likely, weight = 1.0, 1.0
-    for share in sorted(s.likely for s in found):
+    for share in sorted(max(s.likely, 0.0) for s in found):  # statistics that are false may say less than nothing
         likely *= share**weight
         weight /= 2
     low = sum(s.low for s in found) - (len(found) - 1)

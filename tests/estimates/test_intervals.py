@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from connectors.statistics import Estimate
 from connectors.types import PgType
 from planner import ir
 from planner.estimate import Estimator
 from planner.scalar import BOOL, Agg, Call, Col, Lit, conjuncts
+from planner.selectivity import both
 from tests.estimates import world
 from tests.estimates.world import IDS, KINDS, PREDICATES, Case, Site, column
 
@@ -103,3 +105,8 @@ def test_every_column_is_known(site: Site) -> None:
     assert bounded >= {"id", "b"}
     assert found.columns["id"].low == 0.0
     assert found.columns["id"].high == world.ROWS - 1
+
+
+def test_shares_of_false_statistics_are_numbers_still() -> None:
+    share = both([Estimate(-1.0, -0.5, 1.0), Estimate(0.0, 0.5, 1.0)])
+    assert 0 <= share.low <= share.likely <= share.high <= 1
