@@ -15,6 +15,7 @@ from connectors.duckdb_schema import literal, quote
 from connectors.statistics import Bucket, ColumnStatistics, Estimate, Key, Position, TableStatistics, position
 
 MOST_ZONES = 256  # of one column; beyond, neighbours are taken together
+FEW_VALUES = 200.0  # what a column likely has at least, where its table has as many rows
 MOST_FOOTERS = 200_000  # column chunks that are looked at for one table
 _DISCRETE = frozenset(("int2", "int4", "int8", "date"))
 _SIZES = """
@@ -94,7 +95,7 @@ def _column(column: Column, chunks: Sequence[tuple[Any, ...]], rows: float) -> C
 def _values(column: Column, low: Position, high: Position, rows: float) -> Estimate:
     """Distinct values: no more than whole numbers or days fit between the ends."""
     if column.type.name not in _DISCRETE or isinstance(low, str) or isinstance(high, str):
-        return Estimate(1.0, max(1.0, rows / 10), rows)
+        return Estimate(1.0, max(1.0, rows / 10, min(rows, FEW_VALUES)), rows)
     fit = min(high - low + 1, rows)
     return Estimate(1.0, fit, fit)
 

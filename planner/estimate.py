@@ -18,6 +18,7 @@ WIDTHS = {
     "bool": 1.0, "int2": 2.0, "int4": 4.0, "int8": 8.0, "float4": 4.0, "float8": 8.0, "date": 4.0, "timestamp": 8.0,
     "timestamptz": 8.0, "uuid": 36.0, "numeric": 16.0,
 }  # fmt: skip
+MET = 0.9  # the largest likely share of rows with a partner: a tenth without one is left for an anti join
 TEXT_WIDTH = 24.0  # bytes of a value of any other type, where nothing is known
 _NO_COLUMN = ColumnStatistics()
 _SURE = frozenset(("inner", "left", "full", "semi", "anti"))
@@ -199,7 +200,7 @@ class Estimator:
             return left  # mark and single joins: a column more for each row
         inner = self._matches(rel, left, right)
         if rel.kind in ("semi", "anti"):
-            met = min(1.0, inner.likely / max(left.likely, 1.0))
+            met = min(MET, inner.likely / max(left.likely, 1.0))
             return Estimate(0.0, left.likely * (met if rel.kind == "semi" else 1 - met), left.high)
         if rel.kind == "inner":
             return inner

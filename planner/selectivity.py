@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from connectors.base import Collation
 from connectors.base import Column as SourceColumn
 from connectors.statistics import ColumnStatistics, Estimate, Position, TableStatistics, fold, position
-from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
+from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar, bare
 
 NOTHING, ALL = Estimate.exactly(0.0), Estimate.exactly(1.0)
 EQUAL, RANGE, MATCH, OTHER, KEYS = 0.005, 0.3, 0.1, 0.5, 0.05  # likely shares where nothing is known
+PREFIX = 0.02  # of a pattern that begins with at least so many characters
+FIXED = 3
 _DISCRETE = frozenset(("int2", "int4", "int8", "date"))
 _TURNED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "="}
 
@@ -121,9 +124,17 @@ class Selectivity:
             case "is null" | "is not null":
                 return self._null(p)
             case "like" | "ilike":
-                return Estimate(0.0, MATCH, 1.0)
+                return Estimate(0.0, self._match(p), 1.0)
+            case "notlike" | "notilike":
+                return Estimate(0.0, 1 - self._match(p), 1.0)
             case _:
                 return Estimate(0.0, OTHER, 1.0)
+
+    def _match(self, p: Call) -> float:
+        """The likely share that a pattern fits: a beginning says more than something in between."""
+        pattern = self.peek(bare(p.args[1]))
+        fixed = re.match(r"[^%_\\]*", pattern) if isinstance(pattern, str) else None
+        return PREFIX if fixed is not None and len(fixed[0]) >= FIXED else MATCH
 
     def _bound(self, p: Scalar) -> tuple[int, Call] | None:
         """The column, and the comparison with the column on the left, where it compares one with a constant."""
