@@ -28,6 +28,8 @@ from connectors.stopping import Stopper, stopping, timed_out
 
 BATCH_ROWS = 8192  # a wide row takes a kilobyte: some MB at a time
 _PATIENCE = 60.0  # seconds for our own questions
+# Errors of values that PostgreSQL has too.
+_STATES = (("Out of Range Error", "22003"), ("out of range", "22003"), ("Division by zero", "22012"))
 _log = logging.getLogger(__name__)
 
 
@@ -176,7 +178,7 @@ class _Embedded:
     def _fault(self, error: Exception) -> SourceError:
         """DuckDB's error as ours; its text begins with its class, whatever Python class carried it."""
         text = str(error)
-        if text.startswith("Conversion Error"):
+        if text.startswith("Conversion Error") and "out of range" not in text:
             return SourceError(
                 "a value does not fit the type that was asked for",
                 sqlstate="HV004",
@@ -185,9 +187,10 @@ class _Embedded:
                 detail=text,
             )
         lost = isinstance(error, duckdb.IOException) or text.startswith("IO Error")
+        state = next((state for words, state in _STATES if words in text), "HV000")
         return SourceError(
             f"DuckDB says: {text.splitlines()[0]}",
-            sqlstate="08006" if lost else "HV000",
+            sqlstate="08006" if lost else state,
             place=self._place,
             detail=text,
         )

@@ -28,6 +28,7 @@ _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connect
 _LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
 _LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
 _KILLED = 1317
+_STATES = {1690: "22003"}  # errors of values that PostgreSQL has too
 
 
 class Lost(SourceError):
@@ -104,9 +105,11 @@ class MysqlDriver:
             connection.set_character_set("utf8mb4")
             for statement in _PROLOGUE:
                 run(connection, statement)
+            engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
+            if engine == "mariadb":  # so that texts of no column compare by bytes
+                run(connection, "SET SESSION collation_connection = utf8mb4_nopad_bin")
         except errors as error:
             raise self._access.unreachable(error) from None
-        engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
         return Session(connection, engine, connection.thread_id(), connection.fileno())
 
     def alive(self, session: Session, idle: float) -> bool:
@@ -183,7 +186,9 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
             detail=message,
             hint="the server was stopped or restarted, or the network failed: try again",
         )
-    return SourceError(f'source "{access.source}" refused the statement: {message}', detail=f"error {code}")
+    state = _STATES.get(code, SourceError.sqlstate)
+    said = f'source "{access.source}" refused the statement: {message}'
+    return SourceError(said, sqlstate=state, detail=f"error {code}")
 
 
 def _message(error: Exception) -> str:

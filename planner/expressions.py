@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
+from connectors.capability.signatures import AGGREGATE_SAME, AGGREGATES
 from connectors.types import PgType
-from planner import functions, types
+from planner import calls, functions, types
 from planner import scalar as sc
 from planner.canonical import undisguised, written
 from planner.scalar import Agg, Call, Lit, Param, Scalar, Sub, Verbatim
@@ -38,6 +39,7 @@ _AGGREGATES: dict[type[exp.Expr], str] = {
     exp.LogicalOr: "bool_or",
 }  # fmt: skip
 _COMPARING = frozenset("= <> < <= > >= like notlike ilike notilike".split()) | {"is distinct", "is not distinct"}
+_NAMED_AGGREGATES = frozenset(name for name, _ in AGGREGATES)
 _SYNTAX = (
     exp.Order, exp.Ordered, exp.Where, exp.Tuple, exp.Distinct, exp.If, exp.WindowSpec, exp.WithinGroup, exp.Filter,
     exp.Slice, exp.PropertyEQ, exp.JSONKeyValue, exp.Star, exp.IgnoreNulls, exp.RespectNulls, exp.Having, exp.Kwarg,
@@ -58,8 +60,8 @@ class Expressions:
         """The scalar of an AST node; Unmodelled where it cannot even be kept verbatim."""
         if isinstance(node, exp.Parameter | exp.Placeholder | exp.SessionParameter):
             raise Unmodelled("an operator that sqlglot takes for a parameter")
-        handler = _HANDLERS.get(type(node))
-        if handler is not None:
+        handler = _HANDLERS.get(type(node)) or calls.HANDLERS.get(type(node))
+        if handler is not None and aggregate_name(node) is None:
             made = handler(self, node, scope)
             if made is not None:
                 return made
@@ -67,7 +69,7 @@ class Expressions:
             return self.call(_BINARY[type(node)], scope, node.this, node.expression)
         if type(node) in _FUNCTIONS:
             return self.call(_FUNCTIONS[type(node)], scope, node.this, *node.expressions, node.args.get("expression"))
-        if type(node) in _AGGREGATES:
+        if aggregate_name(node) is not None:
             made = self.aggregate(node, scope)
             if made is not None:
                 return made
@@ -82,9 +84,11 @@ class Expressions:
 
     def aggregate(self, node: exp.Expr, scope: Scope, where: Scalar | None = None) -> Scalar | None:
         """An aggregate of the known ones without ORDER BY; None where it is more than that."""
-        name, inner = _AGGREGATES[type(node)], node.this
-        if {k for k, v in node.args.items() if v} - {"this", "big_int"}:
+        name, inner = aggregate_name(node), node.this
+        if name is None or {k for k, v in node.args.items() if v} - {"this", "big_int", "expressions"}:
             return None
+        if isinstance(node, exp.Anonymous):
+            inner = node.expressions[0] if len(node.expressions) == 1 else exp.Tuple()
         distinct = isinstance(inner, exp.Distinct)
         nodes = inner.expressions if distinct else [inner]
         if distinct and inner.args.get("on"):
@@ -106,7 +110,8 @@ class Expressions:
         text = written(copy)
         kind, volatile = classify(copy, text)
         parts = split_marks(text)
-        return Verbatim(parts, tuple(args), kind, volatile)
+        clock = functions.CLOCK.get(text.upper())
+        return Verbatim(parts, tuple(args), kind, volatile, PgType(clock) if clock is not None else None)
 
     def _cut(self, node: exp.Expr, scope: Scope, args: list[Scalar]) -> None:
         """Replace every argument below `node` by a mark, and lower it into `args`."""
@@ -121,6 +126,15 @@ class Expressions:
                 else:
                     args.append(self.lower(child, scope))
                     child.replace(exp.column(exp.to_identifier(f"{_MARK}{len(args) - 1}_", quoted=False)))
+
+
+def aggregate_name(node: exp.Expr) -> str | None:
+    """The aggregate that a node calls, by the one name that stands for all its own."""
+    if isinstance(node, exp.Anonymous):
+        name = undisguised(str(node.this)).lower()
+        name = AGGREGATE_SAME.get(name, name)
+        return name if name in _NAMED_AGGREGATES else None
+    return _AGGREGATES.get(type(node))
 
 
 def _inner_call(node: exp.Expr, child: exp.Expr) -> bool:
@@ -194,7 +208,7 @@ def _cast(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
         return Lit(value.value, target)
     if isinstance(value, Param) and _widens(value.type, target):
         return Param(value.index, target, value.given or value.type)
-    return Call("cast", (value,), target)
+    return calls.cast(value, target)
 
 
 _WIDER = {
@@ -352,13 +366,24 @@ def _subquery(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar:
 
 
 def _case(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
-    if node.this is not None:
-        return None  # CASE x WHEN ... compares with an operator that the text does not show
+    if node.this is not None and not _plain(node.this):
+        return None  # x would be computed again for each arm
     args = [self.lower(part, scope) for arm in node.args["ifs"] for part in (arm.this, arm.args["true"])]
+    if node.this is not None:
+        value = self.lower(node.this, scope)
+        if any(not types.alike(value.type, when.type) for when in args[::2]):
+            return None  # it compares with an operator that the text does not show
+        args[::2] = [Call("=", (value, when), sc.BOOL) for when in args[::2]]
     if node.args.get("default") is not None:
         args.append(self.lower(node.args["default"], scope))
     arms = {a.type.bare if a.type else None for a in (*args[1::2], *(args[-1:] if len(args) % 2 else ()))}
     return Call("case", tuple(args), arms.pop() if len(arms) == 1 else None)
+
+
+def _plain(node: exp.Expr) -> bool:
+    """A column, perhaps cast."""
+    node = node.unnest()
+    return isinstance(node.this.unnest() if isinstance(node, exp.Cast) else node, exp.Column)
 
 
 def _neg(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar:
@@ -383,7 +408,7 @@ def _dot(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
 
 def _filter(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
     inner = node.this
-    if type(inner) not in _AGGREGATES:
+    if aggregate_name(inner) is None:
         return None
     return self.aggregate(inner, scope, self.lower(node.expression.this, scope))
 

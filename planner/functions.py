@@ -20,6 +20,12 @@ SET_RETURNING = frozenset(
     "string_to_table txid_snapshot_xip unnest".split()
 )
 
+# The clock: within one statement it stands still.
+CLOCK = {
+    "NOW()": "timestamptz", "CURRENT_TIMESTAMP": "timestamptz", "CURRENT_DATE": "date", "LOCALTIMESTAMP": "timestamp",
+    "TRANSACTION_TIMESTAMP()": "timestamptz", "STATEMENT_TIMESTAMP()": "timestamptz",
+}  # fmt: skip
+
 _VOLATILE = frozenset(
     "array_sample array_shuffle clock_timestamp current_query currval cursor_to_xml gen_random_uuid lastval "
     "loread lowrite nextval query_to_xml random random_normal set_config setseed setval timeofday uuidv4 "

@@ -222,7 +222,7 @@ class Placer:
                 why = proof.reason if proof is not None else "a constant"
                 noted = replace(below, notes=(*below.notes, Verdict(self.show(e), "NO", why)))
                 return Placed(ir.Project(self._fetched(noted), rel.items))
-            facts[i] = Fact(True, proof.collation)
+            facts[i] = proof.fact
         apart = replace(below.apart, items=rel.items) if below.apart and below.apart.items is None else None
         return Placed(ir.Project(below.rel, rel.items), below.site, facts, below.notes, pending, apart)
 
@@ -277,13 +277,13 @@ class Placer:
         for i, e in rel.keys:
             proof = prove_key(e, cap, below.facts)
             reason = reason or ("" if proof.verdict is V.EXACT else f"{self.show(e)}: {proof.reason}")
-            facts[i] = Fact(True, proof.collation)
+            facts[i] = proof.fact
         for i, e in rel.aggs:
             proof = prove_aggregate(e, cap, below.facts)
             reason = reason or (
                 "" if proof.verdict is V.EXACT and e.type is not None else f"{self.show(e)}: {proof.reason}"
             )
-            facts[i] = Fact()
+            facts[i] = proof.fact
         if _bounded(below.rel):
             reason = reason or "LIMIT below"
         notes = (*below.notes, Verdict("aggregate", "NO" if reason else "EXACT", reason))
@@ -321,11 +321,15 @@ class Placer:
             settled = tuple(b.rel if b.site is None else self._cut(b) for b in branches)
             return Placed(ir.with_inputs(rel, settled))
         facts: dict[int, Fact] = {}
-        for at, (i, _) in enumerate(rel.columns):
+        for at, (i, kind) in enumerate(rel.columns):
             own = [b.facts[ids[at]] for b, (_, ids) in zip(branches, rel.inputs, strict=True)]
             collation = Collation.BYTES
             for fact in own:
                 collation = coarser(collation, fact.collation)
+            scales = {f.digits.scale if f.digits is not None else None for f in own}
+            free = kind is not None and kind.name == "numeric" and kind.mod < 0
+            if free and cap.engine != "postgresql" and (len(scales) > 1 or None in scales):
+                mixed = True  # decimals of another scale would print otherwise
             if collation is not Collation.BYTES:
                 # Branches under different collations are an error in MariaDB, and in PostgreSQL one to compare.
                 mixed = mixed or cap.engine != "postgresql"

@@ -39,6 +39,7 @@ from planner.rules.semi_joins import lower_semi_joins
 from planner.rules.stable import Computed
 from planner.rules.subqueries import join_laterals, join_subqueries
 from planner.rules.unused import drop_joins
+from planner.rules.zones import in_utc
 from planner.scope import Columns, Counter, Unmodelled
 from planner.statement import Statement
 from planner.types import alike
@@ -53,6 +54,7 @@ Rule = Callable[[Rel, Context], Rel]
 RULES: tuple[tuple[str, Rule], ...] = (
     ("laterals", join_laterals),
     ("subqueries", join_subqueries),
+    ("zones", in_utc),
     ("disjunctions", lambda rel, _: factor_disjunctions(rel)),
     ("filters", lambda rel, _: push_filters(rel)),
     ("ranges", add_ranges),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from connectors.base import Collation
 from connectors.capability import Capability, V, family
+from connectors.capability.rules import Arg, Digits
+from planner import digits, scales
 from planner import scalar as sc
 from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Verbatim
 from planner.targets import bindable, find, find_aggregate, python_value
@@ -22,6 +24,7 @@ class Fact:
     exact: bool = True
     collation: Collation = Collation.BYTES
     scale: int | None = None
+    digits: Digits | None = None
 
 
 Facts = Mapping[int, Fact]
@@ -34,6 +37,12 @@ class Proof:
     verdict: V
     collation: Collation = Collation.BYTES
     reason: str = ""
+    digits: Digits | None = None
+
+    @property
+    def fact(self) -> Fact:
+        """What is then known of a column that holds this value."""
+        return Fact(True, self.collation, digits=self.digits)
 
 
 def coarser(a: Collation, b: Collation) -> Collation:
@@ -67,7 +76,10 @@ def _column(e: Col, facts: Facts) -> Proof:
     fact = facts.get(e.id)
     if fact is None:
         return Proof(V.NO, reason="a column of an enclosing query")
-    return Proof(V.EXACT, fact.collation)
+    known = fact.digits or digits.of_type(e.type)
+    if known is None and fact.scale is not None:
+        known = Digits(scales.MOST - fact.scale, fact.scale)
+    return Proof(V.EXACT, fact.collation, digits=known)
 
 
 def _literal(e: Lit) -> Proof:
@@ -77,7 +89,7 @@ def _literal(e: Lit) -> Proof:
         python_value(e)
     except ValueError:
         return Proof(V.NO, reason=f"constant {e.type.sql} {e.value}")
-    return Proof(V.EXACT)
+    return Proof(V.EXACT, digits=digits.of_literal(e))
 
 
 def _keys(e: KeyIn, capability: Capability, facts: Facts) -> Proof:
@@ -133,8 +145,22 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
         return Proof(verdict, Collation.BYTES, "the sub-query may have several rows, which is for the canon to say")
     verdict = rule.verdict(collation)
     why = "" if verdict is V.EXACT else rule.reason or f"collation compares {collation.value}"
+    given = [p.digits for p in proofs]
+    if rule.guard is not None:
+        held = rule.guard(_guarded(e, given))
+        if held:
+            return Proof(V.NO, collation, held)
     # What a comparison gives is no text any more; what || or coalesce gives still is.
-    return Proof(verdict, collation if family(e.type) == "text" else Collation.BYTES, why)
+    kept = collation if family(e.type) == "text" else Collation.BYTES
+    return Proof(verdict, kept, why, digits.of_call(e, given))
+
+
+def _guarded(e: Call, given: list[Digits | None]) -> list[Arg]:
+    made = [
+        Arg(a.type, a.value, known, a.value is None) if isinstance(a, Lit) else Arg(a.type, None, known)
+        for a, known in zip(e.args, given, strict=True)
+    ]
+    return [*made, Arg(e.type)] if e.op == "cast" else made
 
 
 def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
@@ -144,13 +170,18 @@ def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
     rule = find_aggregate(capability, e)
     if rule is None:
         return Proof(V.NO, reason=f"no rule for {e.name} on {capability.engine}")
-    if e.name == "sum" and not _summable(e.args[0], capability):
-        return Proof(V.NO, reason=f"a sum of so many digits may overflow in {capability.engine}")
     if e.where is not None and "filter" not in capability.features:
         return Proof(V.NO, reason="FILTER")
     proofs = [prove(a, capability, facts) for a in sc.children(e)]
     if any(p.verdict is not V.EXACT for p in proofs):
         return Proof(V.NO, reason=next(p.reason for p in proofs if p.verdict is not V.EXACT))
+    known = proofs[0].digits if e.args else None
+    if e.name == "sum" and not _summable(e.args[0], known, capability):
+        return Proof(V.NO, reason=f"a sum of so many digits may overflow in {capability.engine}")
+    if rule.guard is not None:
+        held = rule.guard([Arg(a.type, None, known) for a in e.args])
+        if held:
+            return Proof(V.NO, reason=held)
     if e.name != "count" and any(_inexact(a, facts) for a in e.args):
         return Proof(V.NO, reason="stored values may not be of the column's type")
     if e.distinct and any(_inexact(a, facts) for a in e.args):
@@ -159,14 +190,15 @@ def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
     for proof in proofs[: len(e.args)]:
         collation = coarser(collation, proof.collation)
     verdict = rule.verdict(collation)
-    return Proof(verdict if verdict is V.EXACT else V.NO, Collation.BYTES, f"collation compares {collation.value}")
+    kept = collation if family(e.type) == "text" else Collation.BYTES
+    why = "" if verdict is V.EXACT else f"collation compares {collation.value}"
+    return Proof(verdict if verdict is V.EXACT else V.NO, kept, why, digits.of_aggregate(e, known))
 
 
-def _summable(e: Scalar, capability: Capability) -> bool:
-    kind = e.type
-    if capability.sum_digits is None or kind is None or kind.name != "numeric":
+def _summable(e: Scalar, known: Digits | None, capability: Capability) -> bool:
+    if e.type is None or e.type.name != "numeric" or capability.sum_digits is None:
         return True
-    return kind.mod >= 0 and kind.precision_scale[0] <= capability.sum_digits
+    return known is not None and known.all <= capability.sum_digits
 
 
 def prove_key(e: Scalar, capability: Capability, facts: Facts, table: str = "keys") -> Proof:
@@ -176,18 +208,18 @@ def prove_key(e: Scalar, capability: Capability, facts: Facts, table: str = "key
         return Proof(V.NO, reason=proof.reason or "stored values may not be of the column's type")
     kind = family(e.type)
     verdicts = (capability.keys if table == "keys" else capability.order).get(kind)
-    if verdicts is None or (kind == "numeric" and table == "keys" and not _one_scale(e, facts)):
+    if verdicts is None or (kind == "numeric" and table == "keys" and not _one_scale(e, proof, facts)):
         return Proof(V.NO, reason=f"{table} of {e.type.sql if e.type else '?'}")
     verdict = verdicts[_COARSENESS[proof.collation]]
     if verdict is not V.EXACT:
         return Proof(V.NO, proof.collation, f"collation orders {proof.collation.value}")
-    return Proof(V.EXACT, proof.collation)
+    return proof
 
 
-def _one_scale(e: Scalar, facts: Facts) -> bool:
+def _one_scale(e: Scalar, proof: Proof, facts: Facts) -> bool:
     """Whether equal numerics print the same."""
     known = facts.get(e.id) if isinstance(e, Col) else None
-    return e.type is None or e.type.mod >= 0 or (known is not None and known.scale is not None)
+    return e.type is None or proof.digits is not None or (known is not None and known.scale is not None)
 
 
 def weaken(e: Scalar, capability: Capability, facts: Facts) -> Scalar | None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
+from connectors.capability import signatures
 from connectors.types import PgType
 from planner.types import harmless_cast
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 BOOL = PgType("bool")
 
 # What holds of an expression or anything in it: learned once, when it is made, since every rule asks for it.
-SUB, VOLATILE, AGGREGATE, WINDOW, SRF, VERBATIM, BOUNDARY = 1, 2, 4, 8, 16, 32, 64
+SUB, VOLATILE, AGGREGATE, WINDOW, SRF, VERBATIM, BOUNDARY, BY_ZONE = 1, 2, 4, 8, 16, 32, 64, 128
 _KINDS = {"value": 0, "aggregate": AGGREGATE, "window": WINDOW, "srf": SRF}
 _SPECIAL = AGGREGATE | WINDOW | SRF
 
@@ -74,7 +75,7 @@ class Call:
     traits: int = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        _learn(self, _of(self.args))
+        _learn(self, _of(self.args) | (BY_ZONE if self.op.endswith(signatures.ZONED) else 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,43 +320,28 @@ def has_sub(e: Scalar) -> bool:
     return bool(e.traits & SUB)
 
 
-# Operators that cannot raise for any values of their types, given arguments that do not raise.
-_SAFE = frozenset(
-    "= <> < <= > >= and or not in notin any like notlike ilike notilike case coalesce nullif greatest least".split()
-) | {"is null", "is not null", "is true", "is false", "is not true", "is not false", "is distinct", "is not distinct"}
-
-
 def can_raise(e: Scalar) -> bool:
     """Whether evaluating it may fail for some row (division, casts, overflow, anything not understood)."""
     match e:
         case Call():
-            safe = e.op in _SAFE or _safe_cast(e) or (e.op in ("+", "-", "*", "neg") and _few_digits(e))
-            return not safe or any(can_raise(a) for a in e.args)
+            return _may_raise(e) or any(can_raise(a) for a in e.args)
         case Verbatim() | Sub():
             return True
         case _:
             return False
 
 
-_WIDER = {
-    "int2": {"int4", "int8", "numeric", "float4", "float8"},
-    "int4": {"int8", "numeric", "float8"},
-    "int8": {"numeric", "float8"},
-    "varchar": {"text"},
-    "bpchar": {"text"},
-    "text": {"varchar"},
-    "date": {"timestamp"},
-    "float4": {"float8"},
-}
-
-
-def _safe_cast(e: Call) -> bool:
-    if e.op != "cast" or e.type is None:
-        return e.op in ("lower", "upper", "length", "||")
-    source = e.args[0].type
-    if source is None:
+def _may_raise(e: Call) -> bool:
+    if e.op in signatures.HARMLESS or e.op in signatures.VARIADIC:
         return False
-    return e.type.mod < 0 and (e.type.name == source.name or e.type.name in _WIDER.get(source.name, set()))
+    names = tuple("text" if a.type.name == "varchar" else a.type.name for a in e.args if a.type is not None)
+    op = e.op.removesuffix(signatures.ZONED)
+    if op == "cast":
+        rounds = e.type is None or (e.type.mod >= 0 and e.type.name == "numeric")
+        target = e.type.name.replace("varchar", "text") if e.type is not None else ""
+        return rounds or len(names) != 1 or signatures.CASTS.get((names[0], target), True)
+    found = signatures.OVERLOADS.get((op, *names))
+    return found is None or (found.raises and not _tame(op, e.args) and not _few_digits(e))
 
 
 def _few_digits(e: Scalar) -> bool:
@@ -366,16 +352,24 @@ def _few_digits(e: Scalar) -> bool:
         case Call() if e.op == "cast" and e.type is not None and e.type.name == "numeric":
             return _few_digits(e.args[0])
         case Lit() | Col():
-            return e.type is not None and (e.type.name in _WIDER or (e.type.name == "numeric" and e.type.mod >= 0)
-                                           or (isinstance(e, Lit) and e.type.name == "numeric"))  # fmt: skip
+            if e.type is None or e.type.name != "numeric":
+                return e.type is not None and e.type.name in signatures.INTEGERS
+            return e.type.mod >= 0 or isinstance(e, Lit)
         case _:
             return False
 
 
-# Calls that give NULL whenever one of their arguments is NULL.
-_STRICT = frozenset(
-    "= <> < <= > >= like notlike ilike notilike + - * / % || cast lower upper length neg abs not".split()
-)
+def _tame(op: str, args: tuple[Scalar, ...]) -> bool:
+    """Whether only other constants than those that stand there would raise."""
+    last = args[-1]
+    if not isinstance(last, Lit) or last.value is None:
+        return False
+    if op == "substring" and last.type.name == "int4":
+        return not last.value.startswith("-")
+    if op in ("/", "%") and last.type.name != "float8":
+        zero = not last.value.strip("-0.")
+        return not zero and (last.type.name == "numeric" or last.value != "-1")
+    return op == "split_part" and last.value.strip("-0") != ""
 
 
 def strict_on(e: Scalar, ids: frozenset[int]) -> bool:
@@ -383,7 +377,7 @@ def strict_on(e: Scalar, ids: frozenset[int]) -> bool:
     match e:
         case Col():
             return e.id in ids
-        case Call() if e.op in _STRICT:
+        case Call() if e.op.removesuffix(signatures.ZONED) in signatures.STRICT:
             return any(strict_on(a, ids) for a in e.args)
         case Call() if e.op in ("in", "notin", "any"):
             return strict_on(e.args[0], ids)

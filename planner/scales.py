@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from connectors.capability.rules import Digits
 from connectors.types import PgType
+from planner.digits import of_call
 from planner.scalar import BOOL, Agg, Call, Col, Lit, Scalar
 from planner.types import INT4
 
@@ -56,26 +58,9 @@ def exact_in_duckdb(e: Lit) -> bool:
 
 
 def _call(e: Call, known: Mapping[int, int | None]) -> int | None:
-    if e.op == "cast":
-        return declared(e.type) if e.type is not None and e.type.mod >= 0 else _of(e.args[0], known)
-    values = e.args
-    if e.op == "case":
-        values = (*e.args[1::2], *(e.args[-1:] if len(e.args) % 2 else ()))
-    scales = [_of(a, known) for a in values]
-    given = [s for s in scales if s is not None]
-    if not given or len(given) < len(scales):
-        return None
-    match e.op:
-        case "+" | "-":
-            return max(given)
-        case "*":
-            return sum(given)
-        case "neg" | "abs":
-            return given[0]
-        case "case" | "coalesce" | "greatest" | "least" | "nullif":
-            return given[0] if len(set(given)) == 1 else None
-        case _:
-            return None
+    scales = [_of(a, known) for a in e.args]
+    found = of_call(e, [Digits(0, s) if s is not None else None for s in scales])
+    return found.scale if found is not None else None
 
 
 def levelled(e: Scalar, known: Mapping[int, int | None]) -> tuple[Scalar, Scalar] | None:

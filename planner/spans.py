@@ -7,8 +7,9 @@ from calendar import monthrange
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
+from connectors.capability.signatures import ZONED
 from planner import scalar as sc
-from planner.scalar import Call, Col, Lit, Scalar, Verbatim
+from planner.scalar import Call, Col, Lit, Scalar
 from planner.values import Values
 
 _TIMES = frozenset(("date", "timestamp", "timestamptz"))
@@ -46,7 +47,7 @@ def span(p: Scalar, values: Values) -> Span | None:
     (a, b), op = p.args, p.op
     if not sc.columns(a):
         a, b, op = b, a, _MIRRORED[op]
-    if isinstance(a, Col) or sc.columns(b) or not isinstance(a, Call | Verbatim):
+    if isinstance(a, Col) or sc.columns(b) or not isinstance(a, Call):
         return None
     if isinstance(a, Call) and a.op in ("+", "-"):
         return _shifted(a, op, b, values)
@@ -139,7 +140,7 @@ def _floored(range_: _Range, unit: str, local: bool) -> _Range:
 
 def _step(e: Scalar) -> tuple[str, Scalar | None]:
     """The unit that the outermost call cuts down to ('' where it only casts) and its argument; None for other calls."""
-    if isinstance(e, Call) and e.op == "cast" and e.type is not None:
+    if isinstance(e, Call) and e.op in ("cast", "cast" + ZONED) and e.type is not None:
         inner = e.args[0]
         if e.type.mod >= 0 or e.type.name not in _TIMES or inner.type is None or inner.type.name not in _TIMES:
             return "", None
@@ -150,25 +151,19 @@ def _step(e: Scalar) -> tuple[str, Scalar | None]:
 
 def _truncation(e: Scalar) -> tuple[str, Scalar | None]:
     """date_trunc of a constant unit: the unit and what is cut."""
-    call = isinstance(e, Call) and e.op == "date_trunc"
-    text = isinstance(e, Verbatim) and str(e.parts[0]).lower() == "date_trunc(" and len(e.parts) == 5
-    if not (call or text) or len(sc.children(e)) != 2:
+    name, _, unit = e.op.removesuffix(ZONED).partition(" ") if isinstance(e, Call) else ("", "", "")
+    if name != "date_trunc" or not isinstance(e, Call) or not unit:
         return "", None
-    unit, inner = sc.children(e)
-    kind = inner.type.name if inner.type is not None else ""
-    return (str(unit.value).lower(), inner) if isinstance(unit, Lit) and kind in _TIMES else ("", None)
+    inner = e.args[0]
+    return (unit, inner) if inner.type is not None and inner.type.name in _TIMES else ("", None)
 
 
 def _year_of(e: Scalar) -> Scalar | None:
     """What the year is taken of."""
-    if isinstance(e, Call) and e.op == "extract" and len(e.args) == 2:
-        unit, inner = e.args
-        named = isinstance(unit, Lit) and str(unit.value).lower() == "year"
-    elif isinstance(e, Verbatim) and len(e.args) == 1:
-        inner, named = e.args[0], str(e.parts[0]).lower() == "extract(year from "
-    else:
+    if not (isinstance(e, Call) and e.op.removesuffix(ZONED) == "extract year"):
         return None
-    return inner if named and inner.type is not None and inner.type.name in _TIMES else None
+    inner = e.args[0]
+    return inner if inner.type is not None and inner.type.name in _TIMES else None
 
 
 def _over_column(e: Scalar) -> bool:
@@ -183,8 +178,7 @@ def _over_column(e: Scalar) -> bool:
 
 def _result(e: Scalar) -> str:
     """The name of the type of a truncation or cast."""
-    inner = _step(e)[1] if isinstance(e, Verbatim) else e
-    return inner.type.name if inner is not None and inner.type is not None else ""
+    return e.type.name if e.type is not None else ""
 
 
 def _names(*each: Scalar) -> set[str]:

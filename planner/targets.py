@@ -10,6 +10,7 @@ from functools import cache
 from sqlglot import exp
 
 from connectors.base import Bound
+from connectors.capability import signatures
 from connectors.capability.rules import (
     Capability,
     Rule,
@@ -22,8 +23,12 @@ from connectors.capability.rules import (
     ordered,
     wrap,
 )
-from connectors.types import PgType
+from connectors.capability.signatures import ZONED
+from connectors.types import PgType, numeric
 from planner import ir
+from planner.calls import canonical
+from planner.canonical import tokens
+from planner.digits import of_literal
 from planner.plan import BoundaryRef, ComputedRef, KeysRef, ParamRef, SourceText, Value
 from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
 from planner.types import INT8, harmless_cast
@@ -46,6 +51,10 @@ def _type(sql: str) -> exp.DataType:
 
 def _cast(e: exp.Expr, kind: PgType) -> exp.Expr:
     return exp.Cast(this=e, to=_type(kind.sql))
+
+
+# To these an integer's width and a text's name of its type are the same.
+_BLIND = signatures.HARMLESS - {"case", "coalesce", "nullif", "greatest", "least"}
 
 
 class CanonTarget:
@@ -90,7 +99,7 @@ class CanonTarget:
             case Boundary():
                 return boundary(e, self.cuts)
             case Verbatim():
-                return exp.Var(this="".join(_piece(p, args) for p in e.parts))
+                return _standing(exp.Var(this="".join(_piece(p, args) for p in e.parts)), e.kind)
             case Agg():
                 return _aggregate(e, args)
             case Call():
@@ -111,6 +120,21 @@ def _piece(part: str | int, args: list[exp.Expr]) -> str:
         return part
     arg = args[part]
     return arg.sql("postgres") if isinstance(arg, exp.Column | exp.Paren) else f"({arg.sql('postgres')})"
+
+
+def _standing(e: exp.Var, kind: str) -> exp.Expr:
+    """In parentheses, unless it is one call: what stands around may bind more tightly than its operator."""
+    return e if kind != "value" or _one_call(tokens(str(e.this))) else exp.Paren(this=e)
+
+
+def _one_call(cut: list[str]) -> bool:
+    """Whether the text is a name, or a name and the parentheses that close at its end."""
+    depth = 0
+    for at, token in enumerate(cut[1:], 1):
+        depth += (token == "(") - (token == ")")  # noqa: S105 - a token of SQL
+        if depth == 0 and at < len(cut) - 1:
+            return False
+    return bool(cut) and (cut[0][0].isalpha() or cut[0][0] in "_(\x00")
 
 
 def canon_literal(e: Lit) -> exp.Expr:
@@ -135,7 +159,10 @@ def _aggregate(e: Agg, args: list[exp.Expr]) -> exp.Expr:
 def _call(e: Call, args: list[exp.Expr]) -> exp.Expr:
     if e.op in _NAMED:
         return _NAMED[e.op](args)
-    match e.op:
+    own = canonical(e.op)
+    if own is not None:
+        return own(args)
+    match e.op.removesuffix(ZONED):
         case "not":
             return exp.Not(this=wrap(args[0]))
         case "cast" if e.type is not None:
@@ -220,7 +247,9 @@ class SourceTarget:
                 rule = find(self.capability, e)
                 if rule is None:
                     raise TypeError(f"{e.op} at a source")
-                return rule.build(self._widened(e, args) if e.op in ("+", "-", "*") else args)
+                if e.op == "cast" and e.type is not None:
+                    return rule.build([args[0], _type(e.type.sql).copy()])
+                return rule.build(args if e.op in _BLIND else self._widened(e, args))
             case _:
                 raise TypeError(f"{type(e).__name__} is the emitter's")
 
@@ -240,9 +269,11 @@ class SourceTarget:
         return exp.Var(this=f"\x01{made.sql(self.dialect)}\x02")
 
     def _widened(self, e: Call, args: list[exp.Expr]) -> list[exp.Expr]:
-        """Arguments of arithmetic keep their casts, left out elsewhere: what fits bigint may overflow integer."""
+        """Harmless casts, which comparisons do without, as casts: what fits bigint may overflow integer."""
+        if "typed" not in self.capability.features:
+            return args
         return [
-            _cast(made, arg.type) if isinstance(arg, Call) and arg.op == "cast" and arg.type is not None else made
+            _cast(made, arg.type) if arg.type is not None and _narrowed(arg) else made
             for arg, made in zip(e.args, args, strict=True)
         ]
 
@@ -317,9 +348,11 @@ class DuckdbTarget(SourceTarget):
 
 
 def _duckdb_literal(e: Lit) -> exp.Expr:
-    if e.value is not None and e.type.name == "numeric":
-        number = exp.Literal.number(e.value.lstrip("-"))
-        return exp.Paren(this=exp.Neg(this=number)) if e.value.startswith("-") else number
+    known = of_literal(e) if e.type.name == "numeric" else None
+    if known is not None:
+        return _cast(exp.Literal.string(e.value), numeric(max(known.all, 1), known.scale))
+    if e.value is None and e.type.name == "numeric":
+        return exp.Null()  # of no scale of its own
     return canon_literal(e)
 
 
@@ -327,12 +360,20 @@ def find(capability: Capability, e: Call) -> Rule | None:
     """The rule for a call; casts count only where they change nothing that the engine could see."""
     kinds = [a.type for a in e.args]
     if e.op == "cast":
-        rule = capability.scalar("cast", (kinds[0], e.type))
-        return rule if rule is not None and harmless_cast(kinds[0], e.type) else None
+        if harmless_cast(kinds[0], e.type):
+            return capability.scalar("cast", (kinds[0], e.type))
+        return capability.cast(kinds[0], e.type) if e.type is not None else None
     if e.op == "case":
         values = kinds[1::2] + (kinds[-1:] if len(kinds) % 2 else [])
         return capability.variadic("case", values)
     return capability.scalar(e.op, kinds) or capability.variadic(e.op, kinds)
+
+
+def _narrowed(e: Scalar) -> bool:
+    """Whether the value may stand as a narrower integer than it is: a cast left out, a constant without a type."""
+    if isinstance(e, Lit):
+        return e.type.name in signatures.INTEGERS
+    return isinstance(e, Call) and e.op == "cast" and harmless_cast(e.args[0].type, e.type)
 
 
 def find_aggregate(capability: Capability, e: Agg) -> Rule | None:
@@ -364,7 +405,11 @@ def python_value(e: Lit) -> object:
             return datetime.fromisoformat(e.value)
         case "time":
             return time.fromisoformat(e.value)
-        case "text" | "varchar" | "bpchar" | "numeric" | "uuid":
+        case "text" | "varchar" | "bpchar" | "numeric" | "uuid" | "jsonb" | "json":
+            return e.value
+        case "bytea" if e.value.startswith("\\x"):
+            return bytes.fromhex(e.value[2:])
+        case "interval" if "inf" not in e.value:
             return e.value
         case _:
             raise ValueError(f"a constant of type {e.type.sql}")

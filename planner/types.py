@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from connectors.capability import signatures
 from connectors.types import PgType, bpchar, numeric, varchar
 
 BOOL, INT2, INT4, INT8 = PgType("bool"), PgType("int2"), PgType("int4"), PgType("int8")
@@ -19,18 +20,8 @@ _NAMES = {
     "OID": "oid", "NAME": "name",
 }  # fmt: skip
 
-_INTEGERS = {"int2": 0, "int4": 1, "int8": 2}
-_BY_RANK = (INT2, INT4, INT8)
-_COMPARISONS = frozenset("= <> < <= > >= and or not in notin any like notlike ilike notilike".split()) | {
-    "is null",
-    "is not null",
-    "is true",
-    "is false",
-    "is not true",
-    "is not false",
-    "is distinct",
-    "is not distinct",
-}
+_RANK = {"int2": 0, "int4": 1, "int8": 2}
+_COMPARISONS = signatures.HARMLESS - {"case", "coalesce", "nullif", "greatest", "least"}
 
 
 def from_ast(node: exp.DataType) -> PgType | None:
@@ -77,32 +68,13 @@ def of_call(op: str, args: tuple[PgType | None, ...]) -> PgType | None:
     """Result type of an operator or function over those types; None where the planner does not know."""
     if op in _COMPARISONS:
         return BOOL
-    if not args or any(arg is None for arg in args):
+    if any(arg is None for arg in args):
         return None
     names = [arg.name for arg in args if arg is not None]
     if op in ("coalesce", "nullif", "greatest", "least"):
         return args[0].bare if args[0] is not None and len(set(names)) == 1 else None
-    if op in ("lower", "upper", "||"):
-        return TEXT if set(names) <= {"text", "varchar"} else None
-    if op == "length":
-        return INT4 if names[0] in ("text", "varchar") else None
-    if op in ("neg", "abs"):
-        return args[0].bare if args[0] is not None and names[0] in (*_INTEGERS, "numeric", "float8") else None
-    if op in ("+", "-", "*", "/", "%"):
-        return _arithmetic(op, names)
-    return None
-
-
-def _arithmetic(op: str, names: list[str]) -> PgType | None:
-    if all(name in _INTEGERS for name in names):
-        return _BY_RANK[max(_INTEGERS[name] for name in names)]
-    if set(names) == {"numeric"} or set(names) == {"float8"}:
-        return PgType(names[0])
-    if names == ["date", "date"] and op == "-":
-        return INT4
-    if names == ["date", "int4"] and op in ("+", "-"):
-        return DATE
-    return None
+    found = signatures.result(op, ("text" if name == "varchar" else name for name in names))
+    return PgType(found) if found is not None else None
 
 
 def of_aggregate(name: str, args: tuple[PgType | None, ...]) -> PgType | None:
@@ -111,16 +83,9 @@ def of_aggregate(name: str, args: tuple[PgType | None, ...]) -> PgType | None:
         return INT8
     if len(args) != 1 or args[0] is None:
         return None
-    kind = args[0].name
-    if name in ("min", "max"):
-        return args[0].bare if kind not in ("varchar", "name") else TEXT
-    if name == "sum":
-        return {"int2": INT8, "int4": INT8, "int8": NUMERIC, "numeric": NUMERIC, "float8": FLOAT8}.get(kind)
-    if name == "avg":
-        return {"int2": NUMERIC, "int4": NUMERIC, "int8": NUMERIC, "numeric": NUMERIC, "float8": FLOAT8}.get(kind)
-    if name in ("bool_and", "bool_or", "every"):
-        return BOOL if kind == "bool" else None
-    return None
+    kind = "text" if args[0].name in ("varchar", "name") else args[0].name
+    found = signatures.AGGREGATES.get((name, kind))
+    return PgType(found) if found is not None else None
 
 
 def alike(a: PgType | None, b: PgType | None) -> bool:
@@ -134,6 +99,6 @@ def harmless_cast(source: PgType | None, target: PgType | None) -> bool:
     """Whether a cast within one family leaves every value as it is."""
     if source is None or target is None or target.mod >= 0:
         return False
-    if source.name in _INTEGERS and target.name in _INTEGERS:
-        return _INTEGERS[source.name] <= _INTEGERS[target.name]
+    if source.name in _RANK and target.name in _RANK:
+        return _RANK[source.name] <= _RANK[target.name]
     return source.name == target.name or {source.name, target.name} == {"text", "varchar"}

@@ -7,9 +7,8 @@ from connectors.capability import duckdb, mariadb, postgresql, sqlite
 from connectors.capability.rules import Capability, Rule, V, family
 
 _ENGINES = {
-    "postgresql": postgresql.CAPABILITY,
     "mariadb": mariadb.CAPABILITY,
-    "mysql": mariadb.CAPABILITY,
+    "mysql": mariadb.MYSQL,
     "sqlite": sqlite.CAPABILITY,
     "duckdb": duckdb.CAPABILITY,
 }
@@ -17,7 +16,7 @@ _ENGINES = {
 
 def capability(profile: Profile) -> Capability | None:
     """The table of an engine; None for an engine of which nothing is known, so that only scans go there."""
-    return _ENGINES.get(profile.engine)
+    return postgresql.of(profile) if profile.engine == "postgresql" else _ENGINES.get(profile.engine)
 
 
 __all__ = ["Capability", "Rule", "V", "capability", "family"]

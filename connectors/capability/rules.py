@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from sqlglot import exp
 
@@ -31,7 +32,8 @@ Sort = Callable[[exp.Expr, str, bool, bool], list[exp.Expr]]
 FAMILIES = {
     "int2": "int", "int4": "int", "int8": "int", "numeric": "numeric", "float8": "float", "float4": "float4",
     "text": "text", "varchar": "text", "bpchar": "bpchar", "bool": "bool", "date": "date", "timestamp": "timestamp",
-    "timestamptz": "timestamptz", "time": "time", "uuid": "uuid", "bytea": "bytea",
+    "timestamptz": "timestamptz", "time": "time", "uuid": "uuid", "bytea": "bytea", "interval": "interval",
+    "json": "json", "jsonb": "jsonb",
 }  # fmt: skip
 COMPARISONS = ("=", "<>", "<", "<=", ">", ">=")
 ORDERINGS = ("<", "<=", ">", ">=")
@@ -46,13 +48,44 @@ def family(kind: PgType | None) -> str:
     return FAMILIES.get(kind.name, "?")
 
 
+class Digits(NamedTuple):
+    """A numeric's digits before the point, at most, and after it, in every value."""
+
+    whole: int
+    scale: int
+
+    @property
+    def all(self) -> int:
+        """The digits that a decimal type must have."""
+        return self.whole + self.scale
+
+
+@dataclass(frozen=True, slots=True)
+class Arg:
+    """What a guard may know of an argument: its type, its text where it is a constant, a numeric's digits."""
+
+    type: PgType | None
+    literal: str | None = None
+    digits: Digits | None = None
+    null: bool = False  # the constant NULL
+
+
+Guard = Callable[[Sequence[Arg]], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`verdict` by the coarsest collation among the arguments (EXACT where none is text), and the builder."""
+    """`verdict` by the coarsest collation among the arguments (EXACT where none is text), and the builder.
+
+    `guard` says why the claim does not hold for just these arguments, '' where it does; for a cast, its target's type
+    is the last argument. `note` is the footnote in the table: what is rewritten, or what the guard asks for.
+    """
 
     build: Build
     verdicts: tuple[V, V, V] = (V.EXACT, V.EXACT, V.EXACT)  # Collation.BYTES, EQUAL, LOOSE
     reason: str = ""
+    guard: Guard | None = None
+    note: str = ""
 
     def verdict(self, collation: Collation) -> V:
         """The verdict when the arguments compare under `collation`."""
@@ -78,6 +111,11 @@ class Capability:
         """The rule for an operator or function over arguments of those types."""
         return self.scalars.get((op, *(family(a) for a in args)))
 
+    def cast(self, source: PgType | None, target: PgType) -> Rule | None:
+        """The rule for a cast that is more than another name of the same values."""
+        name = target.name + ("(n)" if target.mod >= 0 else "")
+        return self.scalars.get(("cast", family(source), f"to {name}"))
+
     def variadic(self, op: str, args: Sequence[PgType | None]) -> Rule | None:
         """The rule for IN, COALESCE ... over any number of arguments of one family."""
         found = {family(a) for a in args}
@@ -86,6 +124,68 @@ class Capability:
 
 SET_OPERATIONS = ("union all", "union", "intersect", "except")
 BAGS = ("intersect all", "except all")
+
+
+def fits(op: str, most: int) -> Guard:
+    """Decimals of known digits whose sum, difference or product has at most so many."""
+
+    def guard(args: Sequence[Arg]) -> str:
+        a, b = args[0].digits, args[1].digits
+        if a is None or b is None:
+            return "a numeric of no fixed scale"
+        product = Digits(a.whole + b.whole, a.scale + b.scale)
+        total = Digits(max(a.whole, b.whole) + 1, max(a.scale, b.scale))
+        return "" if (product if op == "*" else total).all <= most else "more digits than its decimals have"
+
+    return guard
+
+
+def decimal(most: int, *places: int) -> Guard:
+    """Digits known and few enough; of the constant arguments at `places`, none above the scale."""
+
+    def guard(args: Sequence[Arg]) -> str:
+        digits = args[0].digits
+        if digits is None:
+            return "a numeric of no fixed scale"
+        for at in places:
+            text = args[at].literal
+            if text is None or not text.isdigit() or int(text) > digits.scale:
+                return "not a constant number of digits within the scale"
+        return "" if digits.all <= most else "more digits than its decimals have"
+
+    return guard
+
+
+def counts(*places: tuple[int, int]) -> Guard:
+    """Constants at these places that are at least so much; else PostgreSQL counts otherwise."""
+
+    def guard(args: Sequence[Arg]) -> str:
+        for at, least in places:
+            text = args[at].literal
+            if text is None or not text.isdigit() or int(text) < least:
+                return f"not a constant of at least {least}"
+        return ""
+
+    return guard
+
+
+def not_empty(args: Sequence[Arg]) -> str:
+    """A constant to look for that is not ''."""
+    return "" if args[1].literal else "no constant to look for, or an empty one"
+
+
+def padding(args: Sequence[Arg]) -> str:
+    """lpad and rpad by a constant that is not empty."""
+    return counts((1, 0))(args) or ("" if args[2].literal else "no constant to pad with")
+
+
+def equal_scales(args: Sequence[Arg]) -> str:
+    """Numerics of one scale: the engine gives all values that of the widest, PostgreSQL each its own."""
+    numerics = [a for a in args if not a.null and (a.type is None or a.type.name == "numeric")]
+    known = {a.digits.scale if a.digits is not None else None for a in numerics}
+    return "" if len(known) == 1 and None not in known else "numerics of unlike scales"
+
+
 ALWAYS = (V.EXACT, V.EXACT, V.EXACT)
 BYTES_ONLY = (V.EXACT, V.NO, V.NO)
 EQUALITY = (V.EXACT, V.EXACT, V.SUPERSET)
@@ -173,6 +273,16 @@ def like_escaped(op: str) -> Build:
     return build
 
 
+def infix(op: str) -> Build:
+    """A binary operator as it stands, in parentheses; for what only PostgreSQL has."""
+
+    def build(args: Sequence[exp.Expr]) -> exp.Expr:
+        left, right = (wrap(a).sql("postgres") for a in args)
+        return exp.Paren(this=exp.Var(this=f"{left} {op} {right}"))
+
+    return build
+
+
 def function(name: str) -> Build:
     """A function by its own name."""
 
@@ -180,6 +290,18 @@ def function(name: str) -> Build:
         return exp.Anonymous(this=name, expressions=list(args))
 
     return build
+
+
+def field_of(op: str) -> Build:
+    """EXTRACT, date_part or date_trunc of the field that stands in the operator's name, as PostgreSQL writes it."""
+    name, _, field_name = op.partition(" ")
+    head = f"EXTRACT({field_name} FROM " if name == "extract" else f"{name}('{field_name}', "
+    return lambda args: exp.Var(this=f"{head}{args[0].sql('postgres')})")
+
+
+def cast_to(args: Sequence[exp.Expr]) -> exp.Expr:
+    """A cast under PostgreSQL's names of types: the second argument is the type."""
+    return exp.Cast(this=args[0], to=args[1])
 
 
 def same(args: Sequence[exp.Expr]) -> exp.Expr:

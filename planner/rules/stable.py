@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from connectors.capability.signatures import ZONED
 from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
+from planner.functions import CLOCK
 from planner.ir import Rel
 from planner.scalar import Call, Lit, Once, Param, Scalar, Verbatim
 from planner.targets import bindable
 
-_CLOCK = {
-    "now()": "timestamptz", "CURRENT_TIMESTAMP": "timestamptz", "CURRENT_DATE": "date", "LOCALTIMESTAMP": "timestamp",
-    "TRANSACTION_TIMESTAMP()": "timestamptz", "STATEMENT_TIMESTAMP()": "timestamptz", "NOW()": "timestamptz",
-}  # fmt: skip
 _MOVES = frozenset(("timestamptz", "timestamp", "date"))
 
 
@@ -53,14 +51,14 @@ def stable_type(e: Scalar) -> PgType | None:
     match e:
         case Lit() | Param():
             return e.type
-        case Verbatim() if len(e.parts) == 1 and e.parts[0] in _CLOCK:
-            return PgType(_CLOCK[str(e.parts[0])])
-        case Verbatim() if str(e.parts[0]).upper() == "DATE_TRUNC(" and len(e.args) == 2:
-            inner = stable_type(e.args[1])
-            return inner if inner is not None and inner.name != "date" and isinstance(e.args[0], Lit) else None
+        case Verbatim() if len(e.parts) == 1 and str(e.parts[0]).upper() in CLOCK:
+            return e.type
+        case Call() if e.op.startswith("date_trunc "):
+            inner = stable_type(e.args[0])
+            return inner if inner is not None and inner.name != "date" else None
         case Call() if e.op in ("+", "-") and len(e.args) == 2:
             return _moved(e.op, *(stable_type(a) for a in e.args))
-        case Call() if e.op == "cast" and e.type is not None:
+        case Call() if e.op in ("cast", "cast" + ZONED) and e.type is not None:
             inner = stable_type(e.args[0])
             moves = inner is not None and inner.name in _MOVES and e.type.name in _MOVES and e.type.mod < 0
             return e.type if moves else None

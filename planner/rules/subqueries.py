@@ -375,14 +375,15 @@ def _fails(rel: Rel, filters: bool) -> bool:
 
 def _may_fail(e: Scalar) -> bool:
     if isinstance(e, Agg):
-        return any(map(_may_fail, sc.children(e))) or (e.name in ("sum", "avg") and not _summable(e))
+        return any(map(_may_fail, sc.children(e))) or (e.name not in _SAFE_CALLS and not _summable(e))
     if isinstance(e, sc.Verbatim) and e.kind in ("aggregate", "window"):
         return _unsafe_call(e)
     return sc.can_raise(e)
 
 
 _SAFE_CALLS = frozenset(
-    "array_agg string_agg json_agg jsonb_agg bool_and bool_or min max count row_number rank dense_rank percent_rank "
+    "array_agg string_agg json_agg jsonb_agg bool_and bool_or bit_and bit_or bit_xor min max count row_number rank "
+    "dense_rank percent_rank "
     "cume_dist lag lead first_value last_value percentile_disc percentile_cont mode any_value".split()
 )
 
