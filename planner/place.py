@@ -321,20 +321,21 @@ class Placer:
             settled = tuple(b.rel if b.site is None else self._cut(b) for b in branches)
             return Placed(ir.with_inputs(rel, settled))
         facts: dict[int, Fact] = {}
-        for at, (i, kind) in enumerate(rel.columns):
+        for at, (i, column) in enumerate(rel.columns):
             own = [b.facts[ids[at]] for b, (_, ids) in zip(branches, rel.inputs, strict=True)]
             collation = Collation.BYTES
             for fact in own:
                 collation = coarser(collation, fact.collation)
             scales = {f.digits.scale if f.digits is not None else None for f in own}
-            free = kind is not None and kind.name == "numeric" and kind.mod < 0
+            free = column is not None and column.name == "numeric" and column.mod < 0
             if free and cap.engine != "postgresql" and (len(scales) > 1 or None in scales):
                 mixed = True  # decimals of another scale would print otherwise
             if collation is not Collation.BYTES:
                 # Branches under different collations are an error in MariaDB, and in PostgreSQL one to compare.
                 mixed = mixed or cap.engine != "postgresql"
                 collation = Collation.LOOSE
-            facts[i] = Fact(all(f.exact for f in own), collation)
+            widest = max((f.digits for f in own if f.digits is not None), default=None) if len(scales) == 1 else None
+            facts[i] = Fact(all(f.exact for f in own), collation, digits=widest)
         keyed = kind == "union all" or all(
             prove_key(ir.col(pair), cap, facts).verdict is V.EXACT and not _bounded(b.rel)
             for pair in rel.columns
