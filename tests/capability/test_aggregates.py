@@ -25,7 +25,8 @@ BOOL, INT8 = PgType("bool"), PgType("int8")
 
 
 def test_aggregates(site: Site) -> None:
-    wrong = [line for signature in site.cap.aggregates for line in aggregate_trial(site, signature)]
+    claims = [s for s in site.cap.aggregates if s[0] != "any_value"]  # only of a row that the planner counts
+    wrong = [line for signature in claims for line in aggregate_trial(site, signature)]
     assert not wrong, "\n".join(wrong)
 
 
