@@ -16,6 +16,7 @@ from planner import scalar as sc
 from planner.canonical import undisguised, written
 from planner.scalar import Agg, Call, Lit, Param, Scalar, Sub, Verbatim
 from planner.scope import Scope, Unmodelled
+from planner.windows import ranks
 
 if TYPE_CHECKING:
     from planner.lower import Lowering
@@ -111,7 +112,8 @@ class Expressions:
         kind, volatile = classify(copy, text)
         parts = split_marks(text)
         clock = functions.CLOCK.get(text.upper())
-        return Verbatim(parts, tuple(args), kind, volatile, PgType(clock) if clock is not None else None)
+        known = PgType(clock) if clock is not None else types.INT8 if kind == "window" and ranks(text) else None
+        return Verbatim(parts, tuple(args), kind, volatile, known)
 
     def _cut(self, node: exp.Expr, scope: Scope, args: list[Scalar]) -> None:
         """Replace every argument below `node` by a mark, and lower it into `args`."""

@@ -16,6 +16,7 @@ from planner.plan import Verdict
 from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_key, weaken
 from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
 from planner.show import show
+from planner.windows import ranking
 from views.catalog import Catalog, Source
 
 
@@ -167,7 +168,7 @@ class Placer:
         return Placed(rel, table.source, facts)
 
     def _filter(self, rel: ir.Filter) -> Placed:
-        below = self.open(rel.input)
+        below = self._ranked(rel) or self.open(rel.input)
         cap = self._capability(below.site) if below.site else None
         if below.site is None or cap is None:
             return Placed(ir.Filter(self._fetched(below), _without_keys(rel.predicates)))
@@ -180,6 +181,26 @@ class Placer:
         if waits:
             return replace(under, pending=(*below.pending, *stay))
         return Placed(ir.Filter(self._cut(under), (*under.pending, *stay)))
+
+    def _ranked(self, rel: ir.Filter) -> Placed | None:
+        """A window below that only ranks, of which the filter wants the first: the rest need not be sent."""
+        if not isinstance(rel.input, ir.Window) or not any(_first_of(p, rel.input) for p in rel.predicates):
+            return None
+        below = self._place(rel.input.input)
+        cap = self._capability(below.site) if below.site else None
+        if cap is None or "ranks" not in cap.features or _bounded(below.rel):
+            return None
+        for _, e in rel.input.items:
+            found, args = ranking(e), sc.children(e)
+            if found is None:
+                return None
+            keys = [(args[at], "keys") for at in found.partition]
+            keys += [(args[at], "order") for at, _, _ in found.order]
+            if any(prove_key(arg, cap, below.facts, table).verdict is not V.EXACT for arg, table in keys):
+                return None
+        facts = {**below.facts, **{i: Fact() for i, _ in rel.input.items}}
+        notes = (*below.notes, *(Verdict(self.show(e), "EXACT") for _, e in rel.input.items))
+        return Placed(ir.Window(_unsorted(below.rel), rel.input.items), below.site, facts, notes)
 
     def _split(
         self, predicates: tuple[Scalar, ...], cap: Capability, facts: Facts
@@ -403,6 +424,14 @@ def _few_groups(rel: Rel, drivers: frozenset[int]) -> bool:
 
 def _fixes(p: Scalar) -> TypeGuard[Call]:
     return isinstance(p, Call) and p.op == "=" and any(isinstance(a, Lit | Param) for a in p.args)
+
+
+def _first_of(p: Scalar, window: ir.Window) -> bool:
+    """Whether a predicate bounds a rank from above."""
+    own = {i for i, _ in window.items}
+    if not isinstance(p, Call) or len(p.args) != 2 or not isinstance(p.args[1], Lit | Param):
+        return False
+    return p.op in ("=", "<", "<=") and isinstance(p.args[0], Col) and p.args[0].id in own
 
 
 def _countable(e: Scalar | None) -> bool:

@@ -32,6 +32,7 @@ from planner.digits import of_literal
 from planner.plan import BoundaryRef, ComputedRef, KeysRef, ParamRef, SourceText, Value
 from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Sub, Verbatim
 from planner.types import INT8, harmless_cast
+from planner.windows import Ranking, ranking
 
 OPTIONAL = "optional"  # the operator around a predicate for which TRUE may stand
 _MARK = re.compile("\x00(\\d+)\x00")
@@ -243,6 +244,8 @@ class SourceTarget:
                 return self._bind(ComputedRef(e.index, e.type), e.type)
             case Call() if e.op == OPTIONAL:
                 return self._optional(args[0])
+            case Verbatim() if (found := ranking(e)) is not None:
+                return self._ranking(found, e, args)
             case Call():
                 rule = find(self.capability, e)
                 if rule is None:
@@ -276,6 +279,16 @@ class SourceTarget:
             _cast(made, arg.type) if arg.type is not None and _narrowed(arg) else made
             for arg, made in zip(e.args, args, strict=True)
         ]
+
+    def _ranking(self, found: Ranking, e: Verbatim, args: list[exp.Expr]) -> exp.Expr:
+        order = [
+            term.sql(self.dialect)
+            for at, desc, first in found.order
+            for term in self.capability.sort(args[at], family(e.args[at].type), desc, first)
+        ]
+        by = ", ".join(args[at].sql(self.dialect) for at in found.partition)
+        parts = [f"PARTITION BY {by}" if by else "", f"ORDER BY {', '.join(order)}" if order else ""]
+        return exp.Var(this=f"{found.name}() OVER ({' '.join(part for part in parts if part)})")
 
     def _aggregate(self, e: Agg, args: list[exp.Expr]) -> exp.Expr:
         rule = find_aggregate(self.capability, e)

@@ -319,7 +319,9 @@ CAPABILITY = Capability(
     order={kind: _by_bytes(kind) for kind in (*_KEYS, "float")},
     sort=nulls_ordered("duckdb"),
     sum_digits=28,  # of 38, which leaves room for ten thousand million rows
-    features=frozenset(("full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "typed", "in", "grouping sets")),
+    features=frozenset(
+        ("full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "typed", "in", "grouping sets", "ranks")
+    ),
 )
 
 

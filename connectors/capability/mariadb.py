@@ -277,7 +277,7 @@ MYSQL = Capability(
     order={**dict.fromkeys(("int", "numeric", "date", "timestamp", "timestamptz"), ALWAYS), "text": BYTES_ONLY},
     sort=_sort,
     sum_digits=55,  # of 65
-    features=frozenset(("union all", "distinct")),
+    features=frozenset(("union all", "distinct", "ranks")),
 )
 CAPABILITY = replace(
     MYSQL,

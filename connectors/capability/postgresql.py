@@ -250,6 +250,17 @@ CAPABILITY = Capability(
     order={**dict.fromkeys((*_EXACT_KEYS, "float"), ALWAYS), "text": _TEXT_ORDER},
     sort=_sort,
     features=frozenset(
-        ("full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "in", "grouping sets", "casts parameters", "typed")
+        (
+            "full join",
+            *SET_OPERATIONS,
+            *BAGS,
+            "distinct",
+            "filter",
+            "in",
+            "grouping sets",
+            "casts parameters",
+            "typed",
+            "ranks",
+        )
     ),
 )

@@ -173,5 +173,5 @@ CAPABILITY = Capability(
     keys={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     order={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     sort=nulls_ordered("sqlite"),
-    features=frozenset(("keys as json", *SET_OPERATIONS, "distinct", "filter", "hashes in")),
+    features=frozenset(("keys as json", *SET_OPERATIONS, "distinct", "filter", "hashes in", "ranks")),
 )

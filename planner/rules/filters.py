@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from connectors.capability import family
@@ -11,8 +10,9 @@ from planner import scalar as sc
 from planner.grouping_sets import common_keys
 from planner.ir import Rel
 from planner.rules.disjunctions import weakened
-from planner.scalar import Call, Col, KeyIn, Scalar, Verbatim
+from planner.scalar import Call, Col, KeyIn, Scalar
 from planner.types import alike
+from planner.windows import partition
 
 
 def push_filters(rel: Rel) -> Rel:
@@ -108,19 +108,6 @@ def _origin(rel: Rel, column: int, handle: int) -> int | None:
             return next((_origin(side, column, handle) for side in sides if column in ir.ids(side)), None)
         case _:
             return None
-
-
-_PARTITION = re.compile(r"OVER \(PARTITION BY ((?:\x00\d+\x00(?:, )?)+)(?: ORDER BY| ROWS| RANGE| GROUPS|\))")
-
-
-def partition(e: Scalar) -> frozenset[int]:
-    """The columns by which a window call partitions; none where it is something else."""
-    if not isinstance(e, Verbatim) or e.kind != "window":
-        return frozenset()
-    text = "".join(p if isinstance(p, str) else f"\x00{p}\x00" for p in e.parts)
-    found = _PARTITION.search(text)
-    args = (e.args[int(n)] for n in re.findall(r"\x00(\d+)\x00", found.group(1))) if found else ()
-    return frozenset(a.id for a in args if isinstance(a, Col))
 
 
 def _movable(p: Scalar) -> bool:
