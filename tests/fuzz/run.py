@@ -27,7 +27,7 @@ from tests.fuzz.siblings import sibling
 from tests.fuzz.world import Oracles, Schema, draw_views, placed, relations, served
 from tests.servers import Server, running
 
-QUERIES = 150  # in a round
+QUERIES = 150  # of a round
 WAYS = 2  # (placement, configuration) for each query
 SIBLINGS = 0.3  # of the queries, asked again with other constants
 PLACEMENTS = 3
@@ -85,7 +85,10 @@ def oracles() -> Iterator[Oracles]:
 class Run:
     """A whole run."""
 
-    def __init__(self, seed: int, engines: Sequence[str], keep: Path, quiet: bool, reduce: bool = True) -> None:
+    def __init__(
+        self, seed: int, engines: Sequence[str], keep: Path, quiet: bool, reduce: bool = True, queries: int = QUERIES
+    ) -> None:
+        self.queries = queries
         self.seed, self.engines, self.keep, self.quiet, self.reduce = seed, engines, keep, quiet, reduce
         self.counts = Counts()
         self.failures: list[str] = []
@@ -121,7 +124,7 @@ class Run:
                 self.tell(f"[round {number}] {line}")
                 self.counts.left_out["diagnostics"] += 1
             readable = relations(schema, both)
-            for at in range(QUERIES):
+            for at in range(self.queries):
                 if time.monotonic() > end:
                     break
                 writer = Queries(random.Random(seed * 1000 + at), readable, both.describe, parameters=at % 3 == 0)
