@@ -11,7 +11,16 @@ from pathlib import Path
 
 from tests.servers import MariadbServer, PostgresServer, Server, own
 
-KINDS: dict[str, type[Server]] = {"postgresql": PostgresServer, "mariadb": MariadbServer}
+
+class Mariadb(MariadbServer):
+    """MariaDB whose buffers hold the data: it reads past the system's page cache, which PostgreSQL reads through."""
+
+    def command(self) -> list[str]:
+        """The server's command line."""
+        return [*super().command(), "--innodb-buffer-pool-size=1G"]
+
+
+KINDS: dict[str, type[Server]] = {"postgresql": PostgresServer, "mariadb": Mariadb}
 SECRET = "benchmark"
 
 
