@@ -158,8 +158,8 @@ def _by_signature(version: int, utf8: bool) -> dict[Signature, Rule]:
 
 def _rule(op: str, kinds: tuple[str, ...]) -> Rule | None:
     name = op.partition(" ")[0]
-    if kinds == ("timestamp", "timestamp") and op in ("-", "age"):
-        return None  # of infinities it is an error before PostgreSQL 17
+    if (op in ("-", "age") and kinds[0] in ("timestamp", "timestamptz") and kinds[0] == kinds[-1]) or "json" in kinds:
+        return None  # of infinities it is an error before PostgreSQL 17; json is tried nowhere
     if name in ("extract", "date_part", "date_trunc"):
         return Rule(field_of(op)) if "interval" not in kinds else None
     if op in _ARITHMETIC and "interval" not in kinds:
