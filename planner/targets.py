@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from functools import cache
+from math import isfinite
 
 from sqlglot import exp
 
@@ -401,10 +402,16 @@ def find_aggregate(capability: Capability, e: Agg) -> Rule | None:
     return capability.aggregates.get((name, exact)) or capability.aggregates.get((name, family(kind)))
 
 
+_NUMBERS = frozenset(("float4", "float8", "numeric"))
+
+
 def python_value(e: Lit) -> object:
-    """A constant as the Python value that Bound takes; ValueError where it has none (infinity, BC ...)."""
+    """A constant as the Python value that Bound takes; ValueError where it has none, or not every source has it (NaN,
+    infinity, BC ...)."""
     if e.value is None:
         return None
+    if e.type.name in _NUMBERS and not isfinite(float(e.value)):
+        raise ValueError(f"{e.value} of type {e.type.sql}")
     match e.type.name:
         case "int2" | "int4" | "int8":
             return int(e.value)
