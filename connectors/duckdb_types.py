@@ -116,7 +116,9 @@ def encode(bound: Bound, place: str) -> tuple[str, Any]:
     """A parameter as (SQL with one ?, value to bind): times as text, so that no driver's time zone has a say."""
     if bound.type.name.startswith("_"):
         return _encode_list(PgType(bound.type.name[1:]), bound.value, place)
-    if bound.value is None or bound.type.name != "numeric":
+    if bound.value is None and bound.type.name == "numeric":
+        return "?", None  # of any scale: a text would not compare with a decimal
+    if bound.type.name != "numeric":
         return f"CAST(? AS {natural(bound.type)})", _plain(bound.value)
     return "?", _decimal(bound.value, place)
 
