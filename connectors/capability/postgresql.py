@@ -55,8 +55,8 @@ _TYPES = ("int", "numeric", "float", "float4", "date", "timestamp", "timestamptz
 _TEXT_ORDER = (V.EXACT, V.EXACT, V.NO)
 # Neither by LC_CTYPE nor by the C library nor by a version's algorithm.
 _ARITHMETIC = "neg abs sign ceil floor round trunc div gcd lcm + - * / %".split()
-_INFIX = {"&": "&", "bit_or": "|", "#": "#", "<<": "<<", ">>": ">>", "->": "->", "->>": "->>", "#>": "#>",
-          "#>>": "#>>", "@>": "@>", "?": "?"}  # fmt: skip
+_INFIX = {"&": "&", "bit_or": "|", "#": "#", "<<": "<<", ">>": ">>", "->": "->", "->>": "->>",
+          "@>": "@>", "?": "?"}  # fmt: skip
 _BYTES_OF_TEXT = "length octet_length bit_length ascii chr reverse md5 left right repeat lpad rpad like_escape".split()
 _OTHERS = (
     "encode decode make_date age date_bin isfinite justify_days justify_hours jsonb_typeof jsonb_array_length to_hex"
