@@ -321,6 +321,8 @@ class Lowering:
                 merged = b
             elif side == "FULL":
                 merged = Call("coalesce", (a, b), types.of_call("coalesce", (a.type, b.type)))
+            if a.type != b.type:
+                merged = _common(merged, a, b)
             scope.merged[column] = frozenset((*left, *right)), merged
         return tuple(on)
 
@@ -430,6 +432,20 @@ def _shared_names(left: list[str], right: list[str], scope: Scope) -> list[exp.E
         raise Unmodelled("NATURAL join of session relations")
     mine, theirs = ({column for names in side for column in names.known} for side in sides)
     return [exp.to_identifier(column, quoted=True) for column in sorted(mine & theirs)]
+
+
+_WIDTHS = ("int2", "int4", "int8")
+
+
+def _common(merged: Scalar, a: Scalar, b: Scalar) -> Scalar:
+    """The merged column of USING in the type that PostgreSQL finds for both sides."""
+    kind = types.of_call("coalesce", (a.type, b.type))
+    names = {e.type.name if e.type is not None else "" for e in (a, b)}
+    if kind is None and names <= set(_WIDTHS):
+        kind = PgType(max(names, key=_WIDTHS.index))
+    if kind is None:
+        raise Unmodelled("USING over unlike types")
+    return merged if merged.type == kind else Call("cast", (merged,), kind)
 
 
 def _is_join(node: exp.Subquery) -> bool:
