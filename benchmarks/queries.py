@@ -58,7 +58,7 @@ ASIAN = f"SELECT s_suppkey, s_nationkey FROM supplier WHERE s_nationkey IN ({ASI
 NATIONS = "SELECT n_nationkey, n_name FROM '{0}/nation.parquet' JOIN '{0}/region.parquet' ON n_regionkey = r_regionkey"
 PARTS = "SELECT ps_partkey, ps_supplycost FROM partsupp WHERE ps_suppkey = {}"
 LINES = """SELECT l_partkey, l_orderkey, l_quantity::text, l_extendedprice::text FROM lineitem
-WHERE l_partkey = ANY ('{{{}}}'::int[])"""
+WHERE l_partkey = ANY ({})"""
 KEYED = f"""SELECT ps_partkey, ps_supplycost, l_orderkey, l_quantity, l_extendedprice
 FROM ({PARTS}) p JOIN lineitem ON l_partkey = ps_partkey"""
 
@@ -141,7 +141,9 @@ def _shapes(placed: tpch_data.Placed, scale: float) -> Iterator[tuple[Shape, ...
             return _timed(lambda: _streamed(bulk, sql))
 
         def lines(supplier: int) -> float:
-            return copied(LINES.format(",".join(str(row[0]) for row in _fetched(maria, PARTS.format(supplier)))))
+            keys = [row[0] for row in _fetched(maria, PARTS.format(supplier))]
+            listed = "{" + ",".join(map(str, keys)) + "}"
+            return min(copied(LINES.format(f"'{listed}'::int[]")), prepared(LINES, keys))
 
         nations = NATIONS.format(placed.parquet)
         yield (

@@ -39,6 +39,7 @@ class Values:
     zone: str = ""
     guards: list[Guard] = field(default_factory=list)
     wanted: set[int] = field(default_factory=set)
+    _recorded: set[Guard] = field(default_factory=set)
 
     def compare(self, a: Scalar, b: Scalar) -> int | None:
         """-1, 0 or 1 as PostgreSQL orders the two constants or parameters; None where that is not known."""
@@ -97,7 +98,8 @@ class Values:
     def _record(self, a: Scalar, b: Scalar, signs: frozenset[int]) -> None:
         if isinstance(a, Lit | Param) and isinstance(b, Lit | Param) and (isinstance(a, Param) or isinstance(b, Param)):
             guard = Guard(a, b, signs)
-            if guard not in self.guards:
+            if guard not in self._recorded:
+                self._recorded.add(guard)
                 self.guards.append(guard)
 
     def _sign(self, a: Scalar, b: Scalar) -> int | None:
