@@ -5,7 +5,7 @@ demo: ## set up, build the example, serve it and walk through it (DEMO_ONCE=1: e
 	.ci/setup demo
 	.venv/bin/python -m examples.crm.demo
 
-test: ## set up and run every test, with real PostgreSQL and MariaDB servers
+test: ## set up and run every test, with real PostgreSQL, MariaDB and Trino servers
 	.ci/setup test
 	.venv/bin/python -m pytest
 

@@ -387,7 +387,9 @@ def _narrowed(e: Scalar) -> bool:
     """Whether the value may stand as a narrower integer than it is: a cast left out, a constant without a type."""
     if isinstance(e, Lit):
         return e.type.name in signatures.INTEGERS
-    return isinstance(e, Call) and e.op == "cast" and harmless_cast(e.args[0].type, e.type)
+    if not (isinstance(e, Call) and e.op == "cast" and e.type is not None and e.type.name in signatures.INTEGERS):
+        return False  # another cast would say too much: DECIMAL without digits has three places, or none
+    return harmless_cast(e.args[0].type, e.type)
 
 
 def find_aggregate(capability: Capability, e: Agg) -> Rule | None:

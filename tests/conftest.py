@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import pytest
 
+from tests import trino_server as trino
 from tests.servers import Missing, Server, running
+from tests.trino_server import TrinoServer
 
 pytest_plugins = ("tests.canon_fixture",)
+S = TypeVar("S", bound=Server)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-plans", action="store_true", help="write the golden plans of tests/plans anew")
 
 
-def _server(kind: str) -> Iterator[Server]:
+def _server(started: AbstractContextManager[S]) -> Iterator[S]:
     try:
-        with running(kind) as server:
+        with started as server:
             yield server
     except Missing as reason:
         if os.environ.get("CI"):
@@ -29,10 +34,16 @@ def _server(kind: str) -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[Server]:
     """A private PostgreSQL; skipped with the reason where it is not installed, failed in CI."""
-    yield from _server("postgresql")
+    yield from _server(running("postgresql"))
 
 
 @pytest.fixture(scope="session")
 def mariadb() -> Iterator[Server]:
     """A private MariaDB; as above."""
-    yield from _server("mariadb")
+    yield from _server(running("mariadb"))
+
+
+@pytest.fixture(scope="session")
+def trino_server() -> Iterator[TrinoServer]:
+    """A private Trino; as above."""
+    yield from _server(trino.running())

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 PASSWORD = "pa'ss w\\rd"  # awkward on purpose: quoting must be right everywhere
 POSTGRESQL_VERSIONS = ("15", "16", "17", "18", "14")
@@ -41,6 +41,8 @@ class Server:
     host: str = "127.0.0.1"
     port: int = 0
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    patience: ClassVar[int] = 60  # seconds until it answers
+    pause: ClassVar[float] = 0.05  # between questions whether it does
 
     @property
     def options(self) -> dict[str, Any]:
@@ -94,7 +96,7 @@ class Server:
         self._await()
 
     def _await(self) -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + self.patience
         while True:
             try:
                 self.admin().close()
@@ -104,7 +106,7 @@ class Server:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     log = (self.folder / "server.log").read_text(errors="replace")[-2000:]
                     raise RuntimeError(f"{self.kind} did not start: {error}\n{log}") from error
-                time.sleep(0.05)
+                time.sleep(self.pause)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """Stop it and wait until it has gone."""
@@ -265,8 +267,8 @@ def postgresql_binaries() -> Path:
 
 
 def unprivileged(kind: str) -> dict[str, Any]:
-    """Arguments of subprocess.run that give up root; both servers refuse to run as root."""
-    if os.getuid() != 0:
+    """Arguments of subprocess.run that give up root; PostgreSQL and MariaDB refuse to run as root."""
+    if os.getuid() != 0 or kind == "trino":
         return {}
     names = ("postgres", "nobody") if kind == "postgresql" else ("mysql", "nobody")
     user = next(entry for name in names if (entry := _user(name)))

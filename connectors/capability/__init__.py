@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.base import Profile
-from connectors.capability import duckdb, mariadb, postgresql, sqlite
+from connectors.capability import duckdb, mariadb, postgresql, sqlite, trino
 from connectors.capability.rules import Capability, Rule, V, family
 
 _ENGINES = {
@@ -11,6 +11,7 @@ _ENGINES = {
     "mysql": mariadb.MYSQL,
     "sqlite": sqlite.CAPABILITY,
     "duckdb": duckdb.CAPABILITY,
+    "trino": trino.CAPABILITY,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 
-from connectors.capability import duckdb, mariadb, postgresql, sqlite
+from connectors.capability import duckdb, mariadb, postgresql, sqlite, trino
 from connectors.capability.rules import Capability, Rule, V, family
 from connectors.capability.signatures import AGGREGATES, CASTS, OVERLOADS, Signature
 from connectors.types import PgType
@@ -16,6 +16,7 @@ ENGINES: Mapping[str, Capability] = {
     "MySQL": mariadb.MYSQL,
     "SQLite": sqlite.CAPABILITY,
     "DuckDB": duckdb.CAPABILITY,
+    "Trino": trino.CAPABILITY,
     "merge": duckdb.MERGE,
 }
 _HEAD = """# What each engine computes as PostgreSQL does
@@ -36,10 +37,10 @@ column) may compute over fetched rows. Whatever has no letter is the embedded Po
 Three letters are for the column's collation: compares by bytes (`C`, `utf8mb4_nopad_bin`, `BINARY`), is equal by
 bytes only (ICU, `en_US`), is looser (case, accents, trailing blanks). A letter for text alone holds under all three.
 
-Every letter of PostgreSQL, MariaDB, SQLite, DuckDB and the merge engine is proven by tests/capability on the engine
-itself (PostgreSQL 15 against the canon's 18) over the values that engines disagree about. **MySQL is not run**: no
-MySQL server can be had from the package registries that we use, so it gets only what its manual and MariaDB's share.
-PostgreSQL's letters are for a database in UTF-8; footnotes say since which version.
+Every letter of PostgreSQL, MariaDB, SQLite, DuckDB, Trino and the merge engine is proven by tests/capability on the
+engine itself (PostgreSQL 15 against the canon's 18, Trino 476) over the values that engines disagree about. **MySQL
+is not run**: no MySQL server can be had from the package registries that we use, so it gets only what its manual and
+MariaDB's share. PostgreSQL's letters are for a database in UTF-8; footnotes say since which version.
 
 What is exact by the session's zone (casts between `timestamptz` and the others, `date_trunc` and `extract` of it)
 counts while the client's zone is UTC; in any other it is the canon's.

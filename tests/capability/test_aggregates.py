@@ -109,7 +109,7 @@ def compared(site: Site, rel: ir.Rel, outputs: list[tuple[int, PgType]]) -> str:
     try:
         got = site.ask(rel, outputs)
     except (Error, Unfit) as error:
-        merged = site.connector is None  # what DuckDB refuses, the canon merges
+        merged = site.duck is not None  # what DuckDB refuses, the canon merges
         return "" if not right or merged else f"{type(error).__name__}: {error} {getattr(error, 'detail', '')}"[:300]
     missing, more = sorted(map(str, set(right) - set(got))), sorted(map(str, set(got) - set(right)))
     return f"PostgreSQL {missing[:2]}, the engine {more[:2]}" if missing or more or len(got) != len(right) else ""
