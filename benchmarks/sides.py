@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections import Counter
-from collections.abc import Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psycopg
 from psycopg import pq
 
-from api.project import open_project
 from benchmarks.figures import MS
 from benchmarks.stage import write
 from connectors.base import Cancel
@@ -27,8 +23,8 @@ from tests.differential.oracle import Answer
 from tests.differential.suite import compare
 from tests.differential.texts import column_texts
 from tests.servers import Server
+from tests.serving import Serving
 
-T = TypeVar("T")
 LIMITS = {"rows": 1_000_000_000, "timeout": "600s", "concurrency": 8}
 
 
@@ -45,18 +41,18 @@ class Told:
     spent: dict[str, float] = field(default_factory=dict)  # ms: plan, each source's slowest fragment, merge
 
 
-class Ours:
-    """A project over `sources` (as their files say), served in process by a loop of its own thread."""
+class Ours(Serving):
+    """A project over `sources` (as their files say), served in process; RuntimeError where it has errors."""
 
     def __init__(self, folder: Path, sources: Mapping[str, Mapping[str, Any]], views: Mapping[str, str]) -> None:
         write(folder, {name: {"limits": LIMITS, **source} for name, source in sources.items()}, views)
         settings = "\nmerge: {memory: 4GB, threads: 2}\n"
         (folder / "vdw.yml").write_text((folder / "vdw.yml").read_text() + settings)
         self.session = Session("benchmark", {"TimeZone": "UTC"}, search_path=tuple(sources))
-        self._ready: Future[None] = Future()
-        self._thread = threading.Thread(target=self._main, args=(folder,), daemon=True)
-        self._thread.start()
-        self._ready.result(timeout=300)
+        super().__init__(folder)
+        if wrong := [str(one) for one in self.runtime.diagnostics if one.severity == "error"]:
+            self.close()
+            raise RuntimeError("the benchmark's project has errors:\n" + "\n".join(wrong))
 
     def ask(self, sql: str, seconds: float = 600.0) -> Told:
         """The answer; an error of it stands in its `answer`."""
@@ -90,15 +86,6 @@ class Ours:
         except Exception as error:
             return f"no plan: {type(error).__name__}: {error}"
 
-    def close(self) -> None:
-        """Close the project."""
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=60)
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """What the coroutine gives, run by the project's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-
     async def _ask(self, sql: str, seconds: float) -> tuple[Result, Any, float, float]:
         session = Session(self.session.user, self.session.settings, self.session.search_path, seconds)
         began = time.perf_counter()
@@ -107,23 +94,6 @@ class Ours:
         result = await self.runtime.engine.run(prepared, (), session, Cancel())
         table = await result.table()
         return result, table, planned * MS, (time.perf_counter() - began) * MS
-
-    def _main(self, folder: Path) -> None:
-        try:
-            asyncio.run(self._serve(folder))
-        except BaseException as error:
-            if self._ready.done():
-                raise
-            self._ready.set_exception(error)
-
-    async def _serve(self, folder: Path) -> None:
-        async with open_project(folder) as runtime:
-            if wrong := [str(one) for one in runtime.diagnostics if one.severity == "error"]:
-                raise RuntimeError("the benchmark's project has errors:\n" + "\n".join(wrong))
-            self.runtime = runtime
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            self._ready.set_result(None)
-            await self._stop.wait()
 
 
 class One:

@@ -77,16 +77,6 @@ def from_bytes(values: Sequence[bytes | None], expected: PgType, column: str) ->
         raise unfit(column, "text that is not UTF-8", expected) from None
 
 
-def from_values(values: Sequence[Any], expected: PgType, column: str) -> pa.Array:
-    """Python values of the natural type (int, float, Decimal, str, bytes, date, ...), as `expected.arrow`."""
-    try:
-        return conform(pa.array(values), expected, column)
-    except SourceError:
-        raise
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        raise unfit(column, "values of different kinds", expected) from None
-
-
 def batch(arrays: Sequence[pa.Array], columns: Sequence[PgType]) -> pa.RecordBatch:
     """Arrays as a record batch with the columns c0, c1, ..."""
     return pa.RecordBatch.from_arrays(list(arrays), schema=_schema(tuple(columns)))

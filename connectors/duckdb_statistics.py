@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -48,18 +47,14 @@ def of_files(
 
 def _of_chunks(table: Table, rows: float, chunks: Iterable[tuple[Any, ...]]) -> TableStatistics:
     by_column: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    size = 0.0
     for path, *chunk in chunks:
         by_column[path].append(tuple(chunk))
-        size += float(chunk[-1] or 0)
     columns = {
         column.name: _column(column, by_column[column.name], rows)
         for column in table.columns
         if by_column.get(column.name) and rows
     }
-    return TableStatistics(
-        Estimate.exactly(rows), columns, {}, math.inf, 0.0, size or None, f"{rows:g} {size:g}", time.time()
-    )
+    return TableStatistics(Estimate.exactly(rows), columns, sample=math.inf)
 
 
 def _column(column: Column, chunks: Sequence[tuple[Any, ...]], rows: float) -> ColumnStatistics:
@@ -133,7 +128,7 @@ def _of_table(cursor: duckdb.DuckDBPyConnection, table: Table, rows: float) -> T
         if isinstance(facts, dict):
             columns[column.name] = _told(column, facts, rows)
     # deleted rows may still be counted, and stay within the ends
-    return TableStatistics(Estimate.of(0.0, rows, rows), columns, {}, 0.0, 0.0, None, "", time.time())
+    return TableStatistics(Estimate.of(0.0, rows, rows), columns)
 
 
 def _told(column: Column, facts: Mapping[str, Any], rows: float) -> ColumnStatistics:

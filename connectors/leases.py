@@ -9,16 +9,24 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from connectors.base import Cancel
 from connectors.errors import LimitExceeded, SourceError
 
+T = TypeVar("T")
 _AT_ONCE = 1.0  # seconds within which a connection that died unseen shows it
 _TICK = 0.05  # seconds between two looks at the cancel while waiting for a connection
 _FRESH = 10.0  # seconds for which an idle connection is thought alive without a round trip
+
+
+class Lost(SourceError):
+    """The connection died. `retry`: it had lain idle and nothing was delivered yet, so another may do."""
+
+    sqlstate = "08006"
+    retry = False
 
 
 class Driver(Protocol):
@@ -75,11 +83,15 @@ class Leases:
         self._closed = False
         self._changed = threading.Condition()
 
-    @property
-    def open_count(self) -> int:
-        """Connections open now, busy or idle."""
-        with self._changed:
-            return self._busy + len(self._idle)
+    def retried(self, run: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """What `run()` yields; begun anew, once, where its connection was found dead before the first of it."""
+        try:
+            yield from run()
+        except Lost as lost:
+            if not lost.retry:
+                raise
+            self.clear()
+            yield from run()
 
     @contextlib.contextmanager
     def lease(self, driver: Driver, deadline: float, cancel: Cancel) -> Iterator[Lease]:

@@ -14,10 +14,9 @@ from pydantic import Field, SecretStr
 from connectors import arrow, mariadb_catalog, mariadb_explain, mariadb_statistics
 from connectors.base import Cancel, Profile, SourceQuery, Table
 from connectors.errors import LimitExceeded
-from connectors.leases import Lease, Leases
+from connectors.leases import Lease, Leases, Lost
 from connectors.mariadb_drivers import (
     Access,
-    Lost,
     MysqlDriver,
     Session,
     driver,
@@ -126,15 +125,9 @@ class MariadbConnector:
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""
-        run_it = self._point if query.small else self._stream
+        way = self._point if query.small else self._stream
         deadline = time.monotonic() + timeout
-        try:
-            yield from run_it(query, deadline, timeout, cancel)
-        except Lost as lost:
-            if not lost.retry:
-                raise
-            self._leases.clear()
-            yield from run_it(query, deadline, timeout, cancel)
+        yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel))
 
     def ping(self) -> None:
         """A round trip."""

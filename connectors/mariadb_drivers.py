@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
+from connectors.leases import Lost
 from connectors.stopping import ended_there
 
 if TYPE_CHECKING:
@@ -29,13 +30,6 @@ _LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4
 _LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
 _KILLED = 1317
 _STATES = {1690: "22003"}  # errors of values that PostgreSQL has too
-
-
-class Lost(SourceError):
-    """The connection died. `retry`: it had lain idle and nothing was delivered yet, so another may do."""
-
-    sqlstate = "08006"
-    retry = False
 
 
 @dataclass(slots=True)

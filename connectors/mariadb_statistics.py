@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
@@ -15,7 +14,7 @@ from connectors.types import PgType
 Row = tuple[str | None, ...]
 Ask = Callable[[str], list[Row]]
 _COUNTED = frozenset(("MyISAM", "Aria", "MEMORY", "ROCKSDB"))  # engines that count every row
-_TABLES = """SELECT table_schema, table_name, engine, table_rows, avg_row_length, data_length
+_TABLES = """SELECT table_schema, table_name, engine, table_rows
 FROM information_schema.tables WHERE table_type <> 'VIEW' AND (table_schema, table_name) IN ({})"""
 _INDEXES = """SELECT table_schema, table_name, index_name, column_name, cardinality, non_unique, nullable, sub_part
 FROM information_schema.statistics WHERE (table_schema, table_name) IN ({})
@@ -38,18 +37,16 @@ def read(ask: Ask, try_: Ask, tables: Sequence[Table]) -> dict[Key, TableStatist
     columns: dict[Key, dict[str, Row]] = defaultdict(dict)
     for row in try_(_HISTOGRAMS.format(names)):
         columns[str(row[0]), str(row[1])][str(row[2])] = row[3:]
-    now, found = time.time(), {}
+    found = {}
     for row in ask(_TABLES.format(names)):
         key = (str(row[0]), str(row[1]))
         if row[3] is not None and key in wanted:
-            found[key] = _table(wanted[key], row[2:], indexes[key], columns[key], now)
+            found[key] = _table(wanted[key], row[2:], indexes[key], columns[key])
     return found
 
 
-def _table(
-    table: Table, row: Row, indexes: Mapping[str, Sequence[Row]], told: Mapping[str, Row], now: float
-) -> TableStatistics:
-    engine, counted, length, size = row
+def _table(table: Table, row: Row, indexes: Mapping[str, Sequence[Row]], told: Mapping[str, Row]) -> TableStatistics:
+    engine, counted = row
     likely = float(counted or 0)
     # InnoDB looks at a few pages; its word is often half or double of the truth
     rows = Estimate.exactly(likely) if engine in _COUNTED else Estimate(likely / 4, max(likely, 1.0), likely * 4 + 1000)
@@ -69,8 +66,7 @@ def _table(
         if (column.name,) in distinct or column.name in told
     }
     together = {names: count for names, count in distinct.items() if len(names) > 1}
-    del length
-    return TableStatistics(rows, columns_, together, 0.0, 0.0, float(size or 0), "", now)
+    return TableStatistics(rows, columns_, together)
 
 
 def _column(column: Column, count: Estimate | None, told: Row | None, rows: Estimate) -> ColumnStatistics:

@@ -17,8 +17,8 @@ from pydantic import Field, SecretStr
 from connectors import arrow, postgresql_catalog, postgresql_explain, postgresql_statistics
 from connectors.base import Cancel, Profile, Prompt, SourceQuery, Table
 from connectors.errors import LimitExceeded
-from connectors.leases import Lease, Leases
-from connectors.postgresql_drivers import Access, BulkDriver, Lost, PointDriver, translate
+from connectors.leases import Lease, Leases, Lost
+from connectors.postgresql_drivers import Access, BulkDriver, PointDriver, translate
 from connectors.postgresql_prompt import begin
 from connectors.postgresql_rows import from_batch, from_result
 from connectors.postgresql_sql import inlined, prepared
@@ -100,15 +100,9 @@ class PostgresqlConnector:
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""
-        run = self._point if query.small else self._stream
+        way = self._point if query.small else self._stream
         deadline = time.monotonic() + timeout
-        try:
-            yield from run(query, deadline, timeout, cancel)
-        except Lost as lost:
-            if not lost.retry:
-                raise
-            self._leases.clear()
-            yield from run(query, deadline, timeout, cancel)
+        yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel))
 
     def prompt(self, query: SourceQuery, *, timeout: float) -> Prompt | None:
         """See Connector: a small statement over an idle connection, without a thread."""

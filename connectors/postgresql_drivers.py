@@ -14,6 +14,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from connectors.errors import Error, LimitExceeded, SourceError
+from connectors.leases import Lost
 from connectors.stopping import ended_there
 
 PROLOGUE = {
@@ -33,13 +34,6 @@ _SET_ALL = "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for ke
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
-
-
-class Lost(SourceError):
-    """The connection died. `retry`: it had lain in the pool and nothing was delivered yet, so another may do."""
-
-    sqlstate = "08006"
-    retry = False
 
 
 @dataclass(slots=True)

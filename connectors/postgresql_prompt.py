@@ -16,9 +16,9 @@ from psycopg.pq.abc import PGconn, PGresult
 
 from connectors.base import SourceQuery, Stale
 from connectors.errors import Error
-from connectors.leases import Lease, Leases
+from connectors.leases import Lease, Leases, Lost
 from connectors.postgresql_drivers import GRACE as HANGS
-from connectors.postgresql_drivers import Access, Lost, Session, translate
+from connectors.postgresql_drivers import Access, Session, translate
 from connectors.postgresql_rows import from_result
 from connectors.postgresql_sql import prepared
 from connectors.stopping import GRACE, server_timeout, timed_out

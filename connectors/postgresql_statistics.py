@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -58,7 +57,6 @@ WHERE x.n_distinct IS NOT NULL
 
 def read(ask: Ask, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
     """Sizes of all tables; columns of those that were analysed since `known` was read. Three queries at the most."""
-    now = time.time()
     wanted = {(table.schema or "", table.name): table for table in tables}
     sizes = {(row[0], row[1]): row[2:] for row in ask(_SIZES, _names(list(wanted)))}
     anew = [key for key, row in sizes.items() if key not in known or known[key].revision != row[4]]
@@ -71,9 +69,7 @@ def read(ask: Ask, tables: Sequence[Table], known: Mapping[Key, TableStatistics]
             combinations[row[0], row[1]].append((row[2], row[3]))
     found = {}
     for key, row in sizes.items():
-        size = TableStatistics(
-            rows=_rows(row), sample=_sample(row), stale=row[3], bytes=row[2] * 8192, revision=row[4], taken_at=now
-        )
+        size = TableStatistics(rows=_rows(row), sample=_sample(row), stale=row[3], revision=row[4])
         if key in columns:
             own = _columns(wanted[key], columns[key], row[0] or 0.0, size.sample)
             found[key] = replace(size, columns=own, distinct=_together(combinations[key], row[0]))

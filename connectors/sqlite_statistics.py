@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sqlite3
-import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -57,7 +56,7 @@ def _table(connection: sqlite3.Connection, table: Table, averages: dict[str, lis
         columns[name] = ColumnStatistics(distinct=counted, low=low, high=high)
     together = {names: count for names, count in distinct.items() if len(names) > 1}
     sample = math.inf if rows.low == rows.high else 0.0
-    return TableStatistics(rows, columns, together, sample, taken_at=time.time())
+    return TableStatistics(rows, columns, together, sample)
 
 
 def _rows(connection: sqlite3.Connection, table: Table, averages: dict[str, list[float]]) -> Estimate:

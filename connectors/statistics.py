@@ -100,17 +100,14 @@ class ColumnStatistics:
 class TableStatistics:
     """One table. `distinct`: combinations of several columns, their names sorted. `sample`: rows that the shares were
     computed from, inf where it was all of them, 0 where the source only guesses. `stale`: rows that changed since.
-    `revision` changes when the source has computed them anew. `bytes` of the rows, None where not known; `taken_at`
-    seconds since the epoch."""
+    `revision` changes when the source has computed them anew."""
 
     rows: Estimate
     columns: Mapping[str, ColumnStatistics] = field(default_factory=dict)
     distinct: Mapping[tuple[str, ...], Estimate] = field(default_factory=dict)
     sample: float = 0.0
     stale: float = 0.0
-    bytes: float | None = None
     revision: str = ""
-    taken_at: float = 0.0
 
     @property
     def exact(self) -> bool:

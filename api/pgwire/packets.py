@@ -27,7 +27,6 @@ COPY_DONE = b"c\0\0\0\4"
 SYNC = b"S\0\0\0\4"
 FLUSH = b"H\0\0\0\4"
 TERMINATE = b"X\0\0\0\4"
-AUTHENTICATION_OK = b"R\0\0\0\x08\0\0\0\0"
 
 
 def message(kind: bytes, *parts: bytes) -> bytes:

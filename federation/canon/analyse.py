@@ -178,14 +178,6 @@ class Analyser:
             if not answers[schema, name]:
                 raise QueryError(f"permission denied for view {name}", sqlstate="42501", detail=f"{schema}.{name}")
 
-    async def bind_types(
-        self, sql: str, search_path: tuple[str, ...] = ("public",), declared: Sequence[int] = ()
-    ) -> tuple[PgType, ...]:
-        """The types of a statement's parameters alone."""
-        async with self._reader() as reader:
-            told = await reader.described(sql, reading(search_path, NO_SETTINGS), declared)
-            return await self._typed(reader, told.params)
-
     async def analyse_on(
         self,
         backend: Backend,

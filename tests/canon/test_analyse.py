@@ -390,8 +390,3 @@ def test_on_a_sessions_backend_that_cannot(ask: Ask, canon: Canon, sql: str) -> 
     assert ask.text("select timestamptz '2020-01-01 00:00', 'after it'").startswith("SELECT '2020-01-01 00:00:00+00'")
     with pytest.raises(QueryError, match="mine"):
         ask("select * from mine")
-
-
-def test_types_of_parameters_alone(ask: Ask) -> None:
-    kinds = ask.loop.run(ask.analyser.bind_types("select $1 from orders where id = $2", PATH))
-    assert kinds == (PgType("text"), PgType("int8"))

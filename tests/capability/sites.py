@@ -37,7 +37,6 @@ from tests.servers import Server
 from views.catalog import SourceTable
 
 INT4 = PgType("int4")
-Texts = dict[int, tuple[str | None, ...]]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from connectors.types import PgType, bpchar, numeric
 
 ROWS = 1_850
-TEXT, DATE, TS, TZ = PgType("text"), PgType("date"), PgType("timestamp"), PgType("timestamptz")
+TEXT, DATE, TS = PgType("text"), PgType("date"), PgType("timestamp")
 
 _TEXTS = (
     *("a", "A", "á", "Á", "a ", " a", "", " ", "ab", "AB", "aB", "b", "B", "ß", "ss", "SS", "é", "e\u0301", "_", "%"),

@@ -58,7 +58,7 @@ def test_postgresql_tables(postgresql: Server) -> None:
     assert orders.column("note").nullable
     assert orders.column('Odd "name"').type.name == "int4"
     assert tables["sales", "items"].keys == (("n", "order_id"),)
-    assert tables["sales", "items"].foreign_keys == (ForeignKey(("order_id",), "orders", ("id",)),)
+    assert tables["sales", "items"].foreign_keys == (ForeignKey(("order_id",), "orders", ("id",), enforced=True),)
     assert [table.name for table in connector.tables(schemas=("public",))] == ["parts"]
     assert [table.name for table in connector.tables(tables=("items",))] == ["items"]
     connector.close()

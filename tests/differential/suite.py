@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import datetime as dt
 import math
 import random
-import threading
+import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any
 from unittest.mock import patch
 
-from api.project import open_project
 from connectors.base import Bound
 from connectors.errors import Error
 from connectors.statistics import ColumnStatistics, Estimate, TableStatistics
@@ -32,8 +29,12 @@ from planner.planner import RULES, plan
 from planner.statement import Statement
 from planner.values import Values
 from tests.differential.cases import Case
+from tests.differential.loaders import drop_all, load_all
 from tests.differential.oracle import Answer
+from tests.differential.placements import Placement, write_project
 from tests.differential.texts import column_texts
+from tests.servers import Server
+from tests.serving import Serving
 from views.catalog import Catalog
 
 FLOATS = {700: 1e-6, 701: 1e-12}  # relative tolerance of float aggregates, by the column's type
@@ -43,7 +44,6 @@ PATIENCE = 60.0  # seconds for one query
 Row = tuple[str | None, ...]
 
 
-T = TypeVar("T")
 # Other ways to the same answer: (module, attribute, value) to set while a query runs.
 VARIANTS: dict[str, tuple[tuple[ModuleType, str, Any], ...]] = {
     "as planned": (),
@@ -101,9 +101,7 @@ def _lying(catalog: Catalog, seed: int) -> Catalog:
 def _false(true: TableStatistics | None, chance: random.Random) -> TableStatistics:
     true = true or TableStatistics(Estimate.exactly(1000.0))
     columns = {name: _false_column(column, chance) for name, column in true.columns.items()}
-    factor = chance.choice(LIES)
-    rows = _times(true.rows, factor)
-    return replace(true, rows=rows, columns=columns, distinct={}, bytes=true.bytes and true.bytes * factor)
+    return replace(true, rows=_times(true.rows, chance.choice(LIES)), columns=columns, distinct={})
 
 
 def _false_column(true: ColumnStatistics, chance: random.Random) -> ColumnStatistics:
@@ -125,43 +123,17 @@ def applies(variant: str, plan: Plan) -> bool:
     return any(fragment.after for fragment in plan.fragments)
 
 
-class Running:
-    """A project served in-process by an event loop of its own thread."""
+class Running(Serving):
+    """A project that is served, and asked as the cases want it."""
 
     def __init__(self, folder: Path, zone: str = "UTC") -> None:
         self.session = Session("differential", {"TimeZone": zone})
-        self._ready: Future[None] = Future()
-        self._thread = threading.Thread(target=self._main, args=(folder,), name=f"project-{folder.name}", daemon=True)
-        self._thread.start()
-        self._ready.result(timeout=120)
-
-    def _main(self, folder: Path) -> None:
-        try:
-            asyncio.run(self._serve(folder))
-        except BaseException as error:
-            if self._ready.done():
-                raise
-            self._ready.set_exception(error)
-
-    async def _serve(self, folder: Path) -> None:
-        async with open_project(folder) as runtime:
-            self.runtime = runtime
-            self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            self._ready.set_result(None)
-            await self._stop.wait()
-
-    @property
-    def diagnostics(self) -> list[str]:
-        """What loading the project complained about."""
-        return [str(diagnostic) for diagnostic in self.runtime.diagnostics]
-
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=PATIENCE)
+        super().__init__(folder, PATIENCE)
 
     def ask(self, case: Case, how: How | str = "as planned", path: tuple[str, ...] = ("public",)) -> Answer:
         """What the engine says to a case, in PostgreSQL's texts, with bare names looked up along `path`."""
         with self._set(named(how) if isinstance(how, str) else how):
-            return self._wait(self._ask(case, replace(self.session, search_path=path)))
+            return self.wait(self._ask(case, replace(self.session, search_path=path)))
 
     @contextlib.contextmanager
     def _set(self, how: How) -> Iterator[None]:
@@ -189,7 +161,7 @@ class Running:
             return (await self.runtime.engine.prepare(case.sql, self.session)).plan
 
         try:
-            found = self._wait(prepared())
+            found = self.wait(prepared())
         except Exception:  # what is wrong with it is told when it is asked
             return ["as planned"]
         return [*(variant for variant in VARIANTS if applies(variant, found)), *(RULELESS if rules else ())]
@@ -216,14 +188,33 @@ class Running:
 
         try:
             with self._set(how or How()):
-                return str(self._wait(text()))
+                return str(self.wait(text()))
         except Exception as error:
             return f"no plan: {type(error).__name__}: {error}"
 
-    def close(self) -> None:
-        """Close the project and end the thread."""
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join(timeout=60)
+
+@contextlib.contextmanager
+def served(
+    name: str,
+    placements: Sequence[Placement],
+    views: Iterable[tuple[str, str]],
+    servers: dict[str, Server],
+    tag: str,
+) -> Iterator[Running]:
+    """A project over what the placements put where, with their views and `views`; all is dropped in the end."""
+    with tempfile.TemporaryDirectory(prefix=f"vdw-{name}-") as folder:
+        pieces = [piece for placement in placements for piece in placement.all]
+        connections = load_all(Path(folder), pieces, servers, tag)
+        try:
+            own = [view for placement in placements for view in placement.views]
+            write_project(Path(folder), name, connections, [*own, *views])
+            running = Running(Path(folder))
+            try:
+                yield running
+            finally:
+                running.close()
+        finally:
+            drop_all(connections, servers)
 
 
 def _planned(how: How, statement: Statement, catalog: Catalog, off: frozenset[str], values: Values) -> Plan:

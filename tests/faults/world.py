@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +208,6 @@ class World:
 
     site: Site
     folder: Path
-    logged: list[str] = field(default_factory=list)
 
     def __enter__(self) -> World:
         self._ready = threading.Event()

@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import random
 import re
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from psycopg import pq
 
 from connectors.types import BUILTIN, PgType
+from tests.differential import suite
 from tests.differential.data import Table
-from tests.differential.loaders import drop_all, load_all
 from tests.differential.oracle import Oracle
-from tests.differential.placements import Placement, draw, write_project
+from tests.differential.placements import Placement, draw
 from tests.differential.scalars import Ref
 from tests.differential.suite import Running
 from tests.fuzz.expressions import Columns, Relation
@@ -66,11 +64,6 @@ class Oracles:
         """Forget a schema."""
         for oracle in (self.one, self.other):
             oracle.run(f"DROP SCHEMA {schema.name} CASCADE")
-
-    def use(self, schema: Schema) -> None:
-        """Look names up in that schema."""
-        for oracle in (self.one, self.other):
-            oracle.run(f"SET search_path = {schema.name}")
 
     def describe(self, sql: str) -> Columns | None:
         """The columns of a SELECT; None where PostgreSQL refuses it."""
@@ -157,22 +150,13 @@ def placed(schema: Schema, numbers: Sequence[int], engines: Sequence[str]) -> li
     ]
 
 
-@contextlib.contextmanager
-def served(spaces: Sequence[tuple[Schema, Placement]], servers: dict[str, Server], tag: str) -> Iterator[Running]:
+def served(
+    spaces: Sequence[tuple[Schema, Placement]], servers: dict[str, Server], tag: str
+) -> contextlib.AbstractContextManager[Running]:
     """A project in which each schema stands under the name of its placement."""
-    with tempfile.TemporaryDirectory(prefix="vdw-fuzz-") as name:
-        folder = Path(name)
-        connections = load_all(folder, [piece for _, placement in spaces for piece in placement.all], servers, tag)
-        try:
-            views = [view for _, placement in spaces for view in placement.views]
-            for schema, placement in spaces:
-                own = placement.schema
-                views += [(f"{own}.{name}", qualified(body, own)) for name, body in schema.views]
-            write_project(folder, "fuzz", connections, views)
-            running = Running(folder)
-            try:
-                yield running
-            finally:
-                running.close()
-        finally:
-            drop_all(connections, servers)
+    views = [
+        (f"{placement.schema}.{name}", qualified(body, placement.schema))
+        for schema, placement in spaces
+        for name, body in schema.views
+    ]
+    return suite.served("fuzz", [placement for _, placement in spaces], views, servers, tag)

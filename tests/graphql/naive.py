@@ -42,7 +42,6 @@ def _load() -> None:
 
 _load()
 
-TEXTS = [*[n for n in oracle.NAMES if n is not None], "open", "paid", "sku1", "sku3", "%o%", "b_b", "\\%"]
 VALUES = {
     int: st.integers(-2, 45),
     str: st.sampled_from(

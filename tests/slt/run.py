@@ -7,18 +7,16 @@ import contextlib
 import random
 import sys
 import tarfile
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.differential.loaders import drop_all, load_all
 from tests.differential.oracle import Answer, Oracle
-from tests.differential.placements import ENGINES, Placement, draw, write_project
-from tests.differential.suite import Difference, How, Running
+from tests.differential.placements import ENGINES, Placement, draw
+from tests.differential.suite import Difference, How, Running, served
 from tests.fuzz import configurations
 from tests.fuzz.run import oracles
 from tests.fuzz.verdict import differs
@@ -141,24 +139,15 @@ def compared(asked: Asked, got: Answer) -> Difference | None:
     return None
 
 
-@contextlib.contextmanager
-def _served(spaces: Sequence[tuple[State, Placement]], servers: dict[str, Server], tag: str) -> Iterator[Running]:
-    with tempfile.TemporaryDirectory(prefix="vdw-slt-") as name:
-        folder = Path(name)
-        connections = load_all(folder, [piece for _, place in spaces for piece in place.all], servers, tag)
-        try:
-            views = [view for _, place in spaces for view in place.views]
-            for state, place in spaces:
-                views += [(f"{place.schema}.{n}", body.replace(f"{state.schema}.", f"{place.schema}."))
-                          for n, body in state.views]  # fmt: skip
-            write_project(folder, "slt", connections, views)
-            project = Running(folder)
-            try:
-                yield project
-            finally:
-                project.close()
-        finally:
-            drop_all(connections, servers)
+def _served(
+    spaces: Sequence[tuple[State, Placement]], servers: dict[str, Server], tag: str
+) -> contextlib.AbstractContextManager[Running]:
+    views = [
+        (f"{place.schema}.{name}", body.replace(f"{state.schema}.", f"{place.schema}."))
+        for state, place in spaces
+        for name, body in state.views
+    ]
+    return served("slt", [place for _, place in spaces], views, servers, tag)
 
 
 def picked(scripts: Sequence[Script], count: int, seed: int) -> list[Script]:
