@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
 from federation.fetch import Asked, Fetched, Fetcher
-from federation.merge import InCanon, Merger, compute, single
+from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
 from federation.result import Result
 from federation.session import Session
@@ -75,7 +76,14 @@ class Engine:
 
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
-        prepared = await self._inspected(prepared.for_values(params, session), params, session, cancel)
+        prepared = prepared.for_values(params, session)
+        try:
+            return await self._run(prepared, params, session, cancel)
+        except Unheld:
+            return await self._run(prepared.plainly(params, session), params, session, cancel)
+
+    async def _run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
+        prepared = await self._inspected(prepared, params, session, cancel)
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
         params = prepared.given(params)
@@ -101,7 +109,10 @@ class Engine:
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
     ) -> Fetched:
-        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too."""
+        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too.
+
+        Unheld where the caller has to ask for `prepared.plainly` instead.
+        """
         params = prepared.given(params)
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
@@ -122,7 +133,9 @@ class Engine:
         """How a statement is answered; with `analyze` it is run, and its rows are counted and dropped."""
         prepared = await self.prepare(sql, session)
         if params or not prepared.statement.params:
-            prepared = await self._inspected(prepared.for_values(params, session), params, session, Cancel())
+            prepared = prepared.for_values(params, session)
+            with contextlib.suppress(Unheld):  # told by the estimate alone then
+                prepared = await self._inspected(prepared, params, session, Cancel())
             params = prepared.given(params)
         if not analyze:
             return Explanation(prepared, tuple(params))

@@ -21,6 +21,7 @@ from federation.fetch import Fetched
 from federation.result import Ran
 from federation.session import Session
 from planner.plan import Plan, Stage
+from planner.values import peculiar
 
 # Rows that stages read up to which the canon merges faster. Measured on two busy cores, a join with an average for each
 # group, canon / staged / DuckDB alone: 600 rows 9 / 10 / 7 ms, 6,000 rows 22 / 22 / 7, 12,000 rows 31 / 10 / 27, 36,000
@@ -133,6 +134,10 @@ class Merger:
         return pa.Table.from_batches(batches)
 
 
+class Unheld(Exception):
+    """A computed value, or a boundary's, has no way to a source: the statement has to be planned without it."""
+
+
 async def compute(in_canon: InCanon, plan: Plan, params: Sequence[Bound], session: Session) -> list[Bound]:
     """The values of the plan's computed expressions, all of one moment."""
     if not plan.computed:
@@ -141,20 +146,29 @@ async def compute(in_canon: InCanon, plan: Plan, params: Sequence[Bound], sessio
     columns = tuple((f"c{i}", kind) for i, (_, kind) in enumerate(plan.computed))
     asked = Plan((), columns, plan.params, f"SELECT {selected}")
     batches = [batch async for batch in in_canon(asked, {}, params, session, Cancel())]
-    (row,) = [row for batch in batches for row in batch.to_pylist()]
-    return [_bound(value, kind) for value, (_, kind) in zip(row.values(), plan.computed, strict=True)]
+    try:
+        (row,) = [row for batch in batches for row in batch.to_pylist()]
+    except (OverflowError, ValueError):
+        raise Unheld from None
+    return held([_bound(value, kind) for value, (_, kind) in zip(row.values(), plan.computed, strict=True)])
+
+
+def held(values: list[Bound]) -> list[Bound]:
+    """The values, where sources have them all; else Unheld."""
+    if any(map(peculiar, values)):
+        raise Unheld
+    return values
 
 
 def single(table: pa.Table, kind: PgType) -> Bound | None:
-    """A boundary's value, NULL of no row; None for several rows. Error for a value that cannot be bound."""
+    """A boundary's value, NULL of no row; None for several rows. Unheld for a value that cannot be bound."""
     if table.num_rows > 1:
         return None
     try:
         values = table.column(0).to_pylist()
     except (OverflowError, ValueError):
-        message = f"a boundary's value of type {kind.sql} has no way to a source ('infinity', or a year past 9999)"
-        raise Error(message) from None
-    return _bound(values[0] if values else None, kind)
+        raise Unheld from None
+    return held([_bound(values[0] if values else None, kind)])[0]
 
 
 def why_canon(plan: Plan, fetched: Fetched, session: Session) -> str:

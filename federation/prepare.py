@@ -19,7 +19,7 @@ from federation.session import Session
 from federation.terms import Terms
 from planner.plan import Plan
 from planner.statement import Statement
-from planner.values import Guard, Values
+from planner.values import Guard, Values, peculiar
 from views.catalog import Catalog
 
 KEPT = 16 << 20  # characters of statements whose plans are kept, a small one counted as some thousand
@@ -68,6 +68,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
+    kind: tuple[bool, frozenset[int]]  # as in Values: plain, apart
     guards: tuple[Guard, ...]
     wanted: bool
     plan: Plan
@@ -97,20 +98,21 @@ class Family:
         """The same where nothing is known of the session's time zone."""
         return Family(replace(self.statement, zone=""), self.catalog, self.plan, self.counts)
 
-    def choose(self, params: Sequence[Bound | None]) -> _Variant:
-        """A plan for parameters of these values (None: not known yet)."""
-        values = Values(params)
+    def choose(self, params: Sequence[Bound | None], plain: bool = False) -> _Variant:
+        """A plan for parameters of these values (None: not known yet); `plain` as in `Values`."""
+        values = Values(params, plain=plain)
+        kind = plain, values.apart
         known = all(param is not None for param in params)
         for variant in self.variants:
-            if not (known and variant.wanted) and values.hold(variant.guards):
+            if variant.kind == kind and not (known and variant.wanted) and values.hold(variant.guards):
                 return variant
-        values, began = Values(params), time.perf_counter()
+        values, began = Values(params, plain=plain), time.perf_counter()
         plan = self.plan(self.statement, self.catalog, frozenset(), values)
         self.counts.planned += 1
         self.counts.variants += bool(self.variants)
         terms = Terms.of(self.statement, plan, self.catalog)
         ms = (time.perf_counter() - began) * 1000
-        made = _Variant(tuple(values.guards), bool(values.wanted), plan, terms, ms)
+        made = _Variant(kind, tuple(values.guards), bool(values.wanted), plan, terms, ms)
         self.variants[:] = [made, *self.variants[: VARIANTS - 1]]
         return made
 
@@ -144,9 +146,16 @@ class Prepared:
         family, zone = self.family, zone_of(session)
         if self.statement.zone not in ("", zone):  # SET TimeZone came after it was prepared
             family = family.anywhere
-        elif not self.wanting and self.renewed == self.family.renewed:
+        elif not self.wanting and self.renewed == self.family.renewed and not any(map(peculiar, params)):
             return self
-        found = family.choose(self.given(params))
+        return self._under(family.choose(self.given(params)))
+
+    def plainly(self, params: Sequence[Bound], session: Session) -> Prepared:
+        """The same statement with nothing computed or read before its fragments."""
+        family = self.family if self.statement.zone in ("", zone_of(session)) else self.family.anywhere
+        return self._under(family.choose(self.given(params), plain=True))
+
+    def _under(self, found: _Variant) -> Prepared:
         return replace(
             self,
             plan=found.plan,

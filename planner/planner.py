@@ -14,6 +14,7 @@ from cachetools import LRUCache
 
 from connectors.types import PgType
 from planner import ir
+from planner import scalar as sc
 from planner.assemble import assemble, straight
 from planner.canonical import parse
 from planner.context import Context
@@ -40,6 +41,7 @@ from planner.rules.stable import Computed
 from planner.rules.subqueries import join_laterals, join_subqueries
 from planner.rules.unused import drop_joins
 from planner.rules.zones import in_utc
+from planner.scalar import Param, Scalar, Verbatim
 from planner.scope import Columns, Counter, Unmodelled
 from planner.statement import Statement
 from planner.types import alike
@@ -86,6 +88,8 @@ def plan(
     values.zone = statement.zone
     context = Context(catalog, values, next_id, Estimator(catalog.statistics, values.peek))
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
+    rel = _set_apart(rel, values.apart)
+    off |= {"computed", "boundaries"} if values.plain else set()
     if any(view.require_any_filter for view in catalog.views_behind(statement.relations)):
         check_demands(rel)
     computed = Computed()
@@ -96,6 +100,19 @@ def plan(
         rel = boundaries.fold(rel)
     placed = _placed(rel, context, off)
     return assemble(placed, columns, statement, context, computed.found, boundaries.found, reason)
+
+
+def _set_apart(rel: Rel, params: frozenset[int]) -> Rel:
+    """These parameters as text that the canon alone understands."""
+    if not params:
+        return rel
+
+    def change(e: Scalar) -> Scalar | None:
+        if not isinstance(e, Param) or e.index not in params:
+            return None
+        return Verbatim((f"CAST(${e.index + 1} AS {e.type.sql})",), (), type=e.type)
+
+    return ir.rewrite(rel, lambda node: ir.with_scalars(node, tuple(sc.transform(e, change) for e in ir.scalars(node))))
 
 
 def _placed(rel: Rel, context: Context, off: frozenset[str]) -> Rel:

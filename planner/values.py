@@ -9,12 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from connectors.base import Bound
+from connectors.types import PgType
 from planner.scalar import Lit, Param, Scalar
 from planner.targets import python_value
 from planner.types import INT8, NUMERIC
 
 _INTEGERS = frozenset(("int2", "int4", "int8"))
 _TEXTS = frozenset(("text", "varchar"))
+_MOMENTS = frozenset(("date", "timestamp", "timestamptz", "time"))  # values of these are no text, where Python has them
 _NUMBERS = {int, Decimal}
 
 
@@ -27,19 +29,38 @@ class Guard:
     signs: frozenset[int]
 
 
+def peculiar(bound: Bound) -> bool:
+    """Whether not every source, or not even Python, has the value: infinity, NaN, a year past 9999, 39 digits."""
+    value, name = bound.value, bound.type.name
+    if isinstance(value, list):
+        return any(peculiar(Bound(PgType(name.removeprefix("_")), item)) for item in value)
+    if not isinstance(value, str):
+        return False
+    if name == "numeric":
+        return value.strip("-0123456789.") != "" or len(value) > 38
+    return name in _MOMENTS
+
+
 @dataclass(slots=True)
 class Values:
     """The parameters' values, as far as they are known while planning. `zone` is the session's, '' where unknown.
 
     `guards` is what rules have learned so far, `wanted` the parameters that they asked for in vain: with their
-    values another plan may be better, without them this one is right for any.
+    values another plan may be better, without them this one is right for any. `plain`: nothing can be computed or
+    read before the fragments.
     """
 
     params: Sequence[Bound | None] = ()
     zone: str = ""
+    plain: bool = False
     guards: list[Guard] = field(default_factory=list)
     wanted: set[int] = field(default_factory=set)
     _recorded: set[Guard] = field(default_factory=set)
+
+    @property
+    def apart(self) -> frozenset[int]:
+        """Parameters whose values not every source has: they are compared in the canon."""
+        return frozenset(at for at, param in enumerate(self.params) if param is not None and peculiar(param))
 
     def compare(self, a: Scalar, b: Scalar) -> int | None:
         """-1, 0 or 1 as PostgreSQL orders the two constants or parameters; None where that is not known."""

@@ -129,3 +129,31 @@ def test_parameters_of_the_client_come_before_slots(tmp_path: Path, canon: Canon
             assert sorted(await rows(result)) == [(3,), (4,), (5,)]
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("condition", "params", "count"),
+    [
+        ("date '2024-01-01' + c.id::int < current_date + 1000000 + $1::int", (Bound(INT, 5),), 2999),
+        ("c.id < $1::numeric", (Bound(PgType("numeric"), "NaN"),), 2999),
+        ("c.id < $1::numeric", (Bound(PgType("numeric"), "Infinity"),), 2999),
+        ("c.id < $1::numeric", (Bound(PgType("numeric"), "1" * 45),), 2999),
+        ("$1 > current_date and c.id < 5", (Bound(PgType("date"), "infinity"),), 4),
+        ("c.day > '9999-12-30'::date + $1::int", (Bound(INT, 5),), 0),
+        ("c.id < $1", (Bound(INT, 5),), 4),
+    ],
+)
+def test_values_that_sources_have_not_are_compared_in_the_canon(
+    tmp_path: Path, canon: Canon, condition: str, params: tuple[Bound, ...], count: int
+) -> None:
+    async def run() -> None:
+        async with engine(tmp_path, canon) as (made, _):
+            sql = (
+                "SELECT count(*) FROM (SELECT id, current_date AS day FROM crm.customers WHERE id < 3000) c "
+                f"WHERE {condition}"
+            )
+            assert await rows(await made.query(sql, ANN, (Bound(INT, 5),) if not params else params)) == [(count,)]
+            again = await made.query(sql, ANN, params)
+            assert await rows(again) == [(count,)]
+
+    asyncio.run(run())

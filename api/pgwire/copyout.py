@@ -98,9 +98,9 @@ class CopyOut:
     async def _merged(self, code: int, cancel: Cancel) -> AsyncIterator[pa.RecordBatch]:
         """Rows of the residual in the session's own backend, as cells that the canon wrote."""
         copy, backend = self._copy, self._session.backend
-        fetched = await copy.gathered(self._prepared, self._bounds, cancel)
+        prepared, fetched = await copy.gathered(self._prepared, self._bounds, cancel)
         asked = packets.Bind(COPY, b"", (), [dumped(bound) for bound in self._bounds], (code,))
-        await copy.relay(self._prepared, asked, fetched, None, True, framed=False)
+        await copy.relay(prepared, asked, fetched, None, True, framed=False)
         width = len(self._prepared.plan.columns)
         more = True
         while more:

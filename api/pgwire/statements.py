@@ -25,7 +25,7 @@ from connectors.types import PgType
 from federation.canon.arrays import wire_type
 from federation.canon.residual import BATCH, dumped, inputs, with_arrays
 from federation.explain import Explanation
-from federation.merge import why_canon
+from federation.merge import Unheld, held, why_canon
 from planner.plan import Plan
 
 if TYPE_CHECKING:
@@ -143,7 +143,15 @@ class Ours:
 
     # -- the canon's way ----------------------------------------------------------------------------------------
 
-    async def gathered(self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel) -> Fetched:
+    async def gathered(self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel) -> tuple[Prepared, Fetched]:
+        """`_gathered`, under a plan that does without values that no source has, where there are such."""
+        try:
+            return prepared, await self._gathered(prepared, bounds, cancel)
+        except Unheld:
+            prepared = prepared.plainly(bounds, self.session.settings.session())
+            return prepared, await self._gathered(prepared, bounds, cancel)
+
+    async def _gathered(self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel) -> Fetched:
         """The rows of all fragments; what is computed is of the session's own moment while it has a transaction."""
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
@@ -162,7 +170,7 @@ class Ours:
         asked = f"SELECT {listed}".encode(settings.encoding)
         (cells,) = await self.session.handover.desk.ask(asked, values, (), types)
         pairs = zip(cells, plan.computed, strict=True)
-        return [params.canonical(cell, kind, settings.encoding) for cell, (_, kind) in pairs]
+        return held([params.canonical(cell, kind, settings.encoding) for cell, (_, kind) in pairs])
 
     async def relay(
         self,
@@ -249,7 +257,8 @@ class Select(Ours):
             portal = Streamed(self.session, fields or [], plan.columns, asked.results, self.starting(prepared, bounds))
         else:
             cancel = Cancel()
-            fetched = await self.gathered(prepared, bounds, cancel)
+            prepared, fetched = await self.gathered(prepared, bounds, cancel)
+            plan = prepared.plan
             foreign = self.session.settings.encoding != "utf-8" and not (plan.session or moment)
             if not ours or plan.streams or (why_canon(plan, fetched, self.session.settings.session()) and not foreign):
                 return await self.relay(prepared, asked, fetched, fields, quiet, framed=False)
@@ -275,7 +284,7 @@ class Written(Ours):
     async def bind(self, asked: Bind, quiet: bool = False) -> Portal:
         prepared, bounds = await self.valued(asked)
         fields = None if quiet else (await self.described()).fields
-        fetched = await self.gathered(prepared, bounds, Cancel())
+        prepared, fetched = await self.gathered(prepared, bounds, Cancel())
         return await self.relay(prepared, asked, fetched, fields, quiet, framed=True)
 
 
@@ -289,7 +298,7 @@ class Declare(Ours):
         plain = not flags & {"hold", "scroll"} and not plan.computed
         forms = all(rows.supports(plan.columns, self.session.settings.values, (one,)) for one in {0, code})
         if not (plan.streams and plain and forms and not plan.fragments[0].small):
-            fetched = await self.gathered(prepared, bounds, Cancel())
+            prepared, fetched = await self.gathered(prepared, bounds, Cancel())
             return await self.relay(prepared, asked, fetched, None, quiet, framed=True)
         start = self.starting(prepared, bounds)
         fields = column_fields(plan.columns)
