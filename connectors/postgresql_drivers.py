@@ -168,8 +168,8 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
         )
     return SourceError(
         f'source "{access.source}" refused the statement: {access.scrub(message)}',
-        # a data exception is what PostgreSQL itself would have answered: the client is told its own code
-        sqlstate=state if state.startswith("22") else "HV000",
+        # a data exception or a limit is what PostgreSQL itself would have answered: the client is told its own code
+        sqlstate=state if state.startswith(("22", "54")) else "HV000",
         detail="; ".join(filter(None, (f"SQLSTATE {state}", access.scrub(detail)))),
     )
 

@@ -152,8 +152,6 @@ def test_values_that_sources_have_not_are_compared_in_the_canon(
                 "SELECT count(*) FROM (SELECT id, current_date AS day FROM crm.customers WHERE id < 3000) c "
                 f"WHERE {condition}"
             )
-            assert await rows(await made.query(sql, ANN, (Bound(INT, 5),) if not params else params)) == [(count,)]
-            again = await made.query(sql, ANN, params)
-            assert await rows(again) == [(count,)]
+            assert await rows(await made.query(sql, ANN, params)) == [(count,)]
 
     asyncio.run(run())
