@@ -72,7 +72,8 @@ def _decimal(value: Decimal) -> str:
     if not value.is_finite():
         raise ValueError(f"Trino's decimals have no {value}")
     text = f"{value:f}"
-    if sum(map(str.isdigit, text.lstrip("-0."))) > DIGITS:
+    whole, _, fraction = text.lstrip("-").partition(".")
+    if len(whole.lstrip("0")) + len(fraction) > DIGITS:
         raise ValueError(f"Trino's decimals have at most {DIGITS} digits, not those of {text}")
     return f"DECIMAL '{text}'"
 
@@ -80,5 +81,5 @@ def _decimal(value: Decimal) -> str:
 def _float(name: str, value: float) -> str:
     if math.isfinite(value):
         return f"{name} '{value!r}'"
-    made = "nan()" if math.isnan(value) else "infinity()" if value > 0 else "-infinity()"
+    made = "nan()" if math.isnan(value) else "infinity()" if value > 0 else "(-infinity())"
     return made if name == "DOUBLE" else f"CAST({made} AS {name})"

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
 
+from connectors.base import Bound
 from connectors.capability.rules import V
 from connectors.capability.signatures import Signature
 from connectors.errors import Error
+from connectors.trino_sql import TYPES, literal
 from connectors.types import PgType
 from planner import ir
 from planner.prove import prove, prove_aggregate
@@ -22,7 +28,8 @@ from planner.types import of_aggregate
 from tests.capability import test_aggregates, test_claims, traps, trino_site
 from tests.capability.cases import cases
 from tests.capability.sites import INT4
-from tests.capability.trino_site import REFUSED, Answer, TrinoSite
+from tests.capability.trino_site import REFUSED, Answer, TrinoSite, shown
+from tests.differential.texts import float_text, python_text
 from tests.trino_server import TrinoServer
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
@@ -124,6 +131,47 @@ def test_keys_and_orders_of_trino(site: TrinoSite) -> None:
     wrong = [*(line for kind in site.cap.keys for line in test_aggregates.key_trial(site, kind)),
              *(line for kind in site.cap.order for line in test_aggregates.order_trial(site, kind))]  # fmt: skip
     assert not wrong, "\n".join(wrong)
+
+
+LITERALS = (
+    *(("text", v) for v in ("", "a'b", 'a"b', "a\\b", "a\nb", "😀", "-- x", "{0}")),
+    *((kind, v) for kind, bits in (("int2", 15), ("int4", 31), ("int8", 63)) for v in (-(2**bits), 2**bits - 1, 0)),
+    *(("numeric", v) for v in ("-0.30", "0.00", "1E+3", "9" * 38, "-0." + "9" * 38, "12345678901234567.8901234567")),
+    *(("float8", v) for v in (math.nan, math.inf, -math.inf, -0.0, 1e-300, 0.1, 1.7976931348623157e308)),
+    ("bool", True), ("bool", False), ("bytea", b""), ("bytea", b"\x00'\xff"), ("uuid", str(UUID(int=7))),
+    ("date", dt.date(1, 1, 1)), ("date", dt.date(9999, 12, 31)), ("time", dt.time(23, 59, 59, 999999)),
+    ("timestamp", dt.datetime(1, 1, 1)), ("timestamp", dt.datetime(2024, 2, 29, 12, 34, 56, 789012)),
+    ("timestamptz", dt.datetime(2024, 1, 1, 3, 0, 0, 1, dt.timezone(dt.timedelta(hours=5, minutes=30)))),
+    *((kind, None) for kind in TYPES),
+)  # fmt: skip
+
+
+def test_literals(site: TrinoSite) -> None:
+    """Each constant comes back as PostgreSQL prints it, and is of the type that it has there."""
+    bounds = [Bound(PgType(name), value) for name, value in LITERALS]
+    (row,) = site.run(f"SELECT {', '.join(map(literal, bounds))}")
+    for bound, value in zip(bounds, row, strict=True):
+        text, want = shown(value, bound.type), python_text(bound.value, bound.type)
+        if bound.type.name == "float8" and text is not None:
+            text = float_text(float(text))
+        assert text == (f"{Decimal(bound.value):f}" if bound.type.name == "numeric" else want), bound
+    (kinds,) = site.run("SELECT " + ", ".join(f"typeof({literal(bound)})" for bound in bounds))
+    for bound, kind in zip(bounds, kinds, strict=True):
+        expected = TYPES.get(bound.type.name, "DECIMAL")
+        sized = expected in ("DECIMAL", "VARCHAR")
+        assert (kind.partition("(")[0] if sized else kind).upper() == expected, bound
+
+
+def test_lists(site: TrinoSite) -> None:
+    """An array stands between the parentheses of IN, an empty one too."""
+    array = PgType("_int4")
+    texts = [f"7 IN ({literal(Bound(array, values))})" for values in ([7, 1], [1], [None, 7], [1, None], [], None)]
+    assert site.run(f"SELECT {', '.join(texts)}") == [[True, False, True, None, False, False]]
+    for value in ("NaN", "Infinity", "1" * 39, "0." + "0" * 38 + "1"):
+        with pytest.raises(ValueError, match="Trino's decimals"):
+            literal(Bound(PgType("numeric"), value))
+    with pytest.raises(ValueError, match="interval"):
+        literal(Bound(PgType("interval"), dt.timedelta(1)))
 
 
 def test_joins_and_set_operations_of_trino(site: TrinoSite) -> None:
