@@ -23,6 +23,7 @@ from tests.servers import Missing, Server
 VERSION = "476"  # later releases are not in Maven Central
 JAVA = 24
 PLUGINS = ("memory",)  # a plugin may hold hard links into others, not only into lib: see the archive before adding one
+SETTINGS = {"memory": "memory.splits-per-node=1\n"}
 FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
 # Quick to start and small: C1 and one collector, for a server that lives a minute.
 JVM = (
@@ -42,7 +43,7 @@ class TrinoServer(Server):
         catalogs = self.folder / "etc" / "catalog"
         catalogs.mkdir(parents=True)
         for name in PLUGINS:
-            (catalogs / f"{name}.properties").write_text(f"connector.name={name}\n")
+            (catalogs / f"{name}.properties").write_text(f"connector.name={name}\n{SETTINGS.get(name, '')}")
         (self.folder / "etc" / "log.properties").write_text("io.trino=WARN\nio.airlift=WARN\n")
 
     def command(self) -> list[str]:
@@ -59,6 +60,7 @@ class TrinoServer(Server):
             "plugin.dir": release / "plugin",
             "catalog.config-dir": self.folder / "etc" / "catalog",
             "query.max-memory-per-node": "300MB",
+            "task.concurrency": 1,  # few rows, many small statements
         }
         config = self.folder / "etc" / "config.properties"
         config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

@@ -80,10 +80,10 @@ def test_values(site: TrinoSite, trials: list[Trial]) -> None:
 
 
 def test_filters(site: TrinoSite, trials: list[Trial]) -> None:
-    """Filters are planned otherwise than values: ranges are taken out of them, casts are moved. Of each claim one call
-    with a constant and one without, if there are."""
-    kept = {(t.signature, any(isinstance(a, Lit) for a in t.call.args)): t for t in reversed(trials)}
-    predicates = [t for t in trials if t in kept.values() and t.call.type == test_claims.BOOL]
+    """Filters are planned otherwise than values: ranges are taken out of them, casts are moved. Of each claim one call,
+    with a constant if there is one."""
+    kept = {t.signature: t for t in sorted(trials, key=lambda t: any(isinstance(a, Lit) for a in t.call.args))}
+    predicates = [t for t in trials if kept[t.signature] is t and t.call.type == test_claims.BOOL]
     wrong = []
     for rows, batch in batches(predicates):
         for trial, got in zip(batch, site.chosen(first(site, rows), [t.call for t in batch]), strict=True):
