@@ -385,7 +385,7 @@ def test_an_open_stream_is_stopped(tmp_path: Path, how: str) -> None:
         crm = Tapped(numbers(tmp_path, rows=100_000))
         cancel = Cancel()
         async with fetching(crm) as fetcher:
-            seconds = 0.2 if how in ("deadline", "forget") else 60
+            seconds = 1 if how in ("deadline", "forget") else 60  # longer than opening takes
             stream, _ = await _open(fetcher, seconds=seconds, cancel=cancel)
             await anext(stream)
             if how == "close":

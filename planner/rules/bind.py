@@ -13,7 +13,7 @@ from planner.cost import LOCAL, cost
 from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.joining import equalities
-from planner.lookup import MOST_KEYS
+from planner.lookup import MOST_KEYS, taken
 from planner.scalar import Call, Col, KeyIn, Scalar, Sub
 
 _KEYS = frozenset(("int", "text", "date", "uuid"))
@@ -87,10 +87,12 @@ def _join(rel: ir.Join, context: Context) -> Rel:
     return replace(rel, left=ir.Filter(rel.left, to_left[1]))
 
 
-def _price(many: Rel, rows: float, keys: tuple[Scalar, ...], context: Context) -> float:
-    """What the keys save: the sources' work as it is priced, and the rows that need not come."""
+def _price(many: Rel, rows: float, keys: tuple[KeyIn], context: Context) -> tuple[bool, float]:
+    """(whether there are likely few enough keys to be sent, what they save: the sources' work as it is priced, and the
+    rows that need not come)."""
+    sent = keys[0].count <= taken(many, keys[0], context.estimator)[0]
     whole, chosen = (cost(each, context.estimator, context.catalog).total for each in (many, ir.Filter(many, keys)))
-    return max(whole - chosen, 0.0) + LOCAL * rows
+    return sent, max(whole - chosen, 0.0) + LOCAL * rows
 
 
 def _compared(rel: ir.Join) -> list[tuple[Col, Col]]:
@@ -108,7 +110,7 @@ def _compared(rel: ir.Join) -> list[tuple[Col, Col]]:
 
 def _saving(
     few: Rel, many: Rel, pairs: list[tuple[Col, Col]], estimator: Estimator
-) -> tuple[float, tuple[Scalar, ...]] | None:
+) -> tuple[float, tuple[KeyIn]] | None:
     """(rows of `many` that the keys of `few` leave out, the predicate); None where that is not worth it."""
     rows = _grouped(many, _rows(many, estimator), estimator)
     if not pairs or rows <= _WORTH:
