@@ -377,7 +377,8 @@ class Emitter:
         ctes = []
         for label, branch, named in rel.inputs:
             query = self._select(self._emit(branch, {}), list(named))
-            ctes.append(f"{exp.to_identifier(label, quoted=True).sql('postgres')} AS ({query.sql('postgres')})")
+            exact = _exactly(query, branch, named)
+            ctes.append(f"{exp.to_identifier(label, quoted=True).sql('postgres')} AS ({exact.sql('postgres')})")
         body = exp.Subquery(this=exp.Var(this=rel.text), alias=exp.TableAlias(this=exp.to_identifier("q")))
         text = (f"WITH {', '.join(ctes)} " if ctes else "") + exp.select("*").from_(body).sql("postgres")
         names = [f"c{i}" for i, _ in rel.columns]
@@ -456,6 +457,20 @@ def _arm(made: exp.Query, names: list[str]) -> exp.Query:
 
 def _member(row: list[exp.Expr], query: exp.Subquery) -> exp.Expr:
     return exp.In(this=wrap(row[0]) if len(row) == 1 else exp.Tuple(expressions=row), query=query)
+
+
+def _exactly(query: exp.Query, branch: Rel, named: tuple[tuple[int, str], ...]) -> exp.Query:
+    """Columns with their lengths and scales, which fetched rows have lost: PostgreSQL looks at them when it reads a
+    text (which side of USING needs no cast)."""
+    kinds = dict(ir.output(branch))
+    if not any(kind is not None and kind.mod >= 0 for kind in kinds.values()):
+        return query
+    items: list[exp.Expr] = []
+    for i, name in named:
+        kind, column = kinds.get(i), _column("e", name)
+        typed = column if kind is None or kind.mod < 0 else exp.cast(column, kind.sql, dialect="postgres")
+        items.append(exp.Alias(this=typed, alias=exp.Identifier(this=name, quoted=True)))
+    return exp.select(*items).from_(exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier("e"))))
 
 
 def _column(alias: str, name: str) -> exp.Column:

@@ -58,7 +58,7 @@ class Estimator:
         counts = sorted((self._values(i) for i in wanted), key=lambda e: e.likely, reverse=True)
         likely, high, weight = 1.0, 1.0, 1.0
         for count in counts:
-            likely *= min(count.likely, rows.likely) ** weight if count.likely > 1 else 1.0
+            likely *= max(min(count.likely, rows.likely), 0.0) ** weight if count.likely > 1 else 1.0
             high *= count.high
             weight /= 2
         together = self._together(wanted)
