@@ -67,11 +67,11 @@ SELECT country, vip FROM t.customers INTERSECT SELECT currency::char(2), active 
 -- name: set_rows_two_columns
 SELECT city, country FROM t.customers WHERE vip EXCEPT SELECT city, country FROM t.customers WHERE NOT vip;
 -- name: so_int_except
-SELECT customer_id FROM t.orders WHERE id < 200 EXCEPT SELECT customer_id FROM t.orders WHERE paid;
+SELECT customer_id FROM t.orders EXCEPT SELECT customer_id FROM t.orders WHERE priority > 1;
 -- name: so_int_intersect
-SELECT customer_id, priority FROM t.orders WHERE id < 300 INTERSECT SELECT customer_id, priority FROM t.orders WHERE NOT paid;
+SELECT customer_id, priority FROM t.orders INTERSECT SELECT customer_id, priority FROM t.orders WHERE priority < 3;
 -- name: so_int_intersect_all
-SELECT priority FROM t.orders WHERE id < 200 INTERSECT ALL SELECT priority FROM t.orders WHERE paid;
+SELECT priority FROM t.orders INTERSECT ALL SELECT priority FROM t.orders WHERE priority < 4;
 -- name: so_int_except_all
 SELECT priority FROM t.orders EXCEPT ALL SELECT priority FROM t.orders WHERE paid;
 -- name: so_text_union

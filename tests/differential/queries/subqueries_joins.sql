@@ -13,6 +13,7 @@ SELECT c.id, (SELECT sum(o.amount) FROM t.orders o WHERE o.customer_id = c.id HA
 -- name: sj_exists_aggregate_having
 SELECT c.id FROM t.customers c WHERE EXISTS (SELECT sum(o.amount) FROM t.orders o WHERE o.customer_id = c.id HAVING count(*) = 0);
 -- name: sj_not_exists_aggregate
+-- empty
 SELECT c.id FROM t.customers c WHERE NOT EXISTS (SELECT count(*) FROM t.orders o WHERE o.customer_id = c.id);
 -- name: sj_in_aggregate
 SELECT c.id FROM t.customers c WHERE c.rank IN (SELECT count(*) FROM t.orders o WHERE o.customer_id = c.id);
@@ -25,6 +26,7 @@ SELECT c.id, CASE WHEN c.vip THEN (SELECT max(o.amount) FROM t.orders o WHERE o.
 -- name: sj_array_agg
 SELECT c.id, (SELECT array_agg(o.id ORDER BY o.id DESC) FROM t.orders o WHERE o.customer_id = c.id) AS x FROM t.customers c;
 -- name: sj_not_in_null_inner
+-- empty
 SELECT c.id FROM t.customers c WHERE c.id NOT IN (SELECT o.customer_id FROM t.orders o);
 -- name: sj_not_in_null_inner_removed
 SELECT c.id FROM t.customers c WHERE c.id NOT IN (SELECT o.customer_id FROM t.orders o WHERE o.customer_id IS NOT NULL);
@@ -77,6 +79,7 @@ SELECT c.id FROM t.customers c WHERE NOT EXISTS (SELECT 1 FROM t.orders o WHERE 
 -- name: sj_exists_limit
 SELECT c.id FROM t.customers c WHERE EXISTS (SELECT o.id FROM t.orders o WHERE o.customer_id = c.id ORDER BY o.id LIMIT 1);
 -- name: sj_exists_limit_zero
+-- empty
 SELECT c.id FROM t.customers c WHERE EXISTS (SELECT o.id FROM t.orders o WHERE o.customer_id = c.id LIMIT 0);
 -- name: sj_exists_offset
 SELECT c.id FROM t.customers c WHERE EXISTS (SELECT o.id FROM t.orders o WHERE o.customer_id = c.id OFFSET 2);
@@ -141,6 +144,7 @@ SELECT c.id, (SELECT o.id FROM t.orders o WHERE o.customer_id = c.id AND o.id = 
 -- error: 21000
 SELECT c.id, (SELECT o.id FROM t.orders o) AS x FROM t.customers c;
 -- name: sj_single_uncorrelated_error_no_rows
+-- empty
 SELECT c.id, (SELECT o.id FROM t.orders o) AS x FROM t.customers c WHERE c.id < 0;
 -- name: sj_single_where_error
 -- error: 21000
