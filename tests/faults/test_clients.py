@@ -144,11 +144,11 @@ def test_one_client_s_error_ends_its_transaction_only(world: World) -> None:
 def test_a_bug_of_ours_is_not_told(
     world: World, protocol: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise KeyError("s3cret of the house")
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.runtime.engine, "plan", broken)
+        patch.setattr(world.runtime.engine._preparer, "_plan", broken)
         patch.setattr("api.graphql.execution.located", broken)
         said = world.ask(protocol, Question("crm.tickets", ("customer_id", "id"), ("customer_id", 5)))  # a new plan
     assert said.rows is None and said.code == "XX000", said
