@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from typing import TypeVar
@@ -12,6 +13,10 @@ import pytest
 from tests import trino_server as trino
 from tests.servers import Missing, Server, running
 from tests.trino_server import TrinoServer
+
+# A gate that runs in the background of a shell ignores Ctrl-C, and so would every process that the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ("tests.canon_fixture",)
 S = TypeVar("S", bound=Server)
