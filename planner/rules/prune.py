@@ -62,6 +62,8 @@ class _Pruner:
                 return self._made(ir.with_inputs(rel, (below,)), known)
             case ir.Values():
                 return rel, {} if rel.rows else None
+            case ir.Recursive():
+                return rel, {}  # an empty base would have a type with its scale, a fetched step has none
             case _:
                 return ir.with_inputs(rel, tuple(self.visit(branch)[0] for branch in ir.inputs(rel))), {}
 
