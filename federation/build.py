@@ -24,7 +24,7 @@ from federation.canon.server import Canon
 from federation.canon.wire import Wire
 from federation.patience import patiently
 from planner.statement import Statement
-from views.catalog import Catalog, Relation, Source, SourceTable, View
+from views.catalog import Adaptive, Breaker, Catalog, Relation, Source, SourceTable, View
 from views.check import check_columns
 from views.project import Diagnostic, Project, ViewDraft
 
@@ -130,7 +130,23 @@ async def _introspect(
     file = project.sources[name]
     told = file.as_of.model_dump(exclude_none=True)
     refresh, role = file.statistics.refresh, file.role or ""
-    found = _Found(Source(name, file.kind, None, file.limits.value, file.ttl, told, role=role, refresh=refresh))
+    found = _Found(
+        Source(
+            name,
+            file.kind,
+            None,
+            file.limits.value,
+            file.ttl,
+            told,
+            role=role,
+            refresh=refresh,
+            adaptive=Adaptive(**file.adaptive.model_dump()),
+            breaker=Breaker(**file.breaker.model_dump()),
+            observe=None if file.observe is None else file.observe.value,
+            stale_while_revalidate=file.stale_while_revalidate,
+            stale_if_error=file.stale_if_error,
+        )
+    )
     place = f"sources/{name}.yml"
     try:
         options = {"pool_size": file.limits.concurrency, **project.options(name, environment)}

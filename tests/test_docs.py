@@ -13,25 +13,32 @@ import typer
 import yaml
 
 from api.cli import app
-from views.files import ProjectFile, SourceFile, ViewHeader
+from views.files import ProjectFile, ViewHeader
 from views.marks import read as read_yaml
 from views.schema import FILES, schema, text
+from views.source_file import SourceFile
 
 ROOT = Path(__file__).parent.parent
 DOCS = (ROOT / "docs" / "files.md").read_text()
 SECTIONS = {
     "ProjectFile": "## `vdw.yml`",
     "Listen": "### `listen`",
-    "Listener": "### `listen.http`, `listen.postgresql`",
+    "Listener": "### `listen.http`",
+    "SqlListener": "### `listen.postgresql`",
     "Tls": "### `listen.http.tls`, `listen.postgresql.tls`",
     "Merge": "### `merge`",
     "Cache": "### `cache`",
+    "Telemetry": "### `telemetry`",
     "User": "### `users.<name>`",
     "Scram": "### `users.<name>.scram`",
     "SecretRef": "### References: `password`, `verifier` and any value of `connection`",
     "SourceFile": "## `sources/<name>.yml`",
     "Expose": "### `expose`",
     "SourceLimits": "### `limits`",
+    "QueryBudget": "### `limits.query`",
+    "Adapting": "### `adaptive`",
+    "Breaking": "### `breaker`",
+    "Observing": "### `observe`",
     "SourceStatistics": "### `statistics`",
     "AsOf": "### `as_of`",
     "ViewHeader": "## `views/<schema>/<name>.view.sql`",

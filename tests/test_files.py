@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from connectors.errors import ConfigError
 from tests.folders import only, read, told
 from views.catalog import Limits, Link
-from views.files import ProjectFile, SourceFile, ViewHeader, literal_secrets
+from views.files import ProjectFile, ViewHeader
+from views.source_file import SourceFile, literal_secrets
 from views.values import SecretRef, duration, embeds_password, is_reference, resolve, secret_like, size
 
 
@@ -67,7 +68,7 @@ def test_unknown_keys_of_the_project(tmp_path: Path, written: str, line: int, me
 
 def test_unknown_keys_far_from_any_known_one_list_what_is_known(tmp_path: Path) -> None:
     error = only(read(tmp_path, {"vdw.yml": "name: x\nzzz: 1\n"}))
-    assert error.remedy == "known: cache, description, listen, merge, name, users"
+    assert error.remedy == "known: cache, description, listen, merge, name, state, telemetry, users"
 
 
 def test_on_is_taken_for_join(tmp_path: Path) -> None:
@@ -229,7 +230,7 @@ def test_limits_that_make_no_sense(limits: dict[str, Any]) -> None:
         ({"relations": {"o": {"to": "orders", "join": {"a": "b"}}}}, "not a full name"),
         ({"relations": {"o": {"to": "a.b", "join": {}}}}, "at least 1"),
         ({"key": []}, "at least 1"),
-        ({"on_source_down": {"crm": "ignore"}}, "'fail', 'nulls' or 'stale'"),
+        ({"on_source_down": {"crm": "ignore"}}, "'fail', 'stale', 'nulls' or 'partial'"),
         ({"freshness": {"class": "live"}}, "'real_time'"),
         ({"guard": {"max_rows": 0}}, "greater than 0"),
     ],

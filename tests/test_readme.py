@@ -17,8 +17,8 @@ from api.cli import app
 from api.project import open_project
 from connectors.registry import kinds, options_model
 from federation.session import Session
-from views.files import SourceFile
 from views.marks import read as read_yaml
+from views.source_file import SourceFile
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

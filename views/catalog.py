@@ -14,6 +14,15 @@ WAREHOUSES = frozenset(("duckdb", "parquet", "trino"))  # kinds that are made fo
 
 
 @dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """What one query may cost a source, all its statements together; `time` in seconds. None: any amount."""
+
+    rows: int | None = None
+    bytes: int | None = None
+    time: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What a source's owner allows. Times in seconds; None: as much as need be.
 
@@ -21,12 +30,55 @@ class Limits:
     the other limits) or "error".
     """
 
-    concurrency: int = 4  # statements at once
+    concurrency: int = 4  # statements at once, of all servers on this machine
     timeout: float = 30.0  # one statement
     rows: int = 1_000_000  # rows of one statement; more is an error
+    bytes: int | None = None  # of these rows in Arrow
     examined_rows: int | None = None  # rows that one statement may make the source read
     statements: int | None = None  # of one query
     on_budget: str = "slow"
+    rate: float | None = None  # statements a second, of all servers on this machine
+    burst: int | None = None  # statements at once before the rate holds them back; None: a second's
+    queue: int = 1_000  # statements that may wait
+    share: float = 1.0  # part of concurrency and rate that this machine may use
+    query: QueryLimits = QueryLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Adaptive:
+    """How the statements at once follow the source's own state: fewer while it is `slower` times as slow as usual,
+    its replication `lag` (seconds) or its `running` statements of others are past these; read `every` so many seconds.
+    """
+
+    enabled: bool = True
+    least: int = 1
+    slower: float = 2.0
+    lag: float | None = None
+    running: int | None = None
+    every: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When a source is left alone: after `failures` in a row, or where `share` of the statements in `window` seconds
+    failed; for `pause` seconds, twice as long each time that a trial fails, at most `longest`."""
+
+    enabled: bool = True
+    failures: int = 5
+    share: float = 0.5
+    window: float = 10.0
+    pause: float = 5.0
+    longest: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Rules that are only watched; `limits` has those that are proposed, by their names in `Limits`."""
+
+    limits: Mapping[str, Any] = field(default_factory=dict)
+    ttl: float | None = None
+    adaptive: Adaptive | None = None
+    breaker: Breaker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +101,11 @@ class Source:
     fault: str = ""  # why it could not be introspected
     role: str = ""
     refresh: float = 0.0
+    adaptive: Adaptive = Adaptive()
+    breaker: Breaker = Breaker()
+    observe: Observed | None = None
+    stale_while_revalidate: float = 0.0  # seconds past the ttl in which an old answer serves while it is fetched anew
+    stale_if_error: float = 0.0  # seconds past the ttl in which an old answer serves while the source is down
 
     @property
     def operational(self) -> bool:
@@ -108,6 +165,10 @@ class View(Relation):
     column_comments: Mapping[str, str] = field(default_factory=dict)
     depends: tuple[tuple[str, str], ...] = ()
     header: Mapping[str, Any] = field(default_factory=dict)
+    freshness_class: str = ""  # real_time | near_real_time | batch
+    stale_while_revalidate: float | None = None
+    stale_if_error: float | None = None
+    on_source_down: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # fail | stale | nulls | partial
 
 
 @dataclass(frozen=True, slots=True)

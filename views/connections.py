@@ -7,8 +7,8 @@ from typing import Any
 
 from connectors.errors import ConfigError
 from connectors.registry import kinds, options_model
-from views.files import SourceFile
 from views.project import Diagnostic, KeyPath, Places, place_of
+from views.source_file import SourceFile
 from views.validate import did_you_mean, validate
 from views.values import is_reference
 

@@ -1,15 +1,15 @@
-"""What the three files of a project may say: vdw.yml, sources/<name>.yml and the header of a .view.sql."""
+"""What vdw.yml and the header of a .view.sql may say; the file of a source stands in views.source_file."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from views.catalog import Limits, Link
+from views.catalog import Link
 from views.values import (
     NAME,
     Duration,
@@ -17,10 +17,7 @@ from views.values import (
     SecretRef,
     Section,
     Size,
-    embeds_password,
     fault,
-    is_reference,
-    secret_like,
 )
 
 
@@ -43,6 +40,20 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 Columns = Annotated[Names, Field(min_length=1)]
 Path = tuple[str | int, ...]
 Positive = Annotated[int, Field(gt=0)]
+Way = Literal["fail", "stale", "nulls", "partial"]
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+_WAYS = {"enum": ["fail", "stale", "nulls", "partial"]}
+Down = Annotated[
+    tuple[Way, ...],
+    BeforeValidator(_listed),
+    Field(min_length=1, strict=False),
+    WithJsonSchema({"anyOf": [_WAYS, {"type": "array", "items": _WAYS, "minItems": 1}]}),
+]
 
 
 class Tls(Section):
@@ -81,11 +92,26 @@ class Listener(Section):
             return False
 
 
+class SqlListener(Listener):
+    """The address of the PostgreSQL protocol."""
+
+    connections: Annotated[int, Field(gt=0, le=5000)] = Field(default=100, description="Clients at once.")
+
+
+class Telemetry(Section):
+    """What the server tells of its work, besides /metrics."""
+
+    queries: bool = Field(default=True, description="One line in the log for each query; never values.")
+    traces: str | None = Field(
+        default=None, description="Where OpenTelemetry's traces go: the URL of an OTLP/HTTP receiver; none: nowhere."
+    )
+
+
 class Listen(Section):
     """Where clients connect."""
 
     http: Listener = Field(default=Listener(port=8080), description="HTTP: GraphQL, GraphiQL, health.")
-    postgresql: Listener = Field(default=Listener(port=5433), description="The PostgreSQL protocol.")
+    postgresql: SqlListener = Field(default=SqlListener(port=5433), description="The PostgreSQL protocol.")
 
     @model_validator(mode="before")
     @classmethod
@@ -136,6 +162,10 @@ class User(Section):
         default=(), description='What the user may read: "schema.name", "schema.*" or "*"; nothing unless listed.'
     )
     scram: Scram = Field(default=Scram(), description="How the password is kept.")
+    admin: bool = Field(
+        default=False,
+        description="May switch things off, cancel others' queries, clear the cache, read all receipts.",
+    )
 
     @model_validator(mode="after")
     def _credentials(self) -> User:
@@ -155,6 +185,11 @@ class ProjectFile(Section):
     listen: Listen = Field(default=Listen(), description="Where clients connect; loopback unless told otherwise.")
     merge: Merge = Field(default=Merge(), description="Bounds of merging large inputs.")
     cache: Cache = Field(default=Cache(), description="Bounds of the cache of results.")
+    state: str = Field(
+        default=".vdw",
+        description="Folder for what survives a restart (receipts, switches), relative to the project.",
+    )
+    telemetry: Telemetry = Field(default=Telemetry(), description="What the server tells of its work.")
     users: dict[Identifier, User] = Field(
         default={}, description="Users by name; without any, only loopback is served."
     )
@@ -167,120 +202,6 @@ class ProjectFile(Section):
                 "a listener is open to other machines, and there are no users", "add users, or listen on loopback"
             )
         return self
-
-
-class Expose(Section):
-    """Which of a source's relations exist here; without it, all that are not the system's own."""
-
-    schemas: Names = Field(default=(), description="The source's own schemas (databases) to expose; all where absent.")
-    tables: Names = Field(
-        default=(), description='Tables and views to expose, as "table" or "schema.table"; all where absent.'
-    )
-
-
-class SourceLimits(Section):
-    """What a source's owner allows us."""
-
-    concurrency: Positive = Field(default=4, description="Statements at once.")
-    timeout: Duration = Field(default=30.0, description="Time of one statement.")
-    rows: Positive = Field(default=1_000_000, description="Rows of one statement; more is an error.")
-    examined_rows: Positive | None = Field(
-        default=None,
-        description="Rows that one statement may make the source read, by its own estimate; none: any number.",
-    )
-    statements: Positive | None = Field(
-        default=None, description="Statements that one query may cost the source; more is an error. None: any number."
-    )
-    on_budget: Literal["slow", "error"] = Field(
-        default="slow",
-        description="What becomes of a statement that can only be planned past examined_rows: slow (it runs within the "
-        "other limits, one at a time) or error.",
-    )
-
-    @model_validator(mode="after")
-    def _sane(self) -> SourceLimits:
-        if not self.timeout:
-            raise fault("limits.timeout is 0: no statement could run", 'write a duration such as "30s"')
-        return self
-
-    @property
-    def value(self) -> Limits:
-        """The same as the catalog has it."""
-        return Limits(self.concurrency, self.timeout, self.rows, self.examined_rows, self.statements, self.on_budget)
-
-
-class AsOf(Section):
-    """How the age of a source's data is known."""
-
-    kind: Literal["live", "query", "file"] = Field(
-        default="live", description="live: as of the moment it is read; query: ask `sql`; file: the data files' time."
-    )
-    sql: str | None = Field(
-        default=None, description="For kind query: a SELECT in the source's own SQL that gives one timestamp."
-    )
-
-    @model_validator(mode="after")
-    def _sql(self) -> AsOf:
-        if (self.kind == "query") != (self.sql is not None):
-            raise fault(
-                "as_of.sql goes with kind: query, and only with it", "write as_of: {kind: query, sql: select ...}"
-            )
-        return self
-
-
-class SourceStatistics(Section):
-    """How what the source knows of its tables is kept up to date."""
-
-    refresh: Duration = Field(
-        default=600.0, description="How often they are read again; 0s: only when the project is loaded."
-    )
-
-
-class SourceFile(Section):
-    """`sources/<name>.yml`, written by the source's owner."""
-
-    kind: str = Field(
-        min_length=1, description="Kind of the source, such as postgresql, mariadb, sqlite, duckdb, parquet."
-    )
-    description: str = Field(default="", description="What the source holds, for people.")
-    owner: str = Field(default="", description="Who to ask about the source.")
-    connection: dict[str, Any] = Field(
-        default={},
-        description="What the connector needs (docs of the kind); secrets as {env: NAME} or {file: path} only.",
-    )
-    expose: Expose = Field(default=Expose(), description="Which schemas and tables exist here.")
-    role: Literal["operational", "warehouse"] | None = Field(
-        default=None,
-        description="operational: its work is dear, plans spare it; warehouse: made for large scans. By the kind where "
-        "absent: duckdb and parquet are warehouses.",
-    )
-    limits: SourceLimits = Field(default=SourceLimits(), description="What the owner allows.")
-    statistics: SourceStatistics = Field(
-        default=SourceStatistics(), description="What the source knows of its tables: rows, values, their spread."
-    )
-    ttl: Duration = Field(default=0.0, description="How long an answer may be kept; views may say less, never more.")
-    as_of: AsOf = Field(default=AsOf(), description="How the age of the data is known.")
-
-    @model_validator(mode="after")
-    def _no_literal_secret(self) -> SourceFile:
-        for path in literal_secrets(self.connection, ("connection",)):
-            name = ".".join(map(str, path))
-            raise fault(f"`{name}` holds a secret in plain text", "write {env: NAME} or {file: path} instead", path)
-        return self
-
-
-def literal_secrets(value: object, path: Path, secret: bool = False) -> Iterator[Path]:
-    """Paths under which a secret stands in plain text: below a key that is named like one, or inside a URL or DSN."""
-    if is_reference(value) or value is None:
-        return
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from literal_secrets(item, (*path, str(key)), secret or secret_like(str(key)))
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from literal_secrets(item, (*path, index), secret)
-    elif secret or (isinstance(value, str) and embeds_password(value)):
-        yield path
 
 
 class Freshness(Section):
@@ -359,8 +280,9 @@ class ViewHeader(Section):
     description: str = Field(default="", description="What a row is.")
     key: Columns | None = Field(default=None, description="Columns that identify a row.")
     freshness: Freshness = Field(default=Freshness(), description="How old answers may be.")
-    on_source_down: dict[str, Literal["fail", "nulls", "stale"]] = Field(
-        default={}, description="Per source what happens while it is down: fail, nulls or stale."
+    on_source_down: dict[str, Down] = Field(
+        default={},
+        description="Per source what happens while it is down: fail, stale, nulls or partial, or a list in order.",
     )
     guard: Guard = Field(default=Guard(), description="Bounds of the queries over this view.")
     relations: dict[Identifier, RelationTo] = Field(default={}, description="Named links to other views and tables.")

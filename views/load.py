@@ -12,8 +12,9 @@ from pydantic import BaseModel
 
 from views import check, marks, text
 from views.connections import connection_diagnostics
-from views.files import ProjectFile, SourceFile, ViewHeader
+from views.files import ProjectFile, ViewHeader
 from views.project import Diagnostic, Places, Project, ViewDraft
+from views.source_file import SourceFile
 from views.validate import validate
 from views.values import NAME
 

@@ -11,7 +11,8 @@ from connectors.errors import ConfigError
 from connectors.registry import options_model
 from connectors.types import PgType
 from views.catalog import View
-from views.files import ProjectFile, SourceFile, ViewHeader
+from views.files import ProjectFile, ViewHeader
+from views.source_file import SourceFile
 from views.values import resolve
 
 KeyPath = tuple[str | int, ...]
@@ -104,6 +105,10 @@ class ViewDraft:
             column_comments=dict(self.column_comments),
             depends=depends,
             header=header.written(),
+            freshness_class=header.freshness.class_ or "",
+            stale_while_revalidate=header.freshness.stale_while_revalidate,
+            stale_if_error=header.freshness.stale_if_error,
+            on_source_down=header.on_source_down,
         )
 
 

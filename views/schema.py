@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from views.files import ProjectFile, SourceFile, ViewHeader
+from views.files import ProjectFile, ViewHeader
+from views.source_file import SourceFile
 
 FILES: Mapping[str, type[BaseModel]] = {"project": ProjectFile, "source": SourceFile, "view": ViewHeader}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
