@@ -52,6 +52,17 @@ class LimitExceeded(Error):
     sqlstate = "53400"
 
 
+class TimedOut(LimitExceeded):
+    """A statement had `seconds` and needed more; `hangs`: its server did not even end it when told to."""
+
+    sqlstate = "57014"
+
+    def __init__(self, message: str, seconds: float, *, hangs: bool = False, hint: str, detail: str | None = None):
+        super().__init__(message, hint=hint, detail=detail)
+        self.seconds = seconds
+        self.hangs = hangs
+
+
 class ConfigError(Error):
     """A file of the project folder is at fault: F0000, always with `place`."""
 

@@ -29,7 +29,16 @@ _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connect
 _LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
 _LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
 _KILLED = 1317
-_STATES = {1690: "22003"}  # errors of values that PostgreSQL has too
+_STATES = {  # errors that PostgreSQL has too: of values, and of a server that has no room
+    1690: "22003",
+    1021: "53100",
+    1026: "53100",
+    1114: "53100",
+    1037: "53200",
+    1038: "53200",
+    1041: "53000",
+}
+_NO_SPACE = "Errcode: 28"  # ENOSPC, whatever was being written
 
 
 @dataclass(slots=True)
@@ -180,7 +189,7 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
             detail=message,
             hint="the server was stopped or restarted, or the network failed: try again",
         )
-    state = _STATES.get(code, SourceError.sqlstate)
+    state = "53100" if _NO_SPACE in message else _STATES.get(code, SourceError.sqlstate)
     said = f'source "{access.source}" refused the statement: {message}'
     return SourceError(said, sqlstate=state, detail=f"error {code}")
 

@@ -169,7 +169,7 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     return SourceError(
         f'source "{access.source}" refused the statement: {access.scrub(message)}',
         # a data exception or a limit is what PostgreSQL itself would have answered: the client is told its own code
-        sqlstate=state if state.startswith(("22", "54")) else "HV000",
+        sqlstate=state if state.startswith(("22", "53", "54")) else "HV000",
         detail="; ".join(filter(None, (f"SQLSTATE {state}", access.scrub(detail)))),
     )
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from connectors.base import Cancel
-from connectors.errors import Error, LimitExceeded
+from connectors.errors import Error, LimitExceeded, TimedOut
 
 _STEPS = (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10)
 _AGAIN = 0.1  # seconds between two attempts: a cancel that arrives before the statement begins hits nothing
@@ -27,12 +27,23 @@ def server_timeout(seconds: float) -> int:
     return next(int(power * step + 0.999999) for step in _STEPS if power * step >= milliseconds - 1e-6)
 
 
-def timed_out(source: str, seconds: float) -> LimitExceeded:
+def timed_out(source: str, seconds: float) -> TimedOut:
     """The error of a statement whose time is over."""
-    return LimitExceeded(
+    return TimedOut(
         f'canceling statement at source "{source}" due to statement timeout',
-        sqlstate="57014",
+        seconds,
         hint=f"it had {seconds:g} s; narrow the query, or raise the timeout",
+    )
+
+
+def hanging(source: str, seconds: float) -> TimedOut:
+    """The error of a statement that its server did not end, though its time was over or it was told to."""
+    return TimedOut(
+        f'canceling statement at source "{source}" due to statement timeout',
+        seconds,
+        hangs=True,
+        detail="the server did not end it when told to: it hangs, or the network to it does",
+        hint="ask the source's owner whether the server is well, and try again",
     )
 
 
