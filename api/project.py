@@ -60,7 +60,7 @@ class Runtime:
         """
         async with self._changing:
             project = await asyncio.to_thread(_loaded, self.project.folder)
-            await asyncio.to_thread(roles.apply, self.canon.dsn(), _accounts(project))
+            await asyncio.to_thread(roles.apply, self.canon.dsn(), _accounts(project), self.canon.sessions)
             await self._serve(project, await build(project, self.canon, previous=self._built))
             self.engine.restricted = bool(project.file.users)
             return self.diagnostics
@@ -101,10 +101,11 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
     """
     project = await asyncio.to_thread(_loaded, folder)
     async with contextlib.AsyncExitStack() as stack:
-        canon = Canon()
+        sessions = project.file.listen.postgresql.connections
+        canon = Canon(sessions=sessions)
         stack.push_async_callback(asyncio.to_thread, canon.stop)
         await asyncio.to_thread(canon.start)
-        await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project))
+        await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project), sessions)
         built = await build(project, canon)
         analyser = Analyser(canon)
         stack.push_async_callback(analyser.close)

@@ -15,13 +15,13 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from api import console, memory
+from api import console, handles, memory
 from api.http import app
 from api.pgwire import server as pgwire
 from api.project import Runtime, open_project
 from connectors.errors import ConfigError, Error
 from federation.canon.roles import ANONYMOUS
-from views.files import Listener, Tls
+from views.files import Listener, SqlListener, Tls
 
 GRACE = 5  # seconds that running requests get when the server stops
 KEEP_ALIVE = 75  # seconds that an idle HTTP connection may stay, longer than the usual proxy keeps its own
@@ -170,12 +170,16 @@ async def _http(
 
 
 @contextlib.asynccontextmanager
-async def _postgresql(runtime: Runtime, listener: Listener, folder: Path) -> AsyncIterator[tuple[str, int]]:
+async def _postgresql(runtime: Runtime, listener: SqlListener, folder: Path) -> AsyncIterator[tuple[str, int]]:
     tls = _files(listener.tls, folder)
     context = pgwire.certificate(*tls) if tls else None
     file = runtime.project.file
     names = ("vdw", file.name)
-    server = pgwire.Server(runtime.canon, runtime.engine, users=file.users, databases=names, tls=context)
+    most = runtime.canon.sessions  # as it was started, whatever a reload has read since
+    handles.ask(most)
+    server = pgwire.Server(
+        runtime.canon, runtime.engine, users=file.users, databases=names, tls=context, connections=most
+    )
     try:
         await server.start(listener.host, listener.port)
     except OSError as error:

@@ -71,9 +71,11 @@ def servers(*kinds: str) -> Iterator[dict[str, Server]]:
         yield {kind: stack.enter_context(running(kind)) for kind in kinds}
 
 
-def write(place: Path, sources: Mapping[str, Mapping[str, Any]], views: Mapping[str, str]) -> None:
+def write(
+    place: Path, sources: Mapping[str, Mapping[str, Any]], views: Mapping[str, str], connections: int = 100
+) -> None:
     """A project folder. A source's plain password goes into a file of its own; views are whole files by full name."""
-    listen = {"http": {"port": 0}, "postgresql": {"port": 0}}
+    listen = {"http": {"port": 0}, "postgresql": {"port": 0, "connections": connections}}
     _dump(place / "vdw.yml", {"name": "benchmark", "listen": listen})
     for name, source in sources.items():
         connection = dict(source["connection"])

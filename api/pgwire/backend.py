@@ -17,7 +17,7 @@ from connectors.errors import Error, SourceError
 
 PARSE, BIND, CLOSE, DESCRIBE, EXECUTE, SYNCED, QUERY, LOCAL, BARRIER, STARTUP = range(10)
 
-_D, _d, _C, _E, _Z, _G, _S, _N, _A, _K = b"DdCEZGSNAK"
+_D, _d, _C, _E, _Z, _G, _S, _N, _A, _K, _R = b"DdCEZGSNAKR"
 # Replies that end what the head of the queue waits for.
 _ROWS = frozenset((_D, _d))
 _ENDS = {
@@ -88,6 +88,7 @@ class Backend(asyncio.Protocol):
         self.unsynced = False  # something was sent since the last Sync
         self.failed = False  # the canon skips what comes until Sync
         self.copying = False  # the canon reads the client's CopyData
+        self.heard = asyncio.Event()  # the canon has said its first word, or never will
         self.ready = asyncio.Event()  # the login is over, one way or the other
         self._pieces: list[bytes] = []
         self._have = 0
@@ -104,6 +105,7 @@ class Backend(asyncio.Protocol):
         self.transport = None
         self._purge(SourceError("the canon closed the session", sqlstate="57P01"), everything=True)
         self._wake()
+        self.heard.set()
         self.ready.set()
         self.out.lost()
 
@@ -179,6 +181,8 @@ class Backend(asyncio.Protocol):
             self._completed(head, data[position + 5 : end - 1].decode(errors="replace"))
         elif kind == _G:
             self._copy_in()
+        elif kind == _R:
+            self.heard.set()
         elif kind == _K:
             self.out.secret(INT.unpack_from(data, position + 5)[0], data[position + 9 : end])
         elif kind == _Z:

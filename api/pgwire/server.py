@@ -22,7 +22,7 @@ from api.pgwire.session import Session
 from connectors.errors import ConfigError, LimitExceeded, QueryError, SourceError
 from federation.canon.analyse import Analyser
 from federation.canon.roles import ANONYMOUS
-from federation.canon.server import MERGE, OWNER
+from federation.canon.server import MERGE, OWNER, SESSIONS
 
 if TYPE_CHECKING:
     from api.pgwire.packets import Described
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from federation.session import Session as Own
 
 MESSAGE_LIMIT = 64 << 20
-CONNECTIONS = 100
+LOGINS = 16  # at once: a storm of clients is let in one after the other, in the order in which they came
+BACKLOG = 4096  # connections that may wait to be accepted; the system may allow fewer
 WORD = re.compile(rb"[a-z_\x80-\xff][a-z0-9_$\x80-\xff]*")
 INTERNAL = frozenset({OWNER, MERGE})  # roles of our own, which log in by being this process
 
@@ -64,7 +65,7 @@ class Server:
         users: Collection[str] = (),  # those of the project; the canon knows them, and checks them
         databases: Collection[str] = ("vdw",),
         tls: ssl.SSLContext | None = None,
-        connections: int = CONNECTIONS,
+        connections: int = SESSIONS,
         message_limit: int = MESSAGE_LIMIT,
         timeout: float = 60.0,
     ) -> None:
@@ -75,6 +76,7 @@ class Server:
         self.sessions: dict[tuple[int, bytes], Session] = {}
         self.open: set[Session] = set()
         self.database = "vdw"  # of the canon
+        self.logins = asyncio.Semaphore(LOGINS)
         self.address: tuple[str, int] = ("", 0)
         self._listener: asyncio.Server | None = None
         self.described: LRUCache[tuple[object, ...], Described] = LRUCache(4096)
@@ -96,7 +98,7 @@ class Server:
             )
         loop = asyncio.get_running_loop()
         rows.use_zones(await asyncio.to_thread(zone_files, self.canon))
-        self._listener = await loop.create_server(lambda: Client(self._arrived), host, port, backlog=256)
+        self._listener = await loop.create_server(lambda: Client(self._arrived), host, port, backlog=BACKLOG)
         self.address = self._listener.sockets[0].getsockname()[:2]
 
     def names(self) -> Names:

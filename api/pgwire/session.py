@@ -144,7 +144,9 @@ class Session:
         self.client.typed()
         self._admit(options)
         self.user = self.server.role(options["user"])
-        await self._connect(options)
+        async with self.server.logins:
+            await self._connect(options)
+            await self.backend.heard.wait()
         while self.backend.status == "?" and self.backend.transport is not None:
             await self._answer()
         if self.backend.transport is None:

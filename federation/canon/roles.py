@@ -10,7 +10,7 @@ import psycopg
 from psycopg.sql import SQL, Composed, Identifier, Literal
 
 from connectors.errors import ConfigError
-from federation.canon.server import MERGE, OWNER
+from federation.canon.server import MERGE, OWNER, SESSIONS
 from federation.canon.shell import DURABLE, LOCK, support
 
 ANONYMOUS = "anonymous"
@@ -23,7 +23,6 @@ BOUNDS = {
     "temp_file_limit": "1GB",
     "idle_in_transaction_session_timeout": "10min",
 }
-CONNECTIONS = 100  # of one role
 RESERVED = frozenset({OWNER, MERGE, OPEN, "postgres", "public", "none"})
 # Functions that PostgreSQL gives to everybody and that reach beyond a session: the server's files and processes, large
 # objects, other sessions' work, advisory locks of us all, and those that run statements given as text.
@@ -48,9 +47,9 @@ class Account:
     iterations: int = 4096
 
 
-def apply(dsn: str, users: Mapping[str, Account]) -> None:
+def apply(dsn: str, users: Mapping[str, Account], sessions: int = SESSIONS) -> None:
     """Make the canon's roles those users, in one transaction; without any, `anonymous` and our own operating
-    system user read everything without a password (only loopback is served then).
+    system user read everything without a password (only loopback is served then). Each may have so many `sessions`.
 
     ConfigError for a name that is ours. A role that left cannot log in any more; its running sessions end.
     """
@@ -69,6 +68,7 @@ def apply(dsn: str, users: Mapping[str, Account]) -> None:
         connection.execute("TRUNCATE vdw.reads")
         for name, account in wanted.items():
             _make(connection, name, account, new=name not in present, open_=not users)
+            connection.execute(SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(Identifier(name), Literal(sessions)))
         connection.execute("SELECT vdw.grant_reads()")
 
 
@@ -104,11 +104,7 @@ def _make(connection: psycopg.Connection, name: str, account: Account, *, new: b
     if new:
         connection.execute(SQL("CREATE ROLE {}").format(role))
         connection.execute(SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE").format(role, Identifier(MERGE)))
-    connection.execute(
-        SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION CONNECTION LIMIT {}").format(
-            role, Literal(CONNECTIONS)
-        )
-    )
+    connection.execute(SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION").format(role))
     for setting, value in BOUNDS.items():
         connection.execute(SQL("ALTER ROLE {} SET {} = {}").format(role, Identifier(setting), Literal(value)))
     if open_:

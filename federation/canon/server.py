@@ -27,12 +27,13 @@ MERGE = "vdw_merge"  # unprivileged, runs residuals; may become any client's rol
 PORT = 5432  # names the socket only
 LONGEST = 107 - len(f"/.s.PGSQL.{PORT}.lock")  # what sockaddr_un leaves for the folder
 START_TIMEOUT = 30.0
+SESSIONS = 100  # of clients, unless told otherwise
+OWN = 200  # further connections: analysis, merging, and those that are just ending
 
 SETTINGS = {
     "listen_addresses": "''",
     "unix_socket_permissions": "0700",
     "port": str(PORT),
-    "max_connections": "300",
     "superuser_reserved_connections": "10",
     "max_locks_per_transaction": "128",  # one transaction makes thousands of shells
     "shared_buffers": "32MB",
@@ -84,12 +85,12 @@ class Canon:
     """One embedded PostgreSQL: superuser role and database `vdw`, Unix socket only.
 
     `folder`: where its private folder is made (default: the temporary folder, also where `folder` is too
-    long for a socket's path); `binaries`: a PostgreSQL's folder. `generation` grows by each restart, and
-    with it every connection, temporary table and prepared statement is gone.
+    long for a socket's path); `binaries`: a PostgreSQL's folder; `sessions`: clients at once. `generation` grows by
+    each restart, and with it every connection, temporary table and prepared statement is gone.
     """
 
-    def __init__(self, folder: Path | None = None, binaries: Path | None = None) -> None:
-        self._parent, self._configured = folder, binaries
+    def __init__(self, folder: Path | None = None, binaries: Path | None = None, sessions: int = SESSIONS) -> None:
+        self._parent, self._configured, self.sessions = folder, binaries, sessions
         self._home: Path | None = None
         self._watch: subprocess.Popen[str] | None = None
         self._changed = threading.Condition()
@@ -129,7 +130,7 @@ class Canon:
         self._home = home
         try:
             binaries = _readable(binaries, account, home)
-            _initdb(binaries, account, home)
+            _initdb(binaries, account, home, self.sessions + OWN)
             self._supervise(binaries, account, home, lock)
             self.wait(1)
             _finish(self.dsn(dbname="template1"))
@@ -311,13 +312,13 @@ def _run(command: list[Path | str], account: Account, cwd: Path) -> subprocess.C
     )
 
 
-def _initdb(binaries: Binaries, account: Account, home: Path) -> None:
+def _initdb(binaries: Binaries, account: Account, home: Path, connections: int) -> None:
     options = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8"]
     speed = ["--no-sync", "--wal-segsize=4", "--no-instructions", "--auth=reject"]
     made = _run([binaries.initdb, "-D", home / "data", "-U", OWNER, *options, *speed], account, home)
     if made.returncode != 0:
         raise Error("initdb of the embedded PostgreSQL failed", detail=(made.stderr or made.stdout).strip()[-2000:])
-    settings = {**SETTINGS, "unix_socket_directories": _quoted(str(home))}
+    settings = {**SETTINGS, "unix_socket_directories": _quoted(str(home)), "max_connections": str(connections)}
     if binaries.major >= 18:
         settings["io_method"] = "sync"  # no helpers for reads that never happen
     me = pwd.getpwuid(os.geteuid()).pw_name

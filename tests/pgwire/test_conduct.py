@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import socket
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import psycopg
 import pytest
 
@@ -86,6 +88,26 @@ def test_too_many_clients(guarded: Front) -> None:
         connection.close()
     time.sleep(0.3)
     psycopg.connect(login(guarded)).close()
+
+
+def test_a_storm_of_clients(tmp_path: Path) -> None:
+    many = 150  # past the 100 that come without being asked for
+    files = {"vdw.yml": f"name: test\nlisten: {{http: {{enabled: false}}, postgresql: {{connections: {many}}}}}\n"}
+
+    async def storm(port: int) -> tuple[list[int], str]:
+        where = {"host": "127.0.0.1", "port": port, "user": "anonymous", "database": "vdw"}
+        all_ = await asyncio.gather(*(asyncpg.connect(**where) for _ in range(many)))
+        with pytest.raises(asyncpg.TooManyConnectionsError) as late:
+            await asyncpg.connect(**where)
+        answers = await asyncio.gather(*(one.fetchval("select count(*) from crm.customers") for one in all_))
+        await asyncio.gather(*(one.close() for one in all_))
+        return answers, str(late.value)
+
+    with Front(make(tmp_path, files), connections=many) as served:
+        assert served.runtime.canon.sessions == many
+        answers, refused = asyncio.run(storm(served.port))
+    assert answers == [4] * many
+    assert "too many clients" in refused
 
 
 def test_large_texts(front: Front, guarded: Front) -> None:
