@@ -47,7 +47,7 @@ class Asking:
         users = runtime.project.file.users
         if self.user is not None and self.user not in users:
             raise ConfigError(f'there is no user "{self.user}" in vdw.yml', hint=did_you_mean(self.user, users))
-        return Session(self.user or "vdw", formats.SETTINGS, timeout=seconds(self.timeout))
+        return Session(self.user or "vdw", formats.SETTINGS, timeout=seconds(self.timeout), protocol="cli")
 
 
 def seconds(text: str) -> float:

@@ -52,7 +52,7 @@ class Sql:
             raise Refused(405, "use POST", {"Allow": "POST"})
         statement = await _statement(request)
         kind = _kind(request.headers.get("accept", "*/*"))
-        session = Session(who.name, SETTINGS, timeout=TIMEOUT)
+        session = Session(who.name, SETTINGS, timeout=TIMEOUT, protocol="http")
         result = await self._run(statement, session, who, cancel)
         pieces = _arrow(result) if kind == ARROW else _lines(result)
         first = await anext(pieces, b"")

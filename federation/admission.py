@@ -35,6 +35,7 @@ class Permit:
     alone: bool = False
     started: float = field(default_factory=time.perf_counter)
     rows: int = 0
+    bytes: int = 0
     left: bool = False
 
     def counted(self, batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
@@ -45,6 +46,7 @@ class Permit:
         try:
             for batch in batches:
                 self.rows += batch.num_rows
+                self.bytes += batch.nbytes
                 if self.rows > self.gate.limits.rows:
                     raise self.gate.too_many_rows()
                 yield batch

@@ -8,9 +8,9 @@ from dataclasses import InitVar, dataclass, field, replace
 from connectors.base import Cancel
 from federation.channel import Stream
 from federation.deadline import Deadline
-from federation.fetch import Fetched
 from federation.merge import Merged
 from federation.result import Part, Result
+from federation.steps import Fetched
 from planner.plan import Plan
 
 
@@ -62,4 +62,5 @@ def _seen(part: Part, how: str) -> Part:
     """The part as this client sees it; when its rows were read stays what it was."""
     if how == "miss" or part.cache == "none":
         return replace(part)
-    return replace(part, cache=how, statements=0, ms=0.0)
+    origin = "cache" if how == "hit" and part.origin == "live" else part.origin
+    return replace(part, cache=how, statements=0, ms=0.0, waited=0.0, origin=origin)

@@ -34,7 +34,7 @@ class Channel:
 
     The producer's first batches, up to `head` bytes (None: all), come at once as a `Head`. If that was not all, the
     rest is iterated: the producer waits while it is `AHEAD` batches ahead. `ended` is called on the loop, with
-    whether it failed, when the thread has done everything, closing included.
+    what was raised, if anything was, when the thread has done everything, closing included.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Channel:
         cancel: Cancel,
         *,
         head: int | None,
-        ended: Callable[[bool], None],
+        ended: Callable[[BaseException | None], None],
     ) -> None:
         self._produce = produce
         self._cancel = cancel
@@ -149,7 +149,7 @@ class Channel:
     def _finish(self, head: Head | None, error: BaseException | None) -> None:
         self.over = True
         self._error = self._error or error
-        self._ended(error is not None)
+        self._ended(error)
         if not self._head.done():
             if error is not None:
                 self._head.set_exception(error)

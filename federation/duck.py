@@ -58,7 +58,7 @@ class Duck:
         statement = _Statement(self._instance, stage, tables, params, cancel, self.limits.memory)
         await self._places.acquire()
 
-        def ended(_failed: bool) -> None:
+        def ended(_error: BaseException | None) -> None:
             self._places.release()
             self._running.discard(channel)
 
@@ -67,7 +67,7 @@ class Duck:
         try:
             channel.start(self._threads)
         except BaseException:
-            ended(True)
+            ended(None)
             raise
         return channel
 

@@ -19,12 +19,15 @@ from federation.budgets import Bounded
 from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
-from federation.fetch import Asked, Fetched, Fetcher
+from federation.fetch import Fetcher
 from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
+from federation.query import Query, Running, watched
 from federation.result import Result
 from federation.session import Session
 from federation.statistics import Statistician
+from federation.steps import Asked, Fetched
+from federation.watch import Watch
 from planner.plan import Fragment
 from planner.statement import Statement
 from views.catalog import Catalog
@@ -46,13 +49,16 @@ class Engine:
     duck: Duck
     restricted: bool = False
     statistician: Statistician = field(default_factory=Statistician)
+    watch: Watch = field(default_factory=Watch)
+    running: Running = field(init=False)
     _fetcher: Fetcher = field(init=False)
     _merger: Merger = field(init=False)
     _preparer: Preparer = field(init=False)
     _chores: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._fetcher = Fetcher(self.cache)
+        self.running = Running(self.watch.ended)
+        self._fetcher = Fetcher(self.cache, self.watch)
         self._merger = Merger(self.duck, self.in_canon)
         self._preparer = Preparer(self.analyser, self.plan, self.catalog)
         self._fetcher.swap(self.catalog, self.connectors)
@@ -77,29 +83,35 @@ class Engine:
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
         prepared = prepared.for_values(params, session)
+        query = self.running.begin(prepared, session, cancel)
         try:
-            return await self._run(prepared, params, session, cancel)
-        except Unheld:
-            return await self._run(prepared.plainly(params, session), params, session, cancel)
+            try:
+                answer = await self._run(prepared, params, query)
+            except Unheld:
+                answer = await self._run(prepared.plainly(params, session), params, query)
+        except BaseException as error:
+            self.running.end(query, error)
+            raise
+        query.engine = answer.engine
+        answer.batches = watched(answer.batches, answer.parts, query, self.running)
+        return answer
 
-    async def _run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
-        prepared = await self._inspected(prepared, params, session, cancel)
+    async def _run(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
+        prepared = await self._inspected(prepared, params, query)
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
-        params = prepared.given(params)
-        answer = await self._answered(prepared, params, session, cancel)
-        return _bounded(answer, prepared)
+        return _bounded(await self._answered(prepared, prepared.given(params), query), prepared)
 
-    async def _answered(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
-        deadline = prepared.terms.deadline(session)
+    async def _answered(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
+        deadline = prepared.terms.deadline(query.session)
         if prepared.plan.streams:
-            return await self._stream(prepared, params, session, deadline, cancel)
-        async with within(deadline, cancel, lambda: self._fetcher.states(prepared.terms.steps)):
+            return await self._stream(prepared, params, query, deadline)
+        async with within(deadline, query.cancel, lambda: self._fetcher.states(prepared.terms.steps)):
             if prepared.terms.cacheable:
-                answer, how = await self._shared(prepared, params, session)
+                answer, how = await self._shared(prepared, params, query)
             else:
-                answer, how = await self._merged(prepared, params, session), "miss"
-            return result(prepared.plan, answer, how, deadline, cancel)
+                answer, how = await self._merged(prepared, params, query), "miss"
+            return result(prepared.plan, answer, how, deadline, query.cancel)
 
     async def gather(
         self,
@@ -116,8 +128,16 @@ class Engine:
         params = prepared.given(params)
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
-        asked = await self._asked(prepared, params, session, prepared.terms.deadline(session), cancel, computed)
-        return await self._fetcher.gather(prepared.terms.steps, asked)
+        query = self.running.begin(prepared, session, cancel)
+        try:
+            asked = await self._asked(prepared, params, query, prepared.terms.deadline(session), cancel, computed)
+            fetched = await self._fetcher.gather(prepared.terms.steps, asked)
+        except BaseException as error:
+            self.running.end(query, error)
+            raise
+        query.parts, query.engine = fetched.parts, "canon"
+        self.running.end(query)
+        return fetched
 
     async def merge(
         self, prepared: Prepared, fetched: Fetched, params: Sequence[Bound], session: Session, cancel: Cancel
@@ -135,7 +155,7 @@ class Engine:
         if params or not prepared.statement.params:
             prepared = prepared.for_values(params, session)
             with contextlib.suppress(Unheld):  # told by the estimate alone then
-                prepared = await self._inspected(prepared, params, session, Cancel())
+                prepared = await self._inspected(prepared, params, Query("", session, Cancel()))
             params = prepared.given(params)
         if not analyze:
             return Explanation(prepared, tuple(params))
@@ -179,12 +199,10 @@ class Engine:
         await asyncio.gather(*self._chores, return_exceptions=True)
         await self.duck.close()
 
-    async def _stream(
-        self, prepared: Prepared, params: Sequence[Bound], session: Session, deadline: Deadline, cancel: Cancel
-    ) -> Result:
+    async def _stream(self, prepared: Prepared, params: Sequence[Bound], query: Query, deadline: Deadline) -> Result:
         """Fragment 0 as it comes; what it needs keys of, before."""
         steps = prepared.terms.steps
-        asked = await self._asked(prepared, params, session, deadline, cancel)
+        asked = await self._asked(prepared, params, query, deadline, query.cancel)
         others = [step for step in steps if step.fragment.id]
         before = await self._fetcher.gather(others, asked) if others else Fetched({}, [])
         (first,) = (step for step in steps if not step.fragment.id)
@@ -193,40 +211,40 @@ class Engine:
         cached = all(part.cache == "hit" for part in parts)
         return Result(prepared.plan.columns, batches, prepared.plan, "stream", cached, parts)
 
-    async def _shared(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> tuple[Answer, str]:
+    async def _shared(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> tuple[Answer, str]:
         """The kept answer, or that of the run under way for whoever asks the same, or of a run of our own."""
+        session = query.session
         settings = tuple(sorted(session.settings.items()))
         key = ("answer", prepared.terms.signature, bind.frozen(params), session.user, settings)
-        run = partial(self._merged, prepared, params, replace(session, timeout=FOREVER))
+        run = partial(self._merged, prepared, params, query)
         ttl, born = prepared.terms.ttl, Answer.born
         found = await self.cache.get_or_run(key, ttl, run, Answer.size, born=born, dispose=Answer.drop)
         if found.value.whole or found.value.merged.rest is not None:
             return found.value, found.how
         return await run(), "miss"  # it is large, and another client is taking the rest of it
 
-    async def _merged(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> Answer:
+    async def _merged(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Answer:
         """Fetch and merge. Under no client's deadline or cancel: it ends when nobody waits for it any more."""
-        asked = await self._asked(prepared, params, session, Deadline.after(FOREVER), Cancel())
+        asked = await self._asked(prepared, params, query, Deadline.after(FOREVER), Cancel())
         fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         self._learn(prepared, fetched)
+        session = replace(query.session, timeout=FOREVER)
         return Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
 
-    async def _inspected(
-        self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel
-    ) -> Prepared:
+    async def _inspected(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Prepared:
         """The plan that keeps within the owners' budgets, if there is one: where the estimates leave that open, the
         sources' EXPLAIN tells, and planning takes its word."""
         questions = prepared.terms.questions
         if not questions:
             return prepared
         given = prepared.given(params)
-        asked = await self._asked(prepared, given, session, prepared.terms.deadline(session), cancel)
+        asked = await self._asked(prepared, given, query, prepared.terms.deadline(query.session), query.cancel)
         known = [await self._known(step.fragment, asked.given) for step in questions]
         if not any(known):
             return prepared
         self._inform()
         prepared.family.renew(self.catalog)
-        return prepared.for_values(params, session)
+        return prepared.for_values(params, query.session)
 
     async def _known(self, fragment: Fragment, given: bind.Given) -> bool:
         """Whether it is known what the fragment's source would examine for it; its EXPLAIN is asked once."""
@@ -255,15 +273,15 @@ class Engine:
         self,
         prepared: Prepared,
         params: Sequence[Bound],
-        session: Session,
+        query: Query,
         deadline: Deadline,
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
     ) -> Asked:
         if computed is None and prepared.plan.computed:
             async with within(deadline, cancel):
-                computed = await compute(self.in_canon, prepared.plan, params, session)
-        asked = Asked(session.user, bind.Given(params, computed or ()), deadline, cancel)
+                computed = await compute(self.in_canon, prepared.plan, params, query.session)
+        asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel)
         if prepared.plan.boundaries:
             await self._boundaries(prepared, asked)
         return asked

@@ -21,12 +21,18 @@ Through = Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 class Exchange:
     """One prompt and the one who waits for it; what `through` makes of its rows and errors is what he gets.
 
-    `ended` is called on the loop, with whether it failed, when the source has nothing left to do: after a
-    cancellation or past the deadline that is some time after `head` has raised.
+    `ended` is called on the loop, with what was raised, if anything was, when the source has nothing left to do: after
+    a cancellation or past the deadline that is some time after `head` has raised.
     """
 
     def __init__(
-        self, prompt: Prompt, threads: Executor, late: Error, *, through: Through, ended: Callable[[bool], None]
+        self,
+        prompt: Prompt,
+        threads: Executor,
+        late: Error,
+        *,
+        through: Through,
+        ended: Callable[[BaseException | None], None],
     ) -> None:
         self._prompt, self._threads, self._late = prompt, threads, late
         self._through, self._ended = through, ended
@@ -40,16 +46,18 @@ class Exchange:
         descriptor = self._prompt.descriptor
         self._loop.add_reader(descriptor, self._look)
         timer = self._loop.call_later(self._prompt.patience, self.fail, self._late)
-        failed = True
+        raised: BaseException | None = None
         try:
             many = await self._arrived > MANY
             rows = await self._loop.run_in_executor(self._threads, self._taken) if many else self._taken()
-            failed = False
             return Head(rows, complete=True)
+        except BaseException as error:
+            raised = error
+            raise
         finally:
             timer.cancel()
             self._loop.remove_reader(descriptor)
-            self._close(failed)
+            self._close(raised)
 
     def close(self, reason: Error | None = None) -> None:
         """End it now."""
@@ -81,16 +89,16 @@ class Exchange:
             raise self._error
         yield self._prompt.rows()
 
-    def _close(self, failed: bool) -> None:
+    def _close(self, raised: BaseException | None) -> None:
         if self._busy:
-            self._threads.submit(self._stop)
+            self._threads.submit(self._stop, raised)
         else:
             self._prompt.close()
-            self._ended(failed)
+            self._ended(raised)
 
-    def _stop(self) -> None:
+    def _stop(self, raised: BaseException | None) -> None:
         try:
             self._prompt.close(_UNWANTED)
         finally:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
-                self._loop.call_soon_threadsafe(self._ended, True)
+                self._loop.call_soon_threadsafe(self._ended, raised)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import sys
 import time
 from collections.abc import Coroutine, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,18 +16,19 @@ from typing import Any, cast
 import pyarrow as pa
 
 from cache.results import Found, How, ResultCache
-from connectors.base import Bound, Cancel, Connector, Prompt, SourceQuery, Stale
+from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import timed_out
 from federation import age, bind
 from federation.admission import Gate, Load, Permit
-from federation.budgets import Spent
 from federation.channel import Channel, Stream
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
 from federation.naming import named
+from federation.query import Query, outcome
 from federation.result import Part
-from planner.plan import Fragment
+from federation.steps import Asked, Fetched, Rows, Step
+from federation.watch import Sent, Watch
 from views.catalog import Catalog, Limits
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
@@ -38,109 +38,12 @@ log = logging.getLogger(__name__)
 _WORST: tuple[How, ...] = ("miss", "shared", "hit")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept; `heavy`: it
-    is past its source's budget of examined rows, so that one such statement at a time runs there.
-
-    `sql`, `schema` (Arrow) and `signature` (all of it that a cache key needs) are worked out once.
-    """
-
-    fragment: Fragment
-    ttl: float
-    version: str
-    heavy: bool = False
-    sql: str = field(init=False)
-    schema: pa.Schema = field(init=False)
-    signature: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        kinds = [kind for _, kind in self.fragment.columns]
-        sql = bind.text(self.fragment.text)
-        object.__setattr__(self, "sql", sql)
-        object.__setattr__(self, "schema", pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(kinds)]))
-        types = ",".join(f"{kind.name}:{kind.mod}:{kind.oid}" for kind in kinds)
-        object.__setattr__(self, "signature", "\0".join((self.fragment.source, self.version, types, sql)))
-
-    def sql_of(self, query: SourceQuery) -> str:
-        """The text of one of this fragment's statements."""
-        return self.sql if query.parts is self.fragment.text.parts else query.sql
-
-
-@dataclass(slots=True)
-class Rows:
-    """What one run read: everything, or (`complete` is false) the first batches and a channel for the rest.
-
-    `read_at` is the time of day, `born` the cache's clock, both when the statement was sent; `as_of` the source's own
-    word for its data's age at that time.
-    """
-
-    batches: list[pa.RecordBatch]
-    complete: bool
-    read_at: float
-    born: float
-    ms: float
-    rest: Channel | None = None
-    as_of: str = ""
-
-    @property
-    def count(self) -> int:
-        return sum(batch.num_rows for batch in self.batches)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the batches at hand, in Arrow."""
-        return sum(batch.nbytes for batch in self.batches)
-
-    @property
-    def size(self) -> int:
-        """Bytes that keeping them costs; an incomplete answer is never kept."""
-        return self.bytes + 1024 if self.complete else sys.maxsize
-
-    def claim(self) -> Channel | None:
-        """The rest, for the first who asks."""
-        rest, self.rest = self.rest, None
-        return rest
-
-    def drop(self) -> None:
-        """Stop the rest, where nobody claimed it."""
-        rest = self.claim()
-        if rest is not None:
-            rest.close()
-
-
-@dataclass(slots=True)
-class Fetched:
-    """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read; `computed` are the
-    values that were computed for it."""
-
-    tables: dict[int, pa.Table]
-    parts: list[Part]
-    born: float = math.inf
-    computed: Sequence[Bound] = ()
-
-    @property
-    def rows(self) -> int:
-        return sum(table.num_rows for table in self.tables.values())
-
-
-@dataclass(slots=True)
-class Asked:
-    """For whom rows are fetched, with which values, and until when."""
-
-    user: str
-    given: bind.Given
-    deadline: Deadline
-    cancel: Cancel
-    spent: Spent = field(default_factory=Spent)
-    ready: Fetched | None = None  # what was read before all others
-
-
 @dataclass(slots=True, eq=False)
 class Fetcher:
     """Every statement that any source gets goes through here. To be used from one event loop."""
 
     cache: ResultCache
+    watch: Watch = field(default_factory=Watch)
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _gates: dict[str, Gate] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
@@ -252,9 +155,9 @@ class Fetcher:
         """The fragment's statements; where they are more than the owner allows for one query, the one without keys."""
         source, most = step.fragment.source, self._gate(step.fragment.source).limits.statements
         asks = bind.queries(step.fragment, asked.given, fetched.tables)
-        if len(asks) > 1 and not asked.spent.room(source, most, len(asks)) and step.fragment.after:
+        if len(asks) > 1 and not asked.query.spent.room(source, most, len(asks)) and step.fragment.after:
             asks = (bind.whole(step.fragment, asked.given),)
-        asked.spent.take(source, most, len(asks))
+        asked.query.spent.take(source, most, len(asks))
         return asks
 
     async def _collect(self, step: Step, asks: Sequence[SourceQuery], asked: Asked, fetched: Fetched) -> None:
@@ -274,56 +177,71 @@ class Fetcher:
     async def _whole(self, step: Step, query: SourceQuery, asked: Asked) -> Found[Rows]:
         """All rows of one statement: kept, or being read for another, or read now."""
         key = self._key(step, query, asked)
-        found = await self._get(key, step, query, None)
+        found = await self._get(key, step, query, None, asked)
         if not found.value.complete:  # a stream that is under way and too large to be shared
-            found = await self._get((*key, "whole"), step, query, None)
+            found = await self._get((*key, "whole"), step, query, None, asked)
         return found
 
     async def _open(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Rows, How]:
         """All rows, or the first and an unclaimed rest."""
-        found = await self._get(self._key(step, query, asked), step, query, HEAD)
+        found = await self._get(self._key(step, query, asked), step, query, HEAD, asked)
         if found.value.complete or found.value.rest is not None:
             return found.value, found.how
-        return await self._read(step, query, HEAD, asked.deadline), "miss"  # another client streams the rest
+        # Another client streams the rest.
+        return await self._read(step, query, HEAD, asked.query, asked.deadline), "miss"
 
-    async def _get(self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None) -> Found[Rows]:
-        run = partial(self._read, step, query, head)
+    async def _get(
+        self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked
+    ) -> Found[Rows]:
+        run = partial(self._read, step, query, head, asked.query)
         return await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
 
     def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
         full = None if query.parts is step.fragment.text.parts else query.sql
-        return (step.signature, full, bind.frozen(query.params), asked.user)
+        return (step.signature, full, bind.frozen(query.params), asked.query.session.user)
 
-    async def _read(self, step: Step, query: SourceQuery, head: int | None, deadline: Deadline | None = None) -> Rows:
+    async def _read(
+        self, step: Step, query: SourceQuery, head: int | None, asker: Query | None, deadline: Deadline | None = None
+    ) -> Rows:
         """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
         told = self._as_of.get(step.fragment.source, {}).get("kind")
         as_of = await self._age(step) if told in ("file", "query") else ""
-        rows = await self._run(step, query, head, deadline)
+        rows = await self._run(step, query, head, asker, deadline)
         rows.as_of = age.live(rows.read_at) if told == "live" else as_of
         return rows
 
-    async def _run(self, step: Step, query: SourceQuery, head: int | None, deadline: Deadline | None = None) -> Rows:
+    async def _run(
+        self, step: Step, query: SourceQuery, head: int | None, asker: Query | None, deadline: Deadline | None = None
+    ) -> Rows:
         """Ask the source, when its gate lets us.
 
         Without a `deadline` the statement belongs to everybody who waits for it, each with a deadline of their own:
         the source may take its owner's time, and the statement is cancelled when the last of them has left.
         """
         gate = self._gate(step.fragment.source)
-        permit = await gate.enter(math.inf if deadline is None else deadline.at, alone=step.heavy)
+        sent = Sent(gate.source, step.fingerprint, step.sql_of(query), step.kind, asker, time.time())
+        entered = time.perf_counter()
+        try:
+            permit = await gate.enter(math.inf if deadline is None else deadline.at, alone=step.heavy)
+        except BaseException as error:
+            sent.outcome, sent.refused = outcome(error), "gate"
+            self.watch.sent(sent)
+            raise
+        sent.waited = (time.perf_counter() - entered) * 1000
         try:
             seconds = gate.limits.timeout if deadline is None else min(gate.limits.timeout, deadline.left())
             born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
-            work = self._start(step, query, permit, head, seconds)
+            work = self._start(step, query, permit, head, seconds, sent)
         except BaseException:
             permit.leave(failed=True)
             raise
         try:
             got = await work.head()
         except Stale:
-            return await self._run(step, query, head, deadline)
+            return await self._run(step, query, head, asker, deadline)
         ms = (time.perf_counter() - began) * 1000
         rest = work if isinstance(work, Channel) and not got.complete else None
-        return Rows(got.batches, got.complete, read_at, born, ms, rest)
+        return Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited)
 
     async def _age(self, step: Step) -> str:
         """What the source says itself, asked at most once a second; it is never in a statement's way."""
@@ -335,16 +253,16 @@ class Fetcher:
         source = step.fragment.source
         if told["kind"] == "file":
             return await age.of_files(self._connectors.get(source))
-        question = Step(age.question(source, str(told["sql"])), 0.0, step.version)
+        question = Step(age.question(source, str(told["sql"])), 0.0, step.version, kind="chore")
         try:
-            rows = await self._run(question, age.asked(question.fragment), None)
+            rows = await self._run(question, age.asked(question.fragment), None, None)
         except Error as error:
             log.warning("source %s does not tell its data's age: %s", source, error)
             return ""
         return age.told([value for batch in rows.batches for value in batch.column(0).to_pylist()])
 
     def _start(
-        self, step: Step, query: SourceQuery, permit: Permit, head: int | None, seconds: float
+        self, step: Step, query: SourceQuery, permit: Permit, head: int | None, seconds: float, sent: Sent
     ) -> Channel | Exchange:
         """Send the statement: at once over an idle connection where it is small, else in a thread."""
         source = step.fragment.source
@@ -361,8 +279,15 @@ class Fetcher:
         def through(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
             return permit.counted(named(batches, source, step.sql_of(query)))
 
-        def ended(failed: bool) -> None:
-            permit.leave(failed)
+        began = time.perf_counter()
+
+        def ended(error: BaseException | None) -> None:
+            permit.leave(error is not None)
+            if not isinstance(error, Stale):  # the source has not seen it
+                sent.ms = (time.perf_counter() - began) * 1000
+                sent.rows, sent.bytes = permit.rows, permit.bytes
+                sent.outcome = outcome(error)
+                self.watch.sent(sent)
             del self._running[work]
             end.set_result(None)
 
@@ -396,12 +321,18 @@ class Fetcher:
             as_of=min((each.value.as_of for each in found), default=""),
             ttl=step.ttl,
             statements=sum(each.how == "miss" for each in found),
+            waited=max((each.value.waited for each in found if each.how == "miss"), default=0.0),
+            origin=_origin(found),
         )
 
 
 def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt | None:
     ask = getattr(connector, "prompt", None) if query.small else None
     return None if ask is None else cast(Prompt | None, ask(query, timeout=seconds))
+
+
+def _origin(found: Sequence[Found[Rows]]) -> str:
+    return "cache" if found and all(each.how == "hit" for each in found) else "live"
 
 
 def _size(rows: Rows) -> int:

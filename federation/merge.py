@@ -17,9 +17,9 @@ from connectors.errors import Error
 from connectors.types import PgType
 from federation.channel import Channel, Relay, Rest
 from federation.duck import HEAD, Duck, Unfit
-from federation.fetch import Fetched
 from federation.result import Ran
 from federation.session import Session
+from federation.steps import Fetched
 from planner.plan import Plan, Stage
 from planner.values import peculiar
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -92,6 +93,16 @@ class Family:
         self.catalog, self.renewed = catalog, self.renewed + 1
         self.variants.clear()
         self.__dict__.pop("anywhere", None)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Knows the statement again, whatever its literals and parameters are."""
+        return hashlib.sha256(self.statement.text.encode()).hexdigest()[:16]
+
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """The relations that the statement names."""
+        return tuple(f"{schema}.{name}" for schema, name in self.statement.relations)
 
     @cached_property
     def anywhere(self) -> Family:

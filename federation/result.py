@@ -16,7 +16,8 @@ class Part:
     """What one fragment did: `cache` is hit | miss | shared | none (no statement was needed), `statements` how many
     were sent to the source for us; `read_at` seconds since the epoch when its rows were
     read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; rows, bytes (in Arrow) and
-    ms of the fetch."""
+    ms of the fetch, `waited` of these at the source's gate. `origin` is live | cache | stale | copy | missing, `why`
+    says why it is stale or missing."""
 
     fragment: int
     source: str
@@ -29,6 +30,9 @@ class Part:
     as_of: str = ""
     ttl: float = 0.0
     statements: int = 1
+    waited: float = 0.0
+    origin: str = "live"
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

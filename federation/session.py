@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True)
 class Session:
     """`user` is the principal; `settings` what changes an answer (TimeZone, DateStyle ...), `timeout` in seconds;
-    `search_path` the schemas in which bare names are looked up."""
+    `search_path` the schemas in which bare names are looked up; `protocol` is sql | graphql | http | cli."""
 
     user: str
     settings: Mapping[str, str] = field(default_factory=dict)
     search_path: tuple[str, ...] = ("public",)
     timeout: float = 60.0
+    protocol: str = "sql"

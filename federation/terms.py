@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from connectors.errors import LimitExceeded
 from federation import budgets
 from federation.deadline import Deadline
-from federation.fetch import Step
 from federation.session import Session
+from federation.steps import Step
 from planner.plan import Fragment, Plan
 from planner.statement import Statement
 from views.catalog import Catalog, View
@@ -22,6 +22,8 @@ _VOLATILE = re.compile(
     r"|\b(?:CURRENT_TIMESTAMP|CURRENT_TIME|CURRENT_DATE|LOCALTIMESTAMP|LOCALTIME)\b",
     re.IGNORECASE,
 )
+
+EXTRACT = 20_000  # rows from which a fragment is an extract, which stands back behind lookups and reports
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,4 +92,11 @@ def _refused(steps: tuple[Step, ...], catalog: Catalog) -> LimitExceeded | None:
 def _step(fragment: Fragment, most: float | None, catalog: Catalog) -> Step:
     source = catalog.sources[fragment.source]
     ttl = source.ttl if most is None else min(source.ttl, most)
-    return Step(fragment, ttl, catalog.version, budgets.past(fragment, source))
+    heavy = budgets.past(fragment, source)
+    return Step(fragment, ttl, catalog.version, heavy, _kind(fragment, heavy))
+
+
+def _kind(fragment: Fragment, heavy: bool) -> str:
+    if fragment.small and not heavy:
+        return "lookup"
+    return "extract" if heavy or fragment.expected.rows.likely > EXTRACT else "report"

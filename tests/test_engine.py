@@ -26,10 +26,10 @@ from federation.canon.server import Canon
 from federation.canon.shell import install
 from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
-from federation.fetch import Fetched
 from federation.merge import Merged
 from federation.result import Result
 from federation.session import Session
+from federation.steps import Fetched
 from federation.terms import is_volatile
 from planner.planner import plan
 from tests.sources import Tapped, int8, sqlite, wait_for

@@ -21,7 +21,10 @@ from connectors.postgresql_prompt import KEPT, PostgresqlPrompt
 from connectors.types import PgType, numeric
 from federation.bind import Given
 from federation.deadline import Deadline
-from federation.fetch import Asked, Fetcher, Step
+from federation.fetch import Fetcher
+from federation.query import Query
+from federation.session import Session
+from federation.steps import Asked, Step
 from planner.plan import ParamRef
 from tests.servers import Server
 from tests.sources import catalog, fragment, wait_for
@@ -167,7 +170,7 @@ def lookup(text: str, *params: Any) -> Step:
 
 
 async def rows(fetcher: Fetcher, step: Step, *params: Bound, seconds: float = 30) -> list[Any]:
-    asked = Asked("ann", Given(params), Deadline.after(seconds), Cancel())
+    asked = Asked(Query("q", Session("ann"), Cancel()), Given(params), Deadline.after(seconds), Cancel())
     fetched = await fetcher.gather([step], asked)
     return list(fetched.tables[0].column(0).to_pylist())
 

@@ -22,7 +22,10 @@ from connectors.types import PgType, numeric
 from federation import bind, fetch
 from federation.bind import Given
 from federation.deadline import Deadline
-from federation.fetch import Asked, Fetched, Fetcher, Step
+from federation.fetch import Fetcher
+from federation.query import Query
+from federation.session import Session
+from federation.steps import Asked, Fetched, Step
 from planner.plan import ComputedRef, Fragment, KeysRef, ParamRef, SourceText
 from tests.sources import INT8, TEXT, Tapped, catalog, fragment, int8, numbers, sqlite, wait_for
 from views.catalog import Limits
@@ -48,7 +51,7 @@ async def fetching(
 
 
 def asked(params: Sequence[Bound] = (), seconds: float = 60, cancel: Cancel | None = None, user: str = "ann") -> Asked:
-    return Asked(user, Given(params), Deadline.after(seconds), cancel or Cancel())
+    return Asked(Query("q", Session(user), Cancel()), Given(params), Deadline.after(seconds), cancel or Cancel())
 
 
 def step(fragment: Fragment, ttl: float = 0.0) -> Step:
@@ -71,7 +74,9 @@ def test_values_become_parameters(tmp_path: Path) -> None:
         one = step(fragment(0, "crm", sql, {"id": INT8}, values))
         async with fetching(crm) as fetcher:
             given = Given([Bound(PgType("int4"), 6)], [int8(4)])
-            fetched = await fetcher.gather([one], Asked("ann", given, Deadline.after(9), Cancel()))
+            fetched = await fetcher.gather(
+                [one], Asked(Query("q", Session("ann"), Cancel()), given, Deadline.after(9), Cancel())
+            )
             assert fetched.tables[0].column(0).to_pylist() == [3, 5]
             assert crm.asked[0].sql == "SELECT id FROM t WHERE id >= $1 AND id < $2 AND id <> $3 ORDER BY id"
             (part,) = fetched.parts

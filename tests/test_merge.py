@@ -22,9 +22,9 @@ from federation import duck as duck_module
 from federation.canon import residual
 from federation.canon.server import Canon
 from federation.duck import Duck, MergeLimits, Unfit
-from federation.fetch import Fetched
 from federation.merge import SMALL, Merged, Merger, compute, why_canon
 from federation.session import Session
+from federation.steps import Fetched
 from planner.plan import Fragment, Plan, SourceText, Stage
 from tests.sources import INT8, TEXT, wait_for
 

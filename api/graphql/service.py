@@ -101,7 +101,7 @@ class Service:
         return _response(http, answer, request.provenance, kind, schema.version)
 
     def _request(self, document: Document, who: Principal, cancel: Cancel) -> Request:
-        session = Session(who.name, SETTINGS, timeout=self._timeout)
+        session = Session(who.name, SETTINGS, timeout=self._timeout, protocol="graphql")
         return Request(self.engine, document, session, who.may_read, cancel)
 
 

@@ -30,9 +30,9 @@ from planner.plan import Plan
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
-    from federation.fetch import Fetched
     from federation.prepare import Prepared
     from federation.result import Result
+    from federation.steps import Fetched
 
 _SIZES = {
     "bool": 1, "char": 1, "int2": 2, "int4": 4, "float4": 4, "date": 4, "oid": 4, "int8": 8, "float8": 8, "time": 8,

@@ -9,9 +9,9 @@ from typing import Any
 from connectors.base import Bound, Cancel
 from federation.engine import Engine, Prepared
 from federation.explain import Explanation
-from federation.fetch import Fetched
 from federation.result import Part, Result
 from federation.session import Session
+from federation.steps import Fetched
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,124 @@
+"""A plan's fragments on their way: what is to be asked, for whom, and the rows that came."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from connectors.base import Bound, Cancel, SourceQuery
+from federation import bind
+from federation.channel import Channel
+from federation.deadline import Deadline
+from federation.query import Query
+from federation.result import Part
+from planner.plan import Fragment
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept; `heavy`: it
+    is past its source's budget of examined rows, so that one such statement at a time runs there; `kind`: lookup |
+    report | extract | chore.
+
+    `sql`, `schema` (Arrow), `signature` (all of it that a cache key needs) and `fingerprint` (of the SQL) are worked
+    out once.
+    """
+
+    fragment: Fragment
+    ttl: float
+    version: str
+    heavy: bool = False
+    kind: str = "report"
+    sql: str = field(init=False)
+    schema: pa.Schema = field(init=False)
+    signature: str = field(init=False)
+    fingerprint: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        kinds = [kind for _, kind in self.fragment.columns]
+        sql = bind.text(self.fragment.text)
+        object.__setattr__(self, "sql", sql)
+        object.__setattr__(self, "schema", pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(kinds)]))
+        types = ",".join(f"{kind.name}:{kind.mod}:{kind.oid}" for kind in kinds)
+        object.__setattr__(self, "signature", "\0".join((self.fragment.source, self.version, types, sql)))
+        told = f"{self.fragment.source}\0{sql}".encode()
+        object.__setattr__(self, "fingerprint", hashlib.sha256(told).hexdigest()[:16])
+
+    def sql_of(self, query: SourceQuery) -> str:
+        """The text of one of this fragment's statements."""
+        return self.sql if query.parts is self.fragment.text.parts else query.sql
+
+
+@dataclass(slots=True)
+class Rows:
+    """What one run read: everything, or (`complete` is false) the first batches and a channel for the rest.
+
+    `read_at` is the time of day, `born` the cache's clock, both when the statement was sent; `as_of` the source's own
+    word for its data's age at that time.
+    """
+
+    batches: list[pa.RecordBatch]
+    complete: bool
+    read_at: float
+    born: float
+    ms: float
+    rest: Channel | None = None
+    as_of: str = ""
+    waited: float = 0.0  # ms at the source's gate
+
+    @property
+    def count(self) -> int:
+        return sum(batch.num_rows for batch in self.batches)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the batches at hand, in Arrow."""
+        return sum(batch.nbytes for batch in self.batches)
+
+    @property
+    def size(self) -> int:
+        """Bytes that keeping them costs; an incomplete answer is never kept."""
+        return self.bytes + 1024 if self.complete else sys.maxsize
+
+    def claim(self) -> Channel | None:
+        """The rest, for the first who asks."""
+        rest, self.rest = self.rest, None
+        return rest
+
+    def drop(self) -> None:
+        """Stop the rest, where nobody claimed it."""
+        rest = self.claim()
+        if rest is not None:
+            rest.close()
+
+
+@dataclass(slots=True)
+class Fetched:
+    """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read; `computed` are the
+    values that were computed for it."""
+
+    tables: dict[int, pa.Table]
+    parts: list[Part]
+    born: float = math.inf
+    computed: Sequence[Bound] = ()
+
+    @property
+    def rows(self) -> int:
+        return sum(table.num_rows for table in self.tables.values())
+
+
+@dataclass(slots=True)
+class Asked:
+    """For which query rows are fetched, with which values, and until when: shared work has no client's deadline nor
+    cancel."""
+
+    query: Query
+    given: bind.Given
+    deadline: Deadline
+    cancel: Cancel
+    ready: Fetched | None = None  # what was read before all others
