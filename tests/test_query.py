@@ -59,7 +59,7 @@ def test_each_statement_and_each_query_is_told_once(tmp_path: Path, canon: Canon
 def test_what_fails_or_is_left_is_told_too(tmp_path: Path, canon: Canon) -> None:
     async def run() -> None:
         heard = Heard()
-        async with engine(tmp_path, canon, ttl=0) as (made, world):
+        async with engine(tmp_path, canon, ttl=0) as (made, _):
             made.watch.listeners.append(heard)
             (tmp_path / "crm.db").unlink()
             with pytest.raises(Error) as caught:
