@@ -13,14 +13,15 @@ from typing import Any
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel, Connector
 from federation import bind, inspect
-from federation.admission import Load
 from federation.answer import Answer, result
 from federation.budgets import Bounded
 from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
 from federation.fetch import Fetcher
+from federation.gate import Gates
 from federation.merge import InCanon, Merger, Unheld, compute, single
+from federation.permit import Load
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
 from federation.query import Query, Running, watched
 from federation.result import Result
@@ -50,6 +51,7 @@ class Engine:
     restricted: bool = False
     statistician: Statistician = field(default_factory=Statistician)
     watch: Watch = field(default_factory=Watch)
+    gates: Gates = field(default_factory=Gates)
     running: Running = field(init=False)
     _fetcher: Fetcher = field(init=False)
     _merger: Merger = field(init=False)
@@ -58,7 +60,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.running = Running(self.watch.ended)
-        self._fetcher = Fetcher(self.cache, self.watch)
+        self._fetcher = Fetcher(self.cache, self.watch, self.gates)
         self._merger = Merger(self.duck, self.in_canon)
         self._preparer = Preparer(self.analyser, self.plan, self.catalog)
         self._fetcher.swap(self.catalog, self.connectors)
@@ -189,7 +191,7 @@ class Engine:
         return self._preparer.counts
 
     @property
-    def loads(self) -> dict[str, Load]:
+    def loads(self) -> Mapping[str, Load]:
         """What each source has been asked since the start."""
         return self._fetcher.loads
 

@@ -20,16 +20,18 @@ from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import timed_out
 from federation import age, bind
-from federation.admission import Gate, Load, Permit
 from federation.channel import Channel, Stream
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
+from federation.gate import Gates, Wish
 from federation.naming import named
+from federation.permit import Load, Permit
 from federation.query import Query, outcome
+from federation.refusals import reason
 from federation.result import Part
 from federation.steps import Asked, Fetched, Rows, Step
 from federation.watch import Sent, Watch
-from views.catalog import Catalog, Limits
+from views.catalog import Catalog
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
 PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
@@ -44,8 +46,8 @@ class Fetcher:
 
     cache: ResultCache
     watch: Watch = field(default_factory=Watch)
+    gates: Gates = field(default_factory=Gates)
     _connectors: dict[str, Connector] = field(default_factory=dict)
-    _gates: dict[str, Gate] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
     _running: dict[Channel | Exchange, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
     _as_of: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -55,8 +57,7 @@ class Fetcher:
         retired = [old for old in self._connectors.values() if old not in connectors.values()]
         self._connectors = dict(connectors)
         self._as_of = {name: source.as_of for name, source in catalog.sources.items()}
-        for name, source in catalog.sources.items():
-            self._gate(name).resize(source.limits)
+        self.gates.swap(catalog)
         places = sum(source.limits.concurrency for source in catalog.sources.values())
         before = self._threads
         self._threads = ThreadPoolExecutor(max(places, 1), thread_name_prefix="vdw-fetch")
@@ -83,14 +84,13 @@ class Fetcher:
             self._threads.shutdown(wait=not self._running)  # a source that hangs must not hold us up
 
     @property
-    def loads(self) -> dict[str, Load]:
+    def loads(self) -> Mapping[str, Load]:
         """What each source has been asked."""
-        return {name: gate.load for name, gate in self._gates.items()}
+        return self.gates.loads
 
     def states(self, steps: Sequence[Step]) -> str:
         """How full the gates of these fragments' sources are, for messages."""
-        sources = dict.fromkeys(step.fragment.source for step in steps)
-        return "; ".join(f"source {source}: {self._gate(source).state}" for source in sources)
+        return "; ".join(self.gates.states(step.fragment.source for step in steps))
 
     async def gather(self, steps: Sequence[Step], asked: Asked) -> Fetched:
         """All rows of all fragments; independent ones at once, the others when they have their keys.
@@ -103,7 +103,7 @@ class Fetcher:
 
         def doing() -> str:
             return "; ".join(
-                f"source {step.fragment.source} had not answered ({self._gate(step.fragment.source).state})"
+                f"source {step.fragment.source} had not answered ({self.gates.of(step.fragment.source).state})"
                 for step in todo.values()
             )
 
@@ -131,7 +131,7 @@ class Fetcher:
 
         def doing() -> str:
             source = step.fragment.source
-            return f"source {source} had not answered ({self._gate(source).state})"
+            return f"source {source} had not answered ({self.gates.of(source).state})"
 
         async with within(asked.deadline, asked.cancel, doing):
             rows, how = await self._open(step, asks[0], asked)
@@ -153,7 +153,7 @@ class Fetcher:
 
     def _asks(self, step: Step, asked: Asked, fetched: Fetched) -> tuple[SourceQuery, ...]:
         """The fragment's statements; where they are more than the owner allows for one query, the one without keys."""
-        source, most = step.fragment.source, self._gate(step.fragment.source).limits.statements
+        source, most = step.fragment.source, self.gates.of(step.fragment.source).limits.statements
         asks = bind.queries(step.fragment, asked.given, fetched.tables)
         if len(asks) > 1 and not asked.query.spent.room(source, most, len(asks)) and step.fragment.after:
             asks = (bind.whole(step.fragment, asked.given),)
@@ -218,22 +218,23 @@ class Fetcher:
         Without a `deadline` the statement belongs to everybody who waits for it, each with a deadline of their own:
         the source may take its owner's time, and the statement is cancelled when the last of them has left.
         """
-        gate = self._gate(step.fragment.source)
+        gate = self.gates.of(step.fragment.source)
         sent = Sent(gate.source, step.fingerprint, step.sql_of(query), step.kind, asker, time.time())
-        entered = time.perf_counter()
+        tenant = "" if asker is None else asker.session.user
+        until = math.inf if deadline is None else deadline.at
         try:
-            permit = await gate.enter(math.inf if deadline is None else deadline.at, alone=step.heavy)
+            permit = await gate.enter(Wish(until, tenant, step.kind, step.heavy, step.fingerprint))
         except BaseException as error:
-            sent.outcome, sent.refused = outcome(error), "gate"
+            sent.outcome, sent.refused = outcome(error), reason(error)
             self.watch.sent(sent)
             raise
-        sent.waited = (time.perf_counter() - entered) * 1000
+        sent.waited = permit.waited
         try:
             seconds = gate.limits.timeout if deadline is None else min(gate.limits.timeout, deadline.left())
             born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
             work = self._start(step, query, permit, head, seconds, sent)
-        except BaseException:
-            permit.leave(failed=True)
+        except BaseException as error:
+            permit.leave(error)
             raise
         try:
             got = await work.head()
@@ -282,7 +283,7 @@ class Fetcher:
         began = time.perf_counter()
 
         def ended(error: BaseException | None) -> None:
-            permit.leave(error is not None)
+            permit.leave(error)
             if not isinstance(error, Stale):  # the source has not seen it
                 sent.ms = (time.perf_counter() - began) * 1000
                 sent.rows, sent.bytes = permit.rows, permit.bytes
@@ -301,11 +302,6 @@ class Fetcher:
             work.start(threads)
         self._running[work] = connector, end
         return work
-
-    def _gate(self, source: str) -> Gate:
-        if source not in self._gates:
-            self._gates[source] = Gate(source, Limits())
-        return self._gates[source]
 
     def _part(self, step: Step, sql: str, found: Sequence[Found[Rows]]) -> Part:
         read_at = min((each.value.read_at for each in found), default=time.time())

@@ -16,6 +16,7 @@ from federation.channel import Channel
 from federation.deadline import Deadline
 from federation.query import Query
 from federation.result import Part
+from federation.turns import Kind
 from planner.plan import Fragment
 
 
@@ -33,7 +34,7 @@ class Step:
     ttl: float
     version: str
     heavy: bool = False
-    kind: str = "report"
+    kind: Kind = "report"
     sql: str = field(init=False)
     schema: pa.Schema = field(init=False)
     signature: str = field(init=False)

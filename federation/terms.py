@@ -9,6 +9,7 @@ from connectors.errors import LimitExceeded
 from federation import budgets
 from federation.deadline import Deadline
 from federation.session import Session
+from federation.turns import Kind
 from federation.steps import Step
 from planner.plan import Fragment, Plan
 from planner.statement import Statement
@@ -96,7 +97,7 @@ def _step(fragment: Fragment, most: float | None, catalog: Catalog) -> Step:
     return Step(fragment, ttl, catalog.version, heavy, _kind(fragment, heavy))
 
 
-def _kind(fragment: Fragment, heavy: bool) -> str:
+def _kind(fragment: Fragment, heavy: bool) -> Kind:
     if fragment.small and not heavy:
         return "lookup"
     return "extract" if heavy or fragment.expected.rows.likely > EXTRACT else "report"

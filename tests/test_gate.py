@@ -12,8 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from connectors.errors import LimitExceeded
-from federation.admission import Gate, Permit
+from connectors.errors import LimitExceeded, SourceError
+from federation.gate import Gate, Wish
+from federation.permit import Permit
 from views.catalog import Limits
 
 
@@ -54,13 +55,13 @@ def test_waiting_past_the_deadline_names_source_and_limit() -> None:
         gate = Gate("crm", Limits(concurrency=2))
         permits = [await gate.enter(), await gate.enter()]
         with pytest.raises(LimitExceeded, match="source crm runs at most 2 statements at once") as caught:
-            await gate.enter(asyncio.get_running_loop().time())
+            await gate.enter(Wish(asyncio.get_running_loop().time()))
         assert caught.value.sqlstate == "57014"
         assert gate.load.waiting == 0
         permits[0].leave()
         permits[0].leave()  # twice: counts once
         assert gate.load.in_flight == 1
-        await gate.enter(asyncio.get_running_loop().time() + 60)
+        await gate.enter(Wish(asyncio.get_running_loop().time() + 60))
 
     asyncio.run(run())
 
@@ -71,7 +72,7 @@ def test_counters() -> None:
         permit = await gate.enter()
         assert (gate.load.in_flight, gate.load.statements) == (1, 1)
         list(permit.counted(batches(3, 4)))
-        permit.leave(failed=True)
+        permit.leave(SourceError("down"))
         assert (gate.load.in_flight, gate.load.rows, gate.load.errors) == (0, 7, 1)
         assert gate.load.ms > 0
 
@@ -110,7 +111,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule()
     def enter_too_late(self) -> None:
-        task = self.loop.create_task(self.gate.enter(self.loop.time() - 1))
+        task = self.loop.create_task(self.gate.enter(Wish(self.loop.time() - 1)))
         self.spin()
         if not self.queue and len(self.inside) < self.gate.limits.concurrency:
             self.inside.append(task)

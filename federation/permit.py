@@ -1,0 +1,86 @@
+"""What a gate hands out: the right to run one statement, which counts what comes; and the sum of all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import pyarrow as pa
+
+from federation import refusals
+from federation.turns import Lane
+from views.catalog import Limits
+
+
+@dataclass(slots=True)
+class Load:
+    """What a source was asked by us since the start; `ms` is the time its statements took together, `refused` counts
+    those that never got there, by reason."""
+
+    in_flight: int = 0
+    waiting: int = 0
+    statements: int = 0
+    rows: int = 0
+    bytes: int = 0
+    ms: float = 0.0
+    errors: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+class Issuer(Protocol):
+    """The gate."""
+
+    source: str
+    limits: Limits
+
+    def done(self, permit: Permit, error: BaseException | None) -> None:
+        """The permit's statement has ended."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Permit:
+    """The right to run one statement; give it back with `leave`, once the source has nothing left to do for it.
+
+    `waited` are the milliseconds until it was given; `started` the gate's clock then.
+    """
+
+    gate: Issuer
+    lane: Lane = "report"
+    place: int = -1
+    ticket: int = 0
+    shape: str = ""
+    started: float = 0.0
+    waited: float = 0.0
+    rows: int = 0
+    bytes: int = 0
+    left: bool = False
+
+    def counted(self, batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
+        """The batches as they come; LimitExceeded (53400) at the first that is past the owner's rows or bytes.
+
+        Closing it closes `batches`. May run in any thread.
+        """
+        limits = self.gate.limits
+        most = limits.bytes
+        try:
+            for batch in batches:
+                self.rows += batch.num_rows
+                self.bytes += batch.nbytes
+                if self.rows > limits.rows:
+                    raise refusals.too_many_rows(self.gate.source, limits.rows)
+                if most is not None and self.bytes > most:
+                    raise refusals.too_many_bytes(self.gate.source, most)
+                yield batch
+        finally:
+            close = getattr(batches, "close", None)
+            if close is not None:
+                close()
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """Let the next statement in; `error` is what this one ended with. Idempotent; only from the loop's thread."""
+        if not self.left:
+            self.left = True
+            self.gate.done(self, error)
