@@ -18,6 +18,7 @@ from typing import NamedTuple
 from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error, QueryError
+from federation import copies
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
@@ -64,14 +65,16 @@ async def build(
     await asyncio.to_thread(shell.support, canon.dsn())
     async with _transaction(canon) as wire:
         await work.install(wire)
+    held, wrong = copies.resolve(project, work.tables)
     catalog = Catalog(
-        sources={name: one.source for name, one in found.items()},
+        sources={name: replace(one.source, copies=held.get(name, {})) for name, one in found.items()},
         tables=work.tables,
         views=work.views,
         version="",
+        copies=copies.originals(held.items()),
     )
     connectors = {name: one.connector for name, one in found.items() if one.connector is not None}
-    diagnostics = tuple(dict.fromkeys([*project.diagnostics, *work.diagnostics]))
+    diagnostics = tuple(dict.fromkeys([*project.diagnostics, *work.diagnostics, *wrong]))
     identities = {name: one.identity for name, one in found.items()}
     return Built(replace(catalog, version=version(catalog)), connectors, diagnostics, identities)
 

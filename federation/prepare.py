@@ -16,9 +16,10 @@ from connectors.base import Bound
 from connectors.errors import QueryError
 from federation import slots
 from federation.canon.analyse import STANDARD, ZONE, reading
+from federation.freshness import MaxAge, hint
 from federation.session import Session
 from federation.terms import Terms
-from planner.plan import Plan
+from planner.plan import Copies, Plan
 from planner.statement import Statement
 from planner.values import Guard, Values, peculiar
 from views.catalog import Catalog
@@ -31,7 +32,7 @@ _CAST = re.compile(r"vdw\.param\((\d+), NULL::[a-z0-9 ]+\)\)?::([a-z0-9 ]+)")
 _WIDER = frozenset(("bigint", "numeric", "double precision", "text"))
 
 Read = tuple[str, ...]
-Planner = Callable[[Statement, Catalog, frozenset[str], Values], Plan]
+Planner = Callable[[Statement, Catalog, frozenset[str], Values, Copies], Plan]
 
 
 class Analysing(Protocol):
@@ -69,7 +70,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    kind: tuple[bool, frozenset[int]]  # as in Values: plain, apart
+    kind: tuple[bool, frozenset[int], Copies]  # as in Values: plain, apart
     guards: tuple[Guard, ...]
     wanted: bool
     plan: Plan
@@ -109,16 +110,16 @@ class Family:
         """The same where nothing is known of the session's time zone."""
         return Family(replace(self.statement, zone=""), self.catalog, self.plan, self.counts)
 
-    def choose(self, params: Sequence[Bound | None], plain: bool = False) -> _Variant:
-        """A plan for parameters of these values (None: not known yet); `plain` as in `Values`."""
+    def choose(self, params: Sequence[Bound | None], plain: bool = False, copies: Copies = ()) -> _Variant:
+        """A plan for parameters of these values (None: not known yet); `plain` as in `Values`, `copies` as in plan."""
         values = Values(params, plain=plain)
-        kind = plain, values.apart
+        kind = plain, values.apart, copies
         known = all(param is not None for param in params)
         for variant in self.variants:
             if variant.kind == kind and not (known and variant.wanted) and values.hold(variant.guards):
                 return variant
         values, began = Values(params, plain=plain), time.perf_counter()
-        plan = self.plan(self.statement, self.catalog, frozenset(), values)
+        plan = self.plan(self.statement, self.catalog, frozenset(), values, copies)
         self.counts.planned += 1
         self.counts.variants += bool(self.variants)
         terms = Terms.of(self.statement, plan, self.catalog)
@@ -132,7 +133,7 @@ class Family:
 class Prepared:
     """A statement that is ready to run, any number of times. `statement.params` are the client's parameters; the
     plan's are these and behind them the `slots`. `terms` is what the catalog says about the answer. The plan took
-    `planning_ms` to make, and holds under its `guards`."""
+    `planning_ms` to make, and holds under its `guards`. `max_age`: what the statement itself says of it."""
 
     statement: Statement
     plan: Plan
@@ -143,6 +144,7 @@ class Prepared:
     planning_ms: float = 0.0
     wanting: bool = False
     renewed: int = 0
+    max_age: MaxAge | None = None
 
     def given(self, params: Sequence[Bound]) -> Sequence[Bound]:
         """The values of all of the plan's parameters; QueryError 08P01 where the client gave too few."""
@@ -159,12 +161,19 @@ class Prepared:
             family = family.anywhere
         elif not self.wanting and self.renewed == self.family.renewed and not any(map(peculiar, params)):
             return self
-        return self._under(family.choose(self.given(params)))
+        return self._under(family.choose(self.given(params), copies=self.plan.copies))
 
     def plainly(self, params: Sequence[Bound], session: Session) -> Prepared:
         """The same statement with nothing computed or read before its fragments."""
         family = self.family if self.statement.zone in ("", zone_of(session)) else self.family.anywhere
-        return self._under(family.choose(self.given(params), plain=True))
+        return self._under(family.choose(self.given(params), plain=True, copies=self.plan.copies))
+
+    def reading(self, copies: Copies, params: Sequence[Bound], session: Session) -> Prepared:
+        """The same statement over these copies in place of their originals."""
+        if copies == self.plan.copies:
+            return self
+        family = self.family if self.statement.zone in ("", zone_of(session)) else self.family.anywhere
+        return self._under(family.choose(self.given(params), copies=copies))
 
     def _under(self, found: _Variant) -> Prepared:
         return replace(
@@ -203,6 +212,7 @@ class Preparer:
             prepared = await self._shaped(sql, session, read, declared)
             if prepared is None:
                 prepared = self.planned(await self._analysed(sql, session, declared))
+            prepared = hinted(prepared, sql, read[STANDARD] != "off")
             if not (prepared.statement.fleeting or prepared.statement.session):
                 self._texts[key] = prepared
         return prepared
@@ -281,6 +291,12 @@ class Preparer:
         return Prepared(
             statement, found.plan, found.terms, family, values, found.guards, found.ms, found.wanted, family.renewed
         )
+
+
+def hinted(prepared: Prepared, sql: str, standard: bool) -> Prepared:
+    """The statement with what a comment of its text says of its answer's age; QueryError 22023."""
+    said = hint(sql, standard)
+    return prepared if said is None else replace(prepared, max_age=said)
 
 
 def zone_of(session: Session) -> str:

@@ -8,6 +8,8 @@ from connectors.base import Bound
 from connectors.statistics import ANY, Estimate
 from connectors.types import PgType
 
+Copies = tuple[tuple[tuple[str, str], tuple[str, str]], ...]  # (original, its copy), each a (source, table)
+
 
 @dataclass(frozen=True, slots=True)
 class ParamRef:
@@ -181,7 +183,7 @@ class Plan:
     where the only stage's rows, in their order, are the answer; else `why_canon` says what is not proven in DuckDB.
     `computed` expressions are evaluated in the canon, in the session's settings, before
     fragments run; the client's parameters stand in them as $1 ... too. `columns` are the names and types of the answer,
-    `views` all that are read, directly or through others.
+    `views` all that are read, directly or through others. `copies` were read in place of their originals.
     """
 
     fragments: tuple[Fragment, ...]
@@ -198,6 +200,7 @@ class Plan:
     computed: tuple[tuple[str, PgType], ...] = ()  # SQL without columns (now() - '3 days'), evaluated once per query
     boundaries: tuple[int, ...] = ()  # fragments of one value, read before all others
     volatile: bool = False  # two runs may differ on the same data: no answer of it is kept
+    copies: Copies = ()
 
     @property
     def streams(self) -> bool:

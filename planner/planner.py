@@ -9,6 +9,7 @@ assemble  fragments and residual written out (assemble.py)
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from cachetools import LRUCache
 
@@ -18,13 +19,14 @@ from planner import scalar as sc
 from planner.assemble import assemble, straight
 from planner.canonical import parse
 from planner.context import Context
+from planner.copies import copied
 from planner.demands import check_demands, demanded
 from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.lower import Lowering, scan
 from planner.opaque import opaque
 from planner.place import Placer
-from planner.plan import Plan
+from planner.plan import Copies, Plan
 from planner.relabel import relabel
 from planner.rules.bind import bind_keys
 from planner.rules.boundaries import Boundaries
@@ -75,19 +77,25 @@ _bound: LRUCache[tuple[str, str, str], tuple[Rel, Columns, str]] = LRUCache(maxs
 
 
 def plan(
-    statement: Statement, catalog: Catalog, off: frozenset[str] = frozenset(), values: Values | None = None
+    statement: Statement,
+    catalog: Catalog,
+    off: frozenset[str] = frozenset(),
+    values: Values | None = None,
+    copies: Copies = (),
 ) -> Plan:
     """The plan of one analysed statement. Pure: reads nothing but its arguments; `off` names rules to leave out.
 
     `values` are the parameters' values, as far as they are known: where a rule reads one, the plan holds only under
-    the guards that `values` has then. Never refuses (but where a view's owner demands a filter that is not there): what
-    the algebra does not model runs as it stands in the canon, over fetched relations.
+    the guards that `values` has then. Of the originals in `copies` their copies are read. Never refuses (but where a
+    view's owner demands a filter that is not there): what the algebra does not model runs as it stands in the canon,
+    over fetched relations.
     """
     next_id = Counter()
     values = values or Values()
     values.zone = statement.zone
     context = Context(catalog, values, next_id, Estimator(catalog.statistics, values.peek))
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
+    rel = copied(rel, copies, catalog) if copies else rel
     rel = _set_apart(rel, values.apart)
     off |= {"computed", "boundaries"} if values.plain else set()
     if any(view.require_any_filter for view in catalog.views_behind(statement.relations)):
@@ -99,7 +107,8 @@ def plan(
     if "boundaries" not in off:
         rel = boundaries.fold(rel)
     placed = _placed(rel, context, off)
-    return assemble(placed, columns, statement, context, computed.found, boundaries.found, reason)
+    made = assemble(placed, columns, statement, context, computed.found, boundaries.found, reason)
+    return replace(made, copies=copies) if copies else made
 
 
 def _set_apart(rel: Rel, params: frozenset[int]) -> Rel:

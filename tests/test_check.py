@@ -202,7 +202,6 @@ def test_protection_is_checked_all_the_same(tmp_path: Path) -> None:
     [
         ("freshness: {stale_while_revalidate: 45s}", "freshness.stale_while_revalidate"),
         ("freshness: {stale_if_error: 10m}", "freshness.stale_if_error"),
-        ("freshness: {class: batch}", "freshness.class"),
         ("on_source_down: {shop: stale}", "on_source_down.shop"),
         ("tests: [{unique: [a]}]", "tests"),
     ],
@@ -213,16 +212,9 @@ def test_what_a_later_version_honours_is_told(tmp_path: Path, text: str, key: st
     assert project.ok and len(project.views) == 1
 
 
-@pytest.mark.parametrize("written", ["{kind: file}", "{kind: query, sql: select 1}"])
-def test_ages_that_nothing_asks_for_yet(tmp_path: Path, written: str) -> None:
-    source = f"kind: sqlite\nconnection: {{path: x}}\nas_of: {written}\n"
-    (message,) = told(read(tmp_path, {"sources/shop.yml": source}), "warning")
-    assert message.startswith("sources/shop.yml:3: `as_of.kind`") and message.endswith(LATER)
-
-
 def test_what_is_honoured_now_is_not_warned_of(tmp_path: Path) -> None:
     text = (
-        "freshness: {ttl: 5s}\non_source_down: {shop: fail}\n"
+        "freshness: {ttl: 5s, class: real_time}\non_source_down: {shop: fail}\n"
         "guard: {timeout: 1s, max_rows: 5, require_any_filter: [a]}\nkey: [a]"
     )
     assert read(tmp_path, {"views/crm/v.view.sql": header(text)}).diagnostics == ()
@@ -234,6 +226,13 @@ def test_what_is_honoured_now_is_not_warned_of(tmp_path: Path) -> None:
         ("freshness: {class: real_time, ttl: 2h}", "error", "class real_time promises at most 3600 s"),
         ("freshness: {class: near_real_time, ttl: 2d}", "error", "class near_real_time promises at most 86400 s"),
         ("freshness: {ttl: 31d}", "error", "more than 30 days"),
+        ("freshness: {class: batch, stale_if_error: 31d}", "error", "more than 30 days"),
+        (
+            "freshness: {class: real_time, ttl: 30m, stale_if_error: 31m}",
+            "error",
+            "`freshness.stale_if_error` of 1860 s past a ttl of 1800 s is too long: class real_time promises",
+        ),
+        ("freshness: {class: near_real_time, stale_while_revalidate: 2d}", "error", "at most 86400 s"),
         ("freshness: {ttl: 20s}", "warning", "looser than source shop allows (10)"),
         ("guard: {timeout: 10s}", "warning", "looser than source shop allows (5)"),
         ("guard: {max_rows: 101}", "warning", "looser than source shop allows (100)"),
@@ -244,6 +243,33 @@ def test_times_and_limits(tmp_path: Path, text: str, severity: str, message: str
     source = "kind: sqlite\nconnection: {path: x}\nttl: 10s\nlimits: {timeout: 5s, rows: 100}\n"
     project = read(tmp_path, {"sources/shop.yml": source, "views/crm/v.view.sql": header(text)})
     assert any(message in line for line in told(project, severity)), told(project, severity)
+
+
+def test_the_place_of_a_time_that_a_class_does_not_allow(tmp_path: Path) -> None:
+    text = "freshness:\n  class: real_time\n  ttl: 10m\n  stale_if_error: 2h"
+    assert only(read(tmp_path, {"views/crm/v.view.sql": header(text)})).line == 5
+
+
+DATED = "as_of: {kind: file}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "message"),
+    [
+        (f"{DATED}copy_of: shpo\n", 4, 'there is no source "shpo"'),
+        (f"{DATED}copy_of: copy\n", 4, "source copy cannot be a copy of itself"),
+        (f"{DATED}copy_of: other\n", 4, "source other is a copy itself"),
+        ("copy_of: shop\n", 3, "nothing tells how old the copies in source copy are"),
+        (f"{DATED}copies:\n  a: shop.t\n  b: nowhere.t\n", 6, 'there is no source "nowhere"'),
+        (f"{DATED}copies: {{a: shop}}\n", 4, '"shop" is not a full name'),
+    ],
+)
+def test_copies_name_another_source_and_tell_their_age(tmp_path: Path, text: str, line: int, message: str) -> None:
+    source = "kind: sqlite\nconnection: {path: x}\n"
+    other = f"{source}{DATED}copy_of: shop\n"
+    found = only(read(tmp_path, {"sources/copy.yml": source + text, "sources/other.yml": other}))
+    assert (found.file, found.line) == ("sources/copy.yml", line)
+    assert message in found.message and found.remedy
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ from connectors.statistics import Estimate, TableStatistics
 from connectors.types import PgType
 
 WAREHOUSES = frozenset(("duckdb", "parquet", "trino"))  # kinds that are made for large scans
+# The field's classes of freshness: seconds that an answer may be old.
+CLASSES: Mapping[str, float] = {"real_time": 3_600.0, "near_real_time": 86_400.0, "batch": math.inf}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,7 @@ class Source:
     observe: Observed | None = None
     stale_while_revalidate: float = 0.0  # seconds past the ttl in which an old answer serves while it is fetched anew
     stale_if_error: float = 0.0  # seconds past the ttl in which an old answer serves while the source is down
+    copies: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # own table: (source, table) of its original
 
     @property
     def operational(self) -> bool:
@@ -196,6 +200,7 @@ class Catalog:
     views: Mapping[tuple[str, str], View]
     version: str
     statistics: Statistics = Statistics()
+    copies: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)  # of each original
 
     def relation(self, schema: str, name: str) -> SourceTable | View:
         """The relation of that name; KeyError where there is none."""

@@ -6,6 +6,7 @@ import graphlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from views.ages import class_diagnostics, copy_diagnostics
 from views.files import ViewHeader
 from views.project import Diagnostic, KeyPath, Project, ViewDraft, place_of
 from views.text import expression_columns
@@ -13,7 +14,6 @@ from views.validate import did_you_mean
 
 Name = tuple[str, str]
 LATER = "checked, takes effect in a later version"
-_HOUR, _DAY = 3600.0, 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def check(
     diagnostics += [found for draft in drafts for found in view_diagnostics(draft, known)]
     diagnostics += [found for draft in drafts for found in _times(draft, project)]
     diagnostics += list(_user_diagnostics(project, known))
-    diagnostics += list(_ages(project))
+    diagnostics += list(copy_diagnostics(project))
     views, cycles = order(drafts)
     diagnostics += cycles
     bad = {found.file for found in diagnostics if found.severity == "error"}
@@ -228,7 +228,6 @@ def _protection(draft: ViewDraft) -> Iterator[Diagnostic]:
 def _later(draft: ViewDraft) -> Iterator[Diagnostic]:
     header, fresh = draft.header, draft.header.freshness
     present: dict[KeyPath, bool] = {
-        ("freshness", "class"): fresh.class_ is not None,
         ("freshness", "stale_while_revalidate"): fresh.stale_while_revalidate is not None,
         ("freshness", "stale_if_error"): fresh.stale_if_error is not None,
         ("tests",): bool(header.tests),
@@ -238,22 +237,10 @@ def _later(draft: ViewDraft) -> Iterator[Diagnostic]:
         yield draft.diagnostic("warning", path, f"`{'.'.join(map(str, path))}`: {LATER}")
 
 
-def _ages(project: Project) -> Iterator[Diagnostic]:
-    """Ways to know a source's age that nothing asks for yet."""
-    for name, source in project.sources.items():
-        if source.as_of.kind != "live":
-            file = f"sources/{name}.yml"
-            line, column = place_of(project.places.get(file, {}), ("as_of", "kind"))
-            yield Diagnostic("warning", file, line, f"`as_of.kind` {source.as_of.kind}: {LATER}", "", column)
-
-
 def _times(draft: ViewDraft, project: Project) -> Iterator[Diagnostic]:
     fresh, guard = draft.header.freshness, draft.header.guard
     ttl: KeyPath = ("freshness", "ttl")
-    bound = {"real_time": _HOUR, "near_real_time": _DAY}.get(fresh.class_ or "", 30 * _DAY)
-    if fresh.ttl is not None and fresh.ttl > bound:
-        promise = f"class {fresh.class_} promises at most {bound:g} s" if fresh.class_ else "more than 30 days"
-        yield draft.diagnostic("error", ttl, f"`freshness.ttl` of {fresh.ttl:g} s is too long: {promise}", "shorten it")
+    yield from class_diagnostics(draft)
     if guard.timeout == 0:
         yield draft.diagnostic("error", ("guard", "timeout"), "`guard.timeout` is 0: no query could run", "lengthen it")
     for source in sorted({schema for schema, _ in draft.reads} & project.sources.keys()):

@@ -13,18 +13,13 @@ from views.catalog import Link
 from views.values import (
     NAME,
     Duration,
+    FullName,
     Names,
     SecretRef,
     Section,
     Size,
     fault,
 )
-
-
-def _full_name(value: str) -> str:
-    if not re.fullmatch(r"[^\s.]+\.[^\s.]+", value):
-        raise fault(f'"{value}" is not a full name', "write schema.name")
-    return value
 
 
 def _identifier(value: str) -> str:
@@ -35,7 +30,6 @@ def _identifier(value: str) -> str:
     return value
 
 
-FullName = Annotated[str, AfterValidator(_full_name)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Columns = Annotated[Names, Field(min_length=1)]
 Path = tuple[str | int, ...]

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from views import catalog
 from views.catalog import Limits, QueryLimits
-from views.values import Duration, Names, Section, Size, embeds_password, fault, is_reference, secret_like
+from views.values import Duration, FullName, Names, Section, Size, embeds_password, fault, is_reference, secret_like
 
 Path = tuple[str | int, ...]
 Positive = Annotated[int, Field(gt=0)]
@@ -185,6 +185,16 @@ class SourceFile(Section):
         default=0.0, description="How long past the ttl an old answer may serve while the source is down."
     )
     as_of: AsOf = Field(default=AsOf(), description="How the age of the data is known.")
+    copy_of: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Source of which this one is a copy: its tables stand for those of the same names there, where "
+        "whoever asks allows their age.",
+    )
+    copies: dict[str, FullName] = Field(
+        default={},
+        description='Tables of this source that are copies: own table: "source.table" of the original.',
+    )
 
     @model_validator(mode="after")
     def _no_literal_secret(self) -> SourceFile:

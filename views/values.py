@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic_core import PydanticCustomError
 
 from connectors.errors import ConfigError
@@ -58,6 +58,13 @@ def size(value: object) -> int:
     return int(found[1]) * _BYTES[found[2]]
 
 
+def _full_name(value: str) -> str:
+    if not re.fullmatch(r"[^\s.]+\.[^\s.]+", value):
+        raise fault(f'"{value}" is not a full name', "write schema.name")
+    return value
+
+
+FullName = Annotated[str, AfterValidator(_full_name)]
 Duration = Annotated[
     float,
     BeforeValidator(duration),

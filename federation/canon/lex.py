@@ -47,8 +47,9 @@ _CONTINUED = re.compile(r"(?:[ \t\f\v]|--[^\n\r]*)*[\n\r](?:[ \t\n\r\f\v]|--[^\n
 _STICKY = frozenset("~!@#%^&|`?")  # an operator may end in + or - only if it has one of these
 
 
-def words(text: str, standard: bool = True) -> Iterator[Token]:
-    """The tokens of `text` without space and comments; `standard` is standard_conforming_strings."""
+def words(text: str, standard: bool = True, spaces: bool = False) -> Iterator[Token]:
+    """The tokens of `text` without space and comments (but where `spaces`); `standard` is
+    standard_conforming_strings."""
     rules, at, length = _STANDARD if standard else _LEGACY, 0, len(text)
     while at < length:
         match = rules.match(text, at)
@@ -66,9 +67,16 @@ def words(text: str, standard: bool = True) -> Iterator[Token]:
             end = _continued(text, match, standard)
         elif kind == "error" and match[0] in "'\"":
             end = length
-        if kind != "space":
+        if kind != "space" or spaces:
             yield Token(kind, text[at:end], at, end)
         at = end
+
+
+def comments(text: str, standard: bool = True) -> Iterator[str]:
+    """What the comments of `text` say, of either form, without their marks."""
+    for token in words(text, standard, spaces=True):
+        if token.kind == "space" and token.text.startswith(("--", "/*")):
+            yield token.text[2:-2] if token.text[0] == "/" else token.text[2:]
 
 
 def statements(text: str, standard: bool = True) -> list[tuple[int, int]]:
