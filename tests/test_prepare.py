@@ -14,7 +14,7 @@ from connectors.types import PgType
 from federation.canon.server import Canon
 from federation.prepare import Family, Preparer
 from federation.session import Session
-from planner.plan import Plan
+from planner.plan import Copies, Plan
 from planner.planner import plan
 from planner.scalar import Lit, Param
 from planner.statement import Statement
@@ -26,7 +26,9 @@ INT = PgType("int4")
 NOTHING = Catalog({}, {}, {}, "1")
 
 
-def sensitive(statement: Statement, catalog: Catalog, off: frozenset[str], values: Values) -> Plan:
+def sensitive(
+    statement: Statement, catalog: Catalog, off: frozenset[str], values: Values, _copies: Copies = ()
+) -> Plan:
     """A planner that looks whether its first parameter is below 10."""
     below = values.compare(Param(0, INT), Lit("10", INT))
     made = plan(statement, catalog, off)
@@ -51,7 +53,7 @@ def test_a_plan_is_used_only_while_its_guards_hold() -> None:
 
 def test_no_more_variants_than_are_worth_it() -> None:
     made = family()
-    made.plan = lambda s, c, o, v: sensitive(s, c, o, v) if v.integer(Param(0, INT)) is None else plan(s, c, o)
+    made.plan = lambda s, c, o, v, _: sensitive(s, c, o, v) if v.integer(Param(0, INT)) is None else plan(s, c, o)
     for value in range(50):
         made.choose((Bound(INT, value),))
     assert len(made.variants) == 8

@@ -24,7 +24,7 @@ from connectors.types import PgType
 from federation import bind, merge
 from federation.prepare import Preparer
 from federation.session import Session
-from planner.plan import Plan
+from planner.plan import Copies, Plan
 from planner.planner import RULES, plan
 from planner.statement import Statement
 from planner.values import Values
@@ -217,8 +217,10 @@ def served(
             drop_all(connections, servers)
 
 
-def _planned(how: How, statement: Statement, catalog: Catalog, off: frozenset[str], values: Values) -> Plan:
-    return plan(statement, _lying(catalog, how.lies) if how.lies else catalog, off | how.off, values)
+def _planned(
+    how: How, statement: Statement, catalog: Catalog, off: frozenset[str], values: Values, copies: Copies = ()
+) -> Plan:
+    return plan(statement, _lying(catalog, how.lies) if how.lies else catalog, off | how.off, values, copies)
 
 
 _PYTHON: dict[str, Callable[[Any], Any]] = {
