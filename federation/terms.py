@@ -9,8 +9,8 @@ from connectors.errors import LimitExceeded
 from federation import budgets
 from federation.deadline import Deadline
 from federation.session import Session
-from federation.turns import Kind
 from federation.steps import Step
+from federation.turns import Kind
 from planner.plan import Fragment, Plan
 from planner.statement import Statement
 from views.catalog import Catalog, View
