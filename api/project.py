@@ -122,6 +122,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
             cache=ResultCache(project.file.cache.size),
             duck=Duck(_merge_limits(project.file.merge, folder, stack)),
             restricted=bool(project.file.users),
+            containment=project.file.cache.containment,
         )
         stack.push_async_callback(engine.close)
         await engine.refresh_statistics()

@@ -23,7 +23,7 @@ from federation.gate import Gates
 from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.permit import Load
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
-from federation.query import Query, Running, Watched
+from federation.query import Query, Running, watched
 from federation.result import Result
 from federation.session import Session
 from federation.statistics import Statistician
@@ -38,7 +38,8 @@ FOREVER = 86_400.0  # seconds; for work that belongs to all who wait for it, eac
 
 @dataclass(slots=True)
 class Engine:
-    """Handed its parts; `close` it. `restricted`: a user may read only what was granted."""
+    """Handed its parts; `close` it. `restricted`: a user may read only what was granted;
+    `containment`: kept rows answer statements that ask for some of them."""
 
     catalog: Catalog
     connectors: Mapping[str, Connector]
@@ -49,6 +50,7 @@ class Engine:
     cache: ResultCache
     duck: Duck
     restricted: bool = False
+    containment: bool = True
     statistician: Statistician = field(default_factory=Statistician)
     watch: Watch = field(default_factory=Watch)
     gates: Gates = field(default_factory=Gates)
@@ -60,7 +62,7 @@ class Engine:
 
     def __post_init__(self) -> None:
         self.running = Running(self.watch.ended)
-        self._fetcher = Fetcher(self.cache, self.watch, self.gates)
+        self._fetcher = Fetcher(self.cache, self.watch, self.gates, self.containment)
         self._merger = Merger(self.duck, self.in_canon)
         self._preparer = Preparer(self.analyser, self.plan, self.catalog)
         self._fetcher.swap(self.catalog, self.connectors)
@@ -92,9 +94,11 @@ class Engine:
             except Unheld:
                 answer = await self._run(prepared.plainly(params, session), params, query)
         except BaseException as error:
-            query.end(error)
+            self.running.end(query, error)
             raise
-        return _watched(answer, query)
+        query.engine = answer.engine
+        answer.batches = watched(answer.batches, answer.parts, query, self.running)
+        return answer
 
     async def _run(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
         prepared = await self._inspected(prepared, params, query)
@@ -121,8 +125,7 @@ class Engine:
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
     ) -> Fetched:
-        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too. The
-        caller ends `Fetched.query`, or has `merge` do it.
+        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too.
 
         Unheld where the caller has to ask for `prepared.plainly` instead.
         """
@@ -134,9 +137,10 @@ class Engine:
             asked = await self._asked(prepared, params, query, prepared.terms.deadline(session), cancel, computed)
             fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         except BaseException as error:
-            query.end(error)
+            self.running.end(query, error)
             raise
-        query.parts, query.engine, fetched.query = fetched.parts, "canon", query
+        query.parts, query.engine = fetched.parts, "canon"
+        self.running.end(query)
         return fetched
 
     async def merge(
@@ -144,14 +148,8 @@ class Engine:
     ) -> Result:
         """The answer from rows that `gather` fetched."""
         deadline = prepared.terms.deadline(session)
-        try:
-            merged = await self._merger.run(prepared.plan, fetched, prepared.given(params), session)
-        except BaseException as error:
-            if fetched.query is not None:
-                fetched.query.end(error)
-            raise
-        answer = _bounded(result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel), prepared)
-        return answer if fetched.query is None else _watched(answer, fetched.query)
+        merged = await self._merger.run(prepared.plan, fetched, prepared.given(params), session)
+        return _bounded(result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel), prepared)
 
     async def explain(
         self, sql: str, session: Session, params: Sequence[Bound] = (), analyze: bool = False
@@ -300,12 +298,6 @@ class Engine:
         tables, kinds = asked.ready.tables, {step.fragment.id: step.fragment.columns[0][1] for step in first}
         values = [single(tables[at], kinds[at]) if at in tables else None for at in numbers]
         asked.given = replace(asked.given, boundaries=values)
-
-
-def _watched(answer: Result, query: Query) -> Result:
-    query.engine = answer.engine
-    answer.batches = Watched(answer.batches, answer.parts, query)
-    return answer
 
 
 def _bounded(answer: Result, prepared: Prepared) -> Result:

@@ -192,6 +192,7 @@ class Explanation:
                 f"  actual: {part.rows:,} rows of the {limits.rows:,} allowed, {_size(part.bytes)}, {part.ms:.1f} ms, "
                 f"cache {part.cache}, {_asked(part.statements)}" + (f", data as of {part.as_of}" if part.as_of else "")
             )
+            lines += [f"  contained in: {part.contained}"] if part.contained else []
         return lines
 
     def _fragment_json(self, fragment: Fragment) -> dict[str, Any]:
@@ -282,4 +283,5 @@ def _part_json(part: Part) -> dict[str, Any]:
         "as_of": part.as_of,
         "ttl": part.ttl,
         "sql": part.sql,
+        "contained": part.contained or None,
     }

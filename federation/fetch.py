@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Coroutine, Generator, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from connectors.errors import Error, SourceError
 from connectors.stopping import timed_out
 from federation import age, bind
 from federation.channel import Channel, Stream
+from federation.contain import Index, Reading
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
 from federation.gate import Gates, Wish
@@ -37,7 +38,7 @@ HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small
 PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
 log = logging.getLogger(__name__)
 
-_WORST: tuple[How, ...] = ("miss", "shared", "hit")
+_WORST = ("miss", "shared", "contained", "hit")
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +48,8 @@ class Fetcher:
     cache: ResultCache
     watch: Watch = field(default_factory=Watch)
     gates: Gates = field(default_factory=Gates)
+    containment: bool = True
+    _index: Index = field(default_factory=Index)
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
     _running: dict[Channel | Exchange, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
@@ -193,7 +196,11 @@ class Fetcher:
     async def _get(
         self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked
     ) -> Found[Rows]:
-        run = partial(self._read, step, query, head, asked.query)
+        run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query)
+        if self.containment and step.ttl > 0 and step.fragment.region is not None:
+            peek = partial(self.cache.peek, ttl=step.ttl)
+            user = asked.query.session.user
+            run = Reading(self._index, step, query, user, key, frozenset(), peek, run)
         return await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
 
     def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
@@ -312,13 +319,14 @@ class Fetcher:
             rows=sum(each.value.count for each in found),
             bytes=sum(each.value.bytes for each in found),
             ms=max((each.value.ms for each in found if each.how != "hit"), default=0.0),
-            cache=min((each.how for each in found), key=_WORST.index) if found else "none",
+            cache=min(map(_how, found), key=_WORST.index) if found else "none",
             read_at=read_at,
             as_of=min((each.value.as_of for each in found), default=""),
             ttl=step.ttl,
-            statements=sum(each.how == "miss" for each in found),
+            statements=sum(_how(each) == "miss" for each in found),
             waited=max((each.value.waited for each in found if each.how == "miss"), default=0.0),
             origin=_origin(found),
+            contained="; ".join(dict.fromkeys(each.value.contained for each in found if each.value.contained)),
         )
 
 
@@ -327,8 +335,12 @@ def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt 
     return None if ask is None else cast(Prompt | None, ask(query, timeout=seconds))
 
 
+def _how(found: Found[Rows]) -> str:
+    return "contained" if found.how == "miss" and found.value.contained else found.how
+
+
 def _origin(found: Sequence[Found[Rows]]) -> str:
-    return "cache" if found and all(each.how == "hit" for each in found) else "live"
+    return "cache" if found and all(each.how == "hit" or each.value.contained for each in found) else "live"
 
 
 def _size(rows: Rows) -> int:

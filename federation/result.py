@@ -13,8 +13,9 @@ from planner.plan import Plan
 
 @dataclass(slots=True)
 class Part:
-    """What one fragment did: `cache` is hit | miss | shared | none (no statement was needed), `statements` how many
-    were sent to the source for us; `read_at` seconds since the epoch when its rows were
+    """What one fragment did: `cache` is hit | miss | shared | contained (taken from kept rows of a statement that asked
+    for more, which `contained` tells) | none (no statement was needed), `statements` how many were sent to the source
+    for us; `read_at` seconds since the epoch when its rows were
     read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; rows, bytes (in Arrow) and
     ms of the fetch, `waited` of these at the source's gate. `origin` is live | cache | stale | copy | missing, `why`
     says why it is stale or missing."""
@@ -33,6 +34,7 @@ class Part:
     waited: float = 0.0
     origin: str = "live"
     why: str = ""
+    contained: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ class Rows:
     rest: Channel | None = None
     as_of: str = ""
     waited: float = 0.0  # ms at the source's gate
+    contained: str = ""  # of which kept rows these were taken, and what was checked for that
 
     @property
     def count(self) -> int:
@@ -101,13 +102,12 @@ class Rows:
 @dataclass(slots=True)
 class Fetched:
     """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read; `computed` are the
-    values that were computed for it; `query` for which they were read, where it goes on elsewhere."""
+    values that were computed for it."""
 
     tables: dict[int, pa.Table]
     parts: list[Part]
     born: float = math.inf
     computed: Sequence[Bound] = ()
-    query: Query | None = None
 
     @property
     def rows(self) -> int:

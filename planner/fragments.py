@@ -16,6 +16,7 @@ from planner.ir import Cut, Rel
 from planner.keys import one_group, unique_keys
 from planner.lookup import arranged, keys_in, taken
 from planner.plan import Fragment, KeysRef, SourceText, Verdict
+from planner.region import region
 from planner.scalar import BOOL, Boundary, Call, Col, KeyIn, Scalar
 from planner.targets import OPTIONAL, SourceTarget
 from planner.types import TEXT
@@ -115,7 +116,8 @@ class Book:
 
     def _add(self, cut: Cut, cap: Capability, refs: Refs) -> int:
         rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, refs)) if refs else cut.rel
-        text = write(cut, rel, cap, refs)
+        keys = {part: own for parts in refs.values() for part, own in parts.items()}
+        text = write(cut, rel, cap, keys)
         kinds = tuple((f"c{at}", kind) for at, (_, kind) in enumerate(cut.columns))
         shape = (cut.source, text.parts, text.params, kinds)
         absent = self.absent.get(id(cut))
@@ -129,14 +131,15 @@ class Book:
             costs = expected(rel, self.estimator)
             small = small or any(refs.values())
             number, notes = len(self.made), _notes(cut)
-            self.made.append(Fragment(number, cut.source, text, kinds, notes, small, tables, costs, absent))
+            asks = region(rel, [i for i, _ in cut.columns], keys)
+            self.made.append(Fragment(number, cut.source, text, kinds, notes, small, tables, costs, absent, asks))
         self.numbers[id(cut)] = self.shapes[shape]
         return self.shapes[shape]
 
 
-def write(cut: Cut, rel: Rel, cap: Capability, refs: Refs) -> SourceText:
+def write(cut: Cut, rel: Rel, cap: Capability, keys: Mapping[KeyIn, tuple[KeysRef, ...]]) -> SourceText:
     """The fragment's statement, `rel` being its relation with the keys that have a driver."""
-    target = SourceTarget(cap, {part: keys for parts in refs.values() for part, keys in parts.items()})
+    target = SourceTarget(cap, keys)
     rel = ir.rewrite(rel, _marked) if _unsure(rel) else rel
     names = [(i, f"c{at}") for at, (i, _) in enumerate(cut.columns)]
     return target.finish(Emitter(target).query(rel, names))

@@ -115,6 +115,40 @@ class SourceText:
 
 
 @dataclass(frozen=True, slots=True)
+class Term:
+    """An expression or predicate in canonical text, by which it is known again in other plans; `values` stand in its
+    places, in order."""
+
+    text: str
+    values: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A predicate that can be checked again over fetched rows, by their column `column` of type `kind`.
+
+    `op` is one of = <> < <= > >= in notin any null notnull; the values of `any` are one array.
+    """
+
+    column: Term
+    kind: PgType
+    op: str
+    values: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Which rows a fragment asks for: those of `frame` that meet all `conditions`, of each its `columns`, in `order`
+    where that is not None. Two regions of one frame differ in nothing else, so that the rows of one may answer the
+    other."""
+
+    frame: Term
+    columns: tuple[Term, ...]
+    conditions: tuple[Condition, ...] = ()
+    order: Term | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What a fragment is thought to cost: `rows` that come of `width` bytes each, rows `examined` at the source;
     `sequential` are the tables that no index we know of serves. `fingerprint` knows the fragment again with other
@@ -144,6 +178,7 @@ class Fragment:
     tables: tuple[str, ...] = ()
     expected: Expected = Expected()
     absent: Absent | None = None
+    region: Region | None = None  # where another's rows may answer it, or its rows another
 
     @property
     def after(self) -> frozenset[int]:

@@ -133,6 +133,9 @@ class Cache(Section):
     """The cache of results."""
 
     size: Size = Field(default=128 * 2**20, description="Bytes that kept results may take in all.")
+    containment: bool = Field(
+        default=True, description="Kept rows answer statements that provably ask for some of these rows only."
+    )
 
 
 class Scram(Section):

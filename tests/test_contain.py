@@ -1,0 +1,251 @@
+"""Reuse by containment: narrower statements from kept rows, always as PostgreSQL answers them, and without asking."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
+
+from api.project import Runtime, open_project
+from connectors.base import Bound
+from federation.canon.server import Canon
+from federation.result import Part
+from federation.session import Session
+from tests.differential.texts import column_texts
+from tests.folders import write
+
+ANN = Session("ann")
+Rows = Counter[tuple[str | None, ...]]
+# Few values each, among them ends of their types, so that conditions meet and cut each other.
+COLUMNS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "n": ("int4", ("-2147483648", "-1", "0", "1", "2", "2147483647")),
+    "big": ("int8", ("-9223372036854775808", "0", "9007199254740993", "9223372036854775807")),
+    "flag": ("bool", ("true", "false")),
+    "day": ("date", ("infinity", "-infinity", "1969-12-31", "1970-01-01", "2024-02-29")),
+    "at": ("timestamp", ("-infinity", "infinity", "1969-12-31 23:59:59.999999", "2024-02-29 12:00:00.000001")),
+    "seen": ("timestamptz", ("infinity", "1969-12-31 23:59:59.999999+00", "2024-02-29 12:00:00+05:45")),
+    "code": ("uuid", ("00000000-0000-0000-0000-000000000001", "a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11")),
+    "price": ("numeric(10,2)", ("-0.01", "0.00", "1.50", "99999999.99")),
+    "name": ('text COLLATE "C"', ("", "a", "A", "Zoë", "zoe", "a ")),
+    "word": ("text", ("", "a", "A", "Zoë", "zoe")),
+    "size": ("float8", ("NaN", "-0", "0", "1.5", "Infinity")),
+    "loose": ("numeric", ("1", "1.0", "NaN", "-2.50")),
+    "g": ("int4", ("1", "2", "3")),
+}
+ROWS = 120
+DDL = f"""
+CREATE SCHEMA shop;
+CREATE TABLE shop.t (id bigint PRIMARY KEY, {", ".join(f"{name} {kind}" for name, (kind, _) in COLUMNS.items())});
+CREATE TABLE shop.s (g int4 PRIMARY KEY, title text COLLATE "C", rank int4);
+INSERT INTO shop.s VALUES (1, 'one', 10), (2, 'two', NULL), (4, 'four', 40);
+CREATE TABLE shop.o (id bigint PRIMARY KEY, t_id bigint NOT NULL, amount int4);
+CREATE INDEX ON shop.o (t_id);
+INSERT INTO shop.o SELECT i, i % {ROWS}, i % 7 FROM generate_series(1, 3000) i;
+ANALYZE;
+"""
+
+
+def _inserts() -> Iterator[str]:
+    chance = random.Random(5)
+    for number in range(ROWS):
+        values = (chance.choice(pool) for _, pool in COLUMNS.values())
+        told = ("NULL" if chance.random() < 0.15 else f"'{value}'" for value in values)
+        yield f"INSERT INTO shop.t VALUES ({number}, {', '.join(told)})"
+
+
+class World:
+    """A project over PostgreSQL, and the same server asked directly."""
+
+    def __init__(self, runner: asyncio.Runner, runtime: Runtime, oracle: psycopg.Connection[Any]) -> None:
+        self.runner, self.runtime, self.oracle = runner, runtime, oracle
+        self.seen: Counter[str] = Counter()
+
+    def rows(self, sql: str, params: Sequence[Bound] = ()) -> tuple[Rows, list[Part]]:
+        async def ask() -> tuple[Rows, list[Part]]:
+            result = await self.runtime.engine.query(sql, ANN, params)
+            table = await result.table()
+            texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
+            return Counter(zip(*texts, strict=True)), result.parts
+
+        found, parts = self.runner.run(ask())
+        self.seen.update(part.cache for part in parts)
+        return found, parts
+
+    def wanted(self, sql: str) -> Rows:
+        with psycopg.RawCursor(self.oracle) as cursor:
+            cursor.execute(sql.encode())
+            result = cursor.pgresult
+            assert result is not None
+            cells = [[result.get_value(r, c) for c in range(result.nfields)] for r in range(result.ntuples)]
+        return Counter(tuple(None if cell is None else cell.decode() for cell in row) for row in cells)
+
+    def check(self, sql: str) -> list[Part]:
+        found, parts = self.rows(sql)
+        assert found == self.wanted(sql), sql
+        return parts
+
+    def forget(self) -> None:
+        self.runtime.engine.cache.clear()
+
+
+@asynccontextmanager
+async def _opened(folder: Path) -> AsyncIterator[Runtime]:
+    async with open_project(folder) as runtime:
+        yield runtime
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory, canon: Canon) -> Iterator[World]:
+    """The canon's server is the source, too: no other is as quick to have, and it has every type."""
+    with psycopg.connect(canon.dsn(), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE shop")
+    known = conninfo_to_dict(canon.dsn(dbname="shop"))
+    files = {
+        "sources/shop.yml": "kind: postgresql\nttl: 1h\nconnection:\n"
+        + "".join(f"  {key}: {known[name]}\n" for key, name in _CONNECTION.items())
+    }
+    folder = write(tmp_path_factory.mktemp("contain"), files)
+    try:
+        with psycopg.connect(canon.dsn(dbname="shop"), autocommit=True) as oracle:
+            oracle.execute(DDL.encode())
+            for sql in _inserts():
+                oracle.execute(sql.encode())
+            oracle.execute("ANALYZE")
+            oracle.execute("SET search_path = shop; SET TimeZone = 'UTC'")
+            with asyncio.Runner() as runner:
+                opened = _opened(folder)
+                runtime = runner.run(opened.__aenter__())
+                assert not runtime.diagnostics
+                yield World(runner, runtime, oracle)
+                runner.run(opened.__aexit__(None, None, None))
+    finally:
+        with psycopg.connect(canon.dsn(), autocommit=True) as admin:
+            admin.execute("DROP DATABASE shop WITH (FORCE)")
+
+
+_CONNECTION = {"host": "host", "port": "port", "user": "user", "database": "dbname"}
+
+# -- statements
+
+
+def _literal(name: str, value: str) -> str:
+    return f"'{value}'::{COLUMNS[name][0].split(' ')[0]}"
+
+
+def _condition() -> st.SearchStrategy[str]:
+    def of(name: str) -> st.SearchStrategy[str]:
+        pool = [value for value in COLUMNS[name][1] if "infinity" not in value]
+        value = st.sampled_from(pool).map(lambda v: _literal(name, v))
+        column = f"t.{name}"
+        ops = ("=", "<>", "<", "<=", ">", ">=") if name not in ("flag", "code") else ("=", "<>")
+        some = st.lists(value, min_size=1, max_size=3).map(", ".join)
+        forms = [
+            st.builds(lambda op, v: f"{column} {op} {v}", st.sampled_from(ops), value),
+            some.map(lambda vs: f"{column} IN ({vs})"),
+            some.map(lambda vs: f"{column} NOT IN ({vs})"),
+            st.sampled_from((f"{column} IS NULL", f"{column} IS NOT NULL")),
+            st.builds(lambda a, b: f"{column} BETWEEN {a} AND {b}", value, value),
+            st.builds(lambda a, b: f"({column} = {a} OR {column} IS NULL OR {column} > {b})", value, value),
+        ]
+        if name == "flag":
+            forms[4:] = [st.sampled_from(("t.flag", "NOT t.flag", "t.flag IS TRUE", "t.flag IS NOT FALSE"))]
+        if name == "name":
+            forms.append(st.sampled_from(("t.name LIKE 'a%'", "lower(t.name) = 'a'")))
+        return st.one_of(forms)
+
+    return st.sampled_from(tuple(COLUMNS)).flatmap(of)
+
+
+def _where() -> st.SearchStrategy[str]:
+    return st.lists(_condition(), max_size=3).map(lambda found: " AND ".join(found) or "TRUE")
+
+
+def _columns() -> st.SearchStrategy[str]:
+    names = st.lists(st.sampled_from(("id", *COLUMNS)), min_size=1, max_size=8, unique=True)
+    return st.one_of(st.just("*"), names.map(lambda found: ", ".join(f"t.{name}" for name in found)))
+
+
+@st.composite
+def statements(draw: st.DrawFn) -> str:
+    where, columns = draw(_where()), draw(_columns())
+    listed = "t.g, t.flag, t.name, count(*), sum(t.n), max(t.price)"
+    return draw(
+        st.sampled_from(
+            (
+                f"SELECT {columns} FROM shop.t t WHERE {where}",
+                f"SELECT {columns} FROM shop.t t WHERE {where}",
+                f"SELECT {columns} FROM shop.t t WHERE {where} ORDER BY t.id",
+                f"SELECT DISTINCT t.g, t.flag, t.day FROM shop.t t WHERE {where}",
+                f"SELECT {listed} FROM shop.t t WHERE {where} GROUP BY t.g, t.flag, t.name",
+                f"SELECT {listed} FROM shop.t t WHERE {where} GROUP BY t.g, t.flag, t.name HAVING count(*) > 1",
+                f"SELECT t.id, t.n, t.name, s.title, s.rank FROM shop.t t JOIN shop.s s ON s.g = t.g WHERE {where}",
+                f"SELECT t.id, t.n, s.title, coalesce(s.rank, 0) FROM shop.t t LEFT JOIN shop.s s ON s.g = t.g "
+                f"WHERE {where}",
+                f"SELECT t.id, t.name FROM shop.t t WHERE EXISTS (SELECT FROM shop.s s WHERE s.g = t.g AND s.rank > 5) "
+                f"AND {where}",
+                f"SELECT c, count(*) FROM (SELECT t.g, count(*) AS c FROM shop.t t WHERE {where} GROUP BY t.g) x "
+                f"GROUP BY c",
+            )
+        )
+    )
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@given(asked=st.lists(statements(), min_size=2, max_size=8), broad=st.booleans())
+def test_whatever_was_asked_before_the_answer_is_postgresqls(world: World, asked: list[str], broad: bool) -> None:
+    world.forget()
+    if broad:
+        for sql in BROAD:
+            world.check(sql)
+    for sql in asked:
+        world.check(sql)
+
+
+BROAD = (
+    "SELECT * FROM shop.t",
+    "SELECT DISTINCT t.g, t.flag, t.day FROM shop.t t",
+    "SELECT t.g, t.flag, t.name, count(*), sum(t.n), max(t.price) FROM shop.t t GROUP BY t.g, t.flag, t.name",
+    "SELECT t.*, s.* FROM shop.t t JOIN shop.s s ON s.g = t.g",
+    "SELECT t.*, s.title, s.rank, coalesce(s.rank, 0) FROM shop.t t LEFT JOIN shop.s s ON s.g = t.g",
+)
+
+
+FIRST = "SELECT id, n, day, price, name, g FROM shop.t WHERE n IS NOT NULL"
+# Each after FIRST alone: whether kept rows answer it.
+CASES: tuple[tuple[str, bool], ...] = (
+    ("SELECT id, name FROM shop.t WHERE n >= 0", True),
+    ("SELECT id, name FROM shop.t WHERE n > 0 AND price < 2.00", True),
+    ("SELECT id FROM shop.t WHERE n IN (1, 2) AND name = 'a'", True),
+    ("SELECT id FROM shop.t WHERE n = 1 AND name > 'Z'", True),
+    ("SELECT id FROM shop.t WHERE n = 1 AND day BETWEEN '1970-01-01' AND '2024-12-31'", True),
+    ("SELECT id, n FROM shop.t WHERE n IS NOT NULL AND g IS NULL", True),
+    ("SELECT count(*) FROM shop.t WHERE n = 1 AND word = 'a'", False),  # a column that did not come
+    ("SELECT id, word FROM shop.t WHERE n = 1", False),
+    ("SELECT id FROM shop.t WHERE n = 1 ORDER BY id", False),  # the order is the client's
+    ("SELECT id FROM shop.t WHERE n = 1 LIMIT 3", False),
+    ("SELECT id FROM shop.t", False),
+    ("SELECT id FROM shop.t WHERE g = 1", False),
+    ("SELECT id FROM shop.t WHERE n = 1 AND size = 1.5", False),  # no operator that is repeated here
+    ("SELECT id FROM shop.t WHERE n = 1 AND n + g = 2", False),
+    ("SELECT DISTINCT g FROM shop.t WHERE n = 1", False),
+)
+
+
+@pytest.mark.parametrize(("sql", "contained"), CASES, ids=[sql for sql, _ in CASES])
+def test_kept_rows_answer_what_they_hold(world: World, sql: str, contained: bool) -> None:
+    world.forget()
+    assert [part.cache for part in world.check(FIRST)] == ["miss"]
+    (part,) = world.check(sql)
+    assert (part.cache, part.statements) == (("contained", 0) if contained else ("miss", 1))
+    (again,) = world.check(sql)
+    assert (again.cache, again.statements) == ("hit", 0)
