@@ -19,6 +19,7 @@ from api.http import app
 from connectors.base import Cancel
 from connectors.types import PgType
 from federation.result import Result
+from federation.watch import Watch
 from planner.plan import Plan
 from tests.graphql import attacks, oracle
 from tests.graphql.oracle import PgEngine
@@ -34,6 +35,7 @@ Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
 
 def runtime(asked: Any, **file: Any) -> Any:
     project = SimpleNamespace(file=ProjectFile.model_validate({"name": "x", **file}), folder=Path())
+    asked.watch = Watch()
     return SimpleNamespace(engine=asked, project=project, diagnostics=())
 
 
