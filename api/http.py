@@ -18,7 +18,7 @@ from api.auth import ANONYMOUS, Principal, Users, local
 from api.errors import LOG, fields, status
 from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
-from api.metrics import MEDIA_TYPE, exposition
+from api.metrics import MEDIA_TYPE, Meters
 from api.sql import Sql
 from connectors.base import Cancel
 from connectors.errors import ConfigError
@@ -44,6 +44,8 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
     explore = not accounts.users() if explore is None else explore
     service = Service(runtime.engine, explore)
     sql = Sql(runtime.engine)
+    meters = Meters(runtime.engine)
+    runtime.engine.watch.listeners.append(meters)
 
     async def graphql(request: Request, who: Principal, cancel: Cancel) -> Response:
         if wants_page(request) and explore:
@@ -56,7 +58,7 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
         return FileResponse(STATIC / "graphiql.html", headers={"Content-Security-Policy": _PAGE_POLICY})
 
     async def metrics(_request: Request, _who: Principal, _cancel: Cancel) -> Response:
-        return Response(exposition(runtime.engine), media_type=MEDIA_TYPE)
+        return Response(meters.exposition(), media_type=MEDIA_TYPE)
 
     async def ready(_request: Request) -> Response:
         return await _ready(runtime.engine)

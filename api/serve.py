@@ -15,7 +15,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from api import console, handles, memory
+from api import console, handles, logs, memory, traces
 from api.http import app
 from api.pgwire import server as pgwire
 from api.project import Runtime, open_project
@@ -104,12 +104,23 @@ async def serving(runtime: Runtime, explore: bool | None = None) -> AsyncIterato
     listen = runtime.project.file.listen
     folder = runtime.project.folder
     async with contextlib.AsyncExitStack() as stack:
+        _tell(runtime, stack)
         http = sql = None
         if listen.http.enabled:
             http = await stack.enter_async_context(_http(runtime, listen.http, folder, explore))
         if listen.postgresql.enabled:
             sql = await stack.enter_async_context(_postgresql(runtime, listen.postgresql, folder))
         yield Serving(http, sql, listen.http.tls is not None)
+
+
+def _tell(runtime: Runtime, stack: contextlib.AsyncExitStack) -> None:
+    """Logs and traces, as the project wants them."""
+    telemetry, listeners = runtime.project.file.telemetry, runtime.engine.watch.listeners
+    if telemetry.queries:
+        stack.enter_context(logs.written())
+        listeners.append(logs.QueryLog())
+    if telemetry.traces is not None:
+        listeners.append(stack.enter_context(traces.exported(telemetry.traces, runtime.project.file.name)))
 
 
 def announce(runtime: Runtime, where: Serving) -> None:

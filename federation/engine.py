@@ -23,7 +23,7 @@ from federation.gate import Gates
 from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.permit import Load
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
-from federation.query import Query, Running, watched
+from federation.query import Query, Running, Watched
 from federation.result import Result
 from federation.session import Session
 from federation.statistics import Statistician
@@ -94,11 +94,9 @@ class Engine:
             except Unheld:
                 answer = await self._run(prepared.plainly(params, session), params, query)
         except BaseException as error:
-            self.running.end(query, error)
+            query.end(error)
             raise
-        query.engine = answer.engine
-        answer.batches = watched(answer.batches, answer.parts, query, self.running)
-        return answer
+        return _watched(answer, query)
 
     async def _run(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
         prepared = await self._inspected(prepared, params, query)
@@ -125,7 +123,8 @@ class Engine:
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
     ) -> Fetched:
-        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too.
+        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too. The
+        caller ends `Fetched.query`, or has `merge` do it.
 
         Unheld where the caller has to ask for `prepared.plainly` instead.
         """
@@ -137,10 +136,9 @@ class Engine:
             asked = await self._asked(prepared, params, query, prepared.terms.deadline(session), cancel, computed)
             fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         except BaseException as error:
-            self.running.end(query, error)
+            query.end(error)
             raise
-        query.parts, query.engine = fetched.parts, "canon"
-        self.running.end(query)
+        query.parts, query.engine, fetched.query = fetched.parts, "canon", query
         return fetched
 
     async def merge(
@@ -148,8 +146,14 @@ class Engine:
     ) -> Result:
         """The answer from rows that `gather` fetched."""
         deadline = prepared.terms.deadline(session)
-        merged = await self._merger.run(prepared.plan, fetched, prepared.given(params), session)
-        return _bounded(result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel), prepared)
+        try:
+            merged = await self._merger.run(prepared.plan, fetched, prepared.given(params), session)
+        except BaseException as error:
+            if fetched.query is not None:
+                fetched.query.end(error)
+            raise
+        answer = _bounded(result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel), prepared)
+        return answer if fetched.query is None else _watched(answer, fetched.query)
 
     async def explain(
         self, sql: str, session: Session, params: Sequence[Bound] = (), analyze: bool = False
@@ -298,6 +302,12 @@ class Engine:
         tables, kinds = asked.ready.tables, {step.fragment.id: step.fragment.columns[0][1] for step in first}
         values = [single(tables[at], kinds[at]) if at in tables else None for at in numbers]
         asked.given = replace(asked.given, boundaries=values)
+
+
+def _watched(answer: Result, query: Query) -> Result:
+    query.engine = answer.engine
+    answer.batches = Watched(answer.batches, answer.parts, query)
+    return answer
 
 
 def _bounded(answer: Result, prepared: Prepared) -> Result:

@@ -51,6 +51,12 @@ class Query:
     ms: float = 0.0
     engine: str = ""
     outcome: str = ""
+    running: Running | None = field(default=None, repr=False)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """It is over; idempotent."""
+        if self.running is not None:
+            self.running.end(self, error)
 
 
 def outcome(error: BaseException | None) -> str:
@@ -82,12 +88,13 @@ class Running:
             prepared.family.fingerprint,
             prepared.family.named,
             tuple(dict.fromkeys(fragment.source for fragment in prepared.plan.fragments)),
+            running=self,
         )
         self.queries[query.id] = query
         return query
 
     def end(self, query: Query, error: BaseException | None = None) -> None:
-        """It is over; idempotent."""
+        """See `Query.end`."""
         if self.queries.pop(query.id, None) is None:
             return
         query.state, query.outcome = "ended", outcome(error)
@@ -107,8 +114,9 @@ class Running:
 class Watched:
     """An answer's batches; tells when the last has been taken, or none is wanted any more."""
 
-    def __init__(self, batches: AsyncIterator[pa.RecordBatch], query: Query, running: Running) -> None:
-        self._batches, self._query, self._running = batches, query, running
+    def __init__(self, batches: AsyncIterator[pa.RecordBatch], parts: list[Part], query: Query) -> None:
+        self._batches, self._query = batches, query
+        query.state, query.parts = "sending", parts
 
     def __aiter__(self) -> Watched:
         return self
@@ -117,10 +125,10 @@ class Watched:
         try:
             batch = await anext(self._batches)
         except StopAsyncIteration:
-            self._running.end(self._query)
+            self._query.end()
             raise
         except BaseException as error:
-            self._running.end(self._query, error)
+            self._query.end(error)
             raise
         self._query.rows += batch.num_rows
         return batch
@@ -130,12 +138,4 @@ class Watched:
         close = getattr(self._batches, "aclose", None)
         if close is not None:
             await close()
-        self._running.end(self._query, GeneratorExit())
-
-
-def watched(
-    batches: AsyncIterator[pa.RecordBatch], parts: list[Part], query: Query, running: Running
-) -> AsyncIterator[pa.RecordBatch]:
-    """The batches of an answer that is about to be sent."""
-    query.state, query.parts = "sending", parts
-    return Watched(batches, query, running)
+        self._query.end(GeneratorExit())

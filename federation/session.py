@@ -12,7 +12,7 @@ from federation.freshness import MaxAge
 class Session:
     """`user` is the principal; `settings` what changes an answer (TimeZone, DateStyle ...), `timeout` in seconds;
     `search_path` the schemas in which bare names are looked up; `protocol` is sql | graphql | http | cli; `max_age` how
-    old an answer may be, None: as the owners of sources and views say."""
+    old an answer may be, None: as the owners of sources and views say; `trace` the caller's W3C traceparent, or ''."""
 
     user: str
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -20,3 +20,4 @@ class Session:
     timeout: float = 60.0
     protocol: str = "sql"
     max_age: MaxAge | None = None
+    trace: str = ""

@@ -102,12 +102,13 @@ class Rows:
 @dataclass(slots=True)
 class Fetched:
     """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read; `computed` are the
-    values that were computed for it."""
+    values that were computed for it; `query` for which they were read, where it goes on elsewhere."""
 
     tables: dict[int, pa.Table]
     parts: list[Part]
     born: float = math.inf
     computed: Sequence[Bound] = ()
+    query: Query | None = None
 
     @property
     def rows(self) -> int:

@@ -85,7 +85,7 @@ class Service:
             measure(question.variables)
         except GraphQLError as error:
             raise Invalid([error]) from None
-        request = self._request(document, who, cancel)
+        request = self._request(http, document, who, cancel)
         result = await schema.execute(
             question.query,
             variable_values=question.variables,
@@ -100,8 +100,9 @@ class Service:
             answer["errors"] = _formatted(errors)
         return _response(http, answer, request.provenance, kind, schema.version)
 
-    def _request(self, document: Document, who: Principal, cancel: Cancel) -> Request:
-        session = Session(who.name, SETTINGS, timeout=self._timeout, protocol="graphql")
+    def _request(self, http: HttpRequest, document: Document, who: Principal, cancel: Cancel) -> Request:
+        trace = http.headers.get("traceparent", "")
+        session = Session(who.name, SETTINGS, timeout=self._timeout, protocol="graphql", trace=trace)
         return Request(self.engine, document, session, who.may_read, cancel)
 
 

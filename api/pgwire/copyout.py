@@ -97,10 +97,20 @@ class CopyOut:
 
     async def _merged(self, code: int, cancel: Cancel) -> AsyncIterator[pa.RecordBatch]:
         """Rows of the residual in the session's own backend, as cells that the canon wrote."""
-        copy, backend = self._copy, self._session.backend
+        copy = self._copy
         prepared, fetched = await copy.gathered(self._prepared, self._bounds, cancel)
         asked = packets.Bind(COPY, b"", (), [dumped(bound) for bound in self._bounds], (code,))
-        await copy.relay(prepared, asked, fetched, None, True, framed=False)
+        relayed = await copy.relay(prepared, asked, fetched, None, True, framed=False)
+        try:
+            async for piece in self._pieces():
+                yield piece
+            if relayed.query is not None:
+                relayed.query.end()
+        finally:
+            relayed.abandon()
+
+    async def _pieces(self) -> AsyncIterator[pa.RecordBatch]:
+        backend = self._session.backend
         width = len(self._prepared.plan.columns)
         more = True
         while more:

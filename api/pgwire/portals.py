@@ -15,6 +15,7 @@ from connectors.base import Cancel
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
+    from federation.query import Query
     from federation.result import Result
 
 LARGE = 30_000  # cells: encoding more would hold up other sessions
@@ -66,8 +67,17 @@ class Bindable(Protocol):
 class Relayed:
     """A portal of the canon's: a residual over fetched rows, its answer shown under the names that were asked for."""
 
-    def __init__(self, session: Session, name: bytes, fields: Sequence[Field] | None, formats: Sequence[int]) -> None:
-        self.session, self.name, self.fields, self.formats = session, name, fields, formats
+    def __init__(
+        self,
+        session: Session,
+        name: bytes,
+        fields: Sequence[Field] | None,
+        formats: Sequence[int],
+        query: Query | None = None,
+    ) -> None:
+        self.session, self.name, self.fields, self.formats, self.query = session, name, fields, formats, query
+        self._asked = 0  # commands on their way
+        self._left = False
 
     def describe(self, quiet: bool = False) -> None:
         def patch(kind: int, raw: bytes) -> bytes:
@@ -80,13 +90,39 @@ class Relayed:
         self.session.backend.send(packets.describe(b"P", self.name), Reply(DESCRIBE, patch=patch))
 
     async def execute(self, limit: int) -> None:
-        self.session.backend.send(packets.execute(self.name, limit), Reply(EXECUTE, patch=unplaced))
+        self.session.backend.send(
+            packets.execute(self.name, limit), Reply(EXECUTE, patch=self._shown, future=self.future())
+        )
+
+    def future(self) -> asyncio.Future[None]:
+        """For a Reply: an error ends the query."""
+        self._asked += 1
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(self._answered)
+        return future
+
+    def _answered(self, future: asyncio.Future[None]) -> None:
+        self._asked -= 1
+        error = None if future.cancelled() else future.exception()
+        if self.query is not None and (error is not None or (self._left and not self._asked)):
+            self.query.end(error or GeneratorExit())
+
+    def _shown(self, kind: int, raw: bytes) -> bytes:
+        if self.query is not None and kind == ord("C"):
+            count = raw[5:-1].rpartition(b" ")[2]
+            self.query.rows = int(count) if count.isdigit() else 0
+            self.query.end()
+        return unplaced(kind, raw)
 
     async def close(self) -> None:
         """It goes with the canon's portal."""
+        self.abandon()
 
     def abandon(self) -> None:
-        """As above."""
+        """As above; what was asked for already is still coming."""
+        self._left = True
+        if self.query is not None and not self._asked:
+            self.query.end(GeneratorExit())
 
 
 def unplaced(kind: int, raw: bytes) -> bytes:

@@ -182,6 +182,22 @@ class Ours:
         framed: bool,
     ) -> Relayed:
         """Bind the residual over those rows in the canon; `framed` within the statement that wants its rows."""
+        try:
+            return await self._relayed(prepared, asked, fetched, fields, quiet, framed)
+        except BaseException as error:
+            if fetched.query is not None:
+                fetched.query.end(error)
+            raise
+
+    async def _relayed(
+        self,
+        prepared: Prepared,
+        asked: Bind,
+        fetched: Fetched,
+        fields: Sequence[Field] | None,
+        quiet: bool,
+        framed: bool,
+    ) -> Relayed:
         plan = _residual(prepared.plan)
         self._readable(fetched)
         few = fetched.rows < BATCH
@@ -200,9 +216,10 @@ class Ours:
         slots = [self._text(bound) for bound in prepared.slots]
         codes = [*spread(asked.formats, len(asked.values)), *([0] * len(slots)), *([1] * len(arrays))]
         raw = packets.bind(asked.portal, name, codes, [*asked.values, *slots, *arrays], asked.results)
+        relayed = Relayed(self.session, asked.portal, fields, asked.results, fetched.query)
         unplaced = self.session.handover.unplaced
-        backend.send(raw, Reply(BIND, shown=not quiet, loud=True, patch=unplaced))
-        return Relayed(self.session, asked.portal, fields, asked.results)
+        backend.send(raw, Reply(BIND, shown=not quiet, loud=True, patch=unplaced, future=relayed.future()))
+        return relayed
 
     def _text(self, bound: Bound) -> bytes | None:
         """A value in the client's encoding, in which its session reads text."""
