@@ -17,6 +17,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.web import Web
 from tests.servers import Server, running
 
 START = "import sys; from api.cli import main; sys.argv = ['vdw', *sys.argv[1:]]; main()"
@@ -47,6 +48,14 @@ class Served:
         """Seconds of processor time that the process, without the canon, has taken."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    async def metrics(self) -> dict[str, float]:
+        """What /metrics says now, by name and labels as they are written there."""
+        web = await Web.connect(*self.http)
+        _, body = await web.get("/metrics")
+        web.close()
+        lines = [line.rpartition(" ") for line in body.decode().splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, _, value in lines}
 
     def _memory(self, name: str) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()

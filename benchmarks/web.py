@@ -18,8 +18,14 @@ class Web:
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """The status and the body of the answer to a JSON request."""
-        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-        self._writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return await self._exchange(f"POST {path} HTTP/1.1\r\nContent-Type: application/json\r\n", body)
+
+    async def get(self, path: str) -> tuple[int, bytes]:
+        """The same of a GET."""
+        return await self._exchange(f"GET {path} HTTP/1.1\r\n", b"")
+
+    async def _exchange(self, head: str, body: bytes) -> tuple[int, bytes]:
+        self._writer.write(f"{head}Host: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
         try:
             told = await self._reader.readuntil(b"\r\n\r\n")
             return int(told[9:12]), await self._body(told.lower())

@@ -1,0 +1,241 @@
+"""What a source's own users feel of us: its latency and throughput under their load, with our clients and without.
+
+The source works at about 60% of what it can; meanwhile 1 to 1,000 clients ask us dashboards and lookups, once behind
+what a sensible owner would grant (the gate) and once without any limit. Windows with our clients stand between windows
+without them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvloop
+
+from benchmarks import cores, figures, stage
+from benchmarks.askers import VIEWS, Crowd, Tally
+from benchmarks.figures import MS, percentile, show
+from benchmarks.oltp import READER, SECRET, Oltp, Transactions, oltp
+from benchmarks.watching import Watch, in_flight
+from tests.servers import Server
+
+SHARE = 0.6  # of its capacity that the source is busy with its own work
+WARM = 1.0  # seconds of each window that do not count
+PROBE = 4.0  # seconds in which the capacity is measured
+TTL, SOFT = 30, 30  # seconds that the owner allows answers to be kept, and to be served while a new one is fetched
+AIM, AIM_CLIENTS = 5.0, 100  # per cent that the p99 may rise with so many clients
+GRANTED: dict[str, Any] = {
+    "limits": {"concurrency": 2, "rate": 100, "burst": 20, "timeout": "5s"},
+    "ttl": f"{TTL}s",
+    "stale_while_revalidate": f"{SOFT}s",
+    "adaptive": {"enabled": True},
+    "breaker": {"enabled": True},
+}
+UNLIMITED: dict[str, Any] = {
+    "limits": {"concurrency": 150, "queue": 100_000},
+    "ttl": "0s",
+    "adaptive": {"enabled": False},
+    "breaker": {"enabled": False},
+}
+
+
+@dataclass(slots=True)
+class Site:
+    """One server with its own load, and what is measured there."""
+
+    server: Server
+    load: Oltp
+    given: argparse.Namespace
+    rate: float = 0.0
+    failed: list[str] = field(default_factory=list)
+
+    async def run(self, place: Path) -> None:
+        """Capacity, then both configurations."""
+        ran = await self.load.run(0, PROBE)
+        capacity = len(ran.ended) / (ran.ended.max() - ran.ended.min())
+        self.rate = capacity * SHARE
+        told = {"capacity_tps": capacity, "rate_tps": self.rate, "pinned": cores.told()}
+        show(self.given.json, f"{self.server.kind}: its own load", **told, **figures.machine())
+        for name, grant in (("with the gate", GRANTED), ("without", UNLIMITED)):
+            folder = place / name.replace(" ", "-")
+            _project(folder, self.server, grant, max(self.given.clients))
+            with stage.served(folder) as served, Watch(self.server) as watch:
+                await self._steps(name, grant, served, watch)
+
+    async def _steps(self, name: str, grant: dict[str, Any], served: stage.Served, watch: Watch) -> None:
+        most = max(self.given.clients)
+        crowd = await Crowd.connect(served, most, self.given.scale, self.given.think, self.given.seed)
+        before, _ = await self._window()
+        for clients in self.given.clients:
+            _say(f"{self.server.kind}, {name}, {clients} clients")
+            counted = await served.metrics()
+            stop = asyncio.Event()
+            asking = asyncio.create_task(crowd.ask(clients, stop))
+            during, span = await self._window()
+            stop.set()
+            tally = await asking
+            seen = watch.between(span[0] - WARM, time.time())
+            counted = {key: value - counted.get(key, 0) for key, value in (await served.metrics()).items()}
+            await self._quiet()
+            after, _ = await self._window()
+            self._tell(name, grant, clients, (before, during, after), tally, seen, counted)
+            before = after
+        await crowd.close()
+
+    async def _window(self) -> tuple[Transactions, tuple[float, float]]:
+        """The transactions of `--seconds`, and when they were."""
+        start = time.time() + WARM
+        ran = await self.load.run(self.rate, WARM + self.given.seconds)
+        span = start, start + self.given.seconds
+        return ran.between(*span), span
+
+    async def _quiet(self) -> None:
+        """Until the source does nothing for us any more."""
+        end = time.monotonic() + 30
+        while in_flight(self.server) and time.monotonic() < end:
+            await asyncio.sleep(0.1)
+
+    def _tell(
+        self,
+        name: str,
+        grant: dict[str, Any],
+        clients: int,
+        windows: tuple[Transactions, Transactions, Transactions],
+        tally: Tally,
+        seen: Sequence[int],
+        counted: dict[str, float],
+    ) -> None:
+        gated = grant is GRANTED
+        tally.judge(self.load, 0, TTL + SOFT if gated else 0)
+        cap = grant["limits"]["concurrency"]
+        what = f"{self.server.kind}, {name}, {clients} clients"
+        harm = _harm(*windows, self.given.seconds, self.given.seed)
+        flight = {"in_flight_max": max(seen, default=0), "cap": cap, "looks": len(seen)}
+        show(self.given.json, what, **harm, **flight, **_answers(tally, counted), **figures.machine())
+        if flight["in_flight_max"] > cap:
+            self.failed.append(f"{what}: {flight['in_flight_max']} statements in flight, {cap} are allowed")
+        self.failed += [f"{what}: {wrong}" for wrong in tally.wrong]
+        if gated and clients == AIM_CLIENTS:
+            rise = harm["p99_change_pct"]
+            verdict = {"p99_change_pct": rise, "met": bool(rise <= AIM)}
+            show(self.given.json, f"{self.server.kind}: aim, p99 up by at most {AIM:g}%", **verdict)
+
+
+def _harm(before: Transactions, during: Transactions, after: Transactions, seconds: float, seed: int) -> dict[str, Any]:
+    """The source's own figures without us and with us, ms; `p99_change_pct` with the bounds within which 95% of the
+    outcomes lie when seconds are drawn again; `own` is without the lag of a transaction behind those before it."""
+    without = Transactions.joined((before, after))
+    told: dict[str, Any] = {}
+    for label, some, length in (("without_us", without, 2 * seconds), ("with_us", during, seconds)):
+        told |= {
+            f"p50_ms_{label}": _quantile(some.took, 0.5),
+            f"p99_ms_{label}": _quantile(some.took, 0.99),
+            f"p99_ms_own_{label}": _quantile(some.took - some.lagged, 0.99),
+            f"tps_{label}": len(some.ended) / length,
+        }
+    low, high = _bounds(without, during, seed)
+    return {
+        **told,
+        "p50_change_pct": _change(told["p50_ms_without_us"], told["p50_ms_with_us"]),
+        "p99_change_pct": _change(told["p99_ms_without_us"], told["p99_ms_with_us"]),
+        "p99_change_low": low,
+        "p99_change_high": high,
+        "tps_change_pct": _change(told["tps_without_us"], told["tps_with_us"]),
+        "p99_drift_pct": _change(_quantile(before.took, 0.99), _quantile(after.took, 0.99)),
+    }
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    return float(np.quantile(values, share)) if len(values) else float("inf")
+
+
+def _change(before: float, after: float) -> float:
+    return (after / before - 1) * 100 if before else 0.0
+
+
+def _bounds(without: Transactions, during: Transactions, seed: int, draws: int = 200) -> tuple[float, float]:
+    """The 2.5% and 97.5% quantiles of the p99's change, over whole seconds drawn anew: neighbours are alike."""
+    chance = np.random.default_rng(seed)
+    sides = [[some.took[some.ended.astype(int) == at] for at in np.unique(some.ended.astype(int))] for some in
+             (without, during)]
+    if not all(sides):
+        return float("-inf"), float("inf")
+    changes = []
+    for _ in range(draws):
+        drawn = [np.concatenate([side[i] for i in chance.integers(0, len(side), len(side))]) for side in sides]
+        changes.append(_change(*(_quantile(values, 0.99) for values in drawn)))
+    return _quantile(np.array(changes), 0.025), _quantile(np.array(changes), 0.975)
+
+
+def _answers(tally: Tally, counted: dict[str, float]) -> dict[str, Any]:
+    """What our clients got; cache figures are of fetches and of answers together."""
+    cache = {name: round(counted.get(f"vdw_cache_{name}_total", 0)) for name in ("hits", "misses", "shared", "stale")}
+    asked = sum(value for key, value in counted.items() if key.startswith("vdw_source_statements_total"))
+    return {
+        "asked": tally.asked,
+        "answered": len(tally.seconds),
+        "errors": dict(tally.errors),
+        "wrong": len(tally.wrong),
+        "client_p50_ms": percentile(tally.seconds, 0.5) * MS if tally.seconds else None,
+        "client_p99_ms": percentile(tally.seconds, 0.99) * MS if tally.seconds else None,
+        "source_statements": round(asked),
+        **{f"cache_{name}": value for name, value in cache.items()},
+    }
+
+
+def _project(folder: Path, server: Server, grant: dict[str, Any], clients: int) -> None:
+    connection = {**server.options, "user": READER, "password": SECRET}
+    source = {"kind": server.kind, "connection": connection, **grant}
+    header = {"freshness": {"ttl": grant["ttl"]}}
+    views = {
+        name: stage.view(name, text, **({"key": key} if key else {}), **header) for name, (key, text) in VIEWS.items()
+    }
+    stage.write(folder, {"till": source}, views, connections=max(clients, 10))
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+async def _measure(kind: str, given: argparse.Namespace) -> list[str]:
+    with stage.folder() as place:
+        with cores.on(cores.SOURCE):
+            running = stage.servers(kind)
+            servers = running.__enter__()
+        try:
+            site = Site(servers[kind], oltp(servers[kind], place, given.scale), given)
+            _say(f"{kind}: filling")
+            await asyncio.to_thread(site.load.fill)
+            await site.run(place)
+            return site.failed
+        finally:
+            running.__exit__(None, None, None)
+
+
+def main() -> None:
+    """Exits with 1 where more statements were in flight than the owner allows, or an answer was wrong."""
+    parser = figures.arguments(__doc__, 8)
+    parser.add_argument("--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 10, 100, 1_000])
+    parser.add_argument("--only", choices=("postgresql", "mariadb"), help="one of the two")
+    parser.add_argument("--think", type=float, default=1.0, help="seconds between two questions of a client, on average")
+    parser.add_argument("--scale", type=int, default=5, help="branches of 100,000 accounts (default 5)")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    failed = []
+    with cores.on(cores.OWN):
+        for kind in [given.only] if given.only else ["postgresql", "mariadb"]:
+            failed += uvloop.run(_measure(kind, given))
+    for line in failed[:20]:
+        _say(f"FAILED: {line}")
+    raise SystemExit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
