@@ -47,12 +47,13 @@ def _account(rows: Rows, number: int) -> str:
 
 
 def _branches(rows: Rows, _: int) -> str:
-    wrong = [row for row in rows if int(row["accounts"]) != ACCOUNTS]
-    return f"branches: {wrong}" if wrong or sorted(int(r["bid"]) for r in rows) != list(range(1, len(rows) + 1)) else ""
+    found = {int(row["bid"]): int(row["accounts"]) for row in rows}
+    return "" if found == dict.fromkeys(range(1, len(rows) + 1), ACCOUNTS) else f"branches: {found}"
 
 
 def _desk(rows: Rows, number: int) -> str:
-    return "" if [(int(r["bid"]), int(r["tellers"])) for r in rows] == [(number, 10)] else f"desk {number}: {rows}"
+    one = [(int(row["bid"]), int(row["tellers"])) for row in rows]
+    return "" if one == [(number, 10)] else f"desk {number}: {one}"
 
 
 def _one_branch(rows: Rows, number: int) -> str:
@@ -79,7 +80,7 @@ KINDS = (
     Question(
         "branches",
         "SELECT bid, accounts, balance FROM bank.branch WHERE 0 < $1::int4 ORDER BY balance DESC",
-        "query { rows: bankBranch(orderBy: [{balance: DESC}]) { bid accounts balance } }",
+        "query { rows: bankBranch(orderBy: {balance: desc}) { bid accounts balance } }",
         _branches,
     ),
     ACTIVITY,
@@ -112,7 +113,7 @@ VIEWS = {
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the questions; `counts`: (asked, answered (times of day), transactions told) to be judged later."""
+    """What became of the questions; `counts` are to be judged later: (asked, answered (times of day), transactions)."""
 
     asked: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -216,12 +217,11 @@ class Crowd:
         await asyncio.gather(*(asker.connect() for asker in askers))
         return cls(askers, branches, think, seed)
 
-    async def ask(self, count: int, stop: asyncio.Event) -> Tally:
+    async def ask(self, count: int, tally: Tally, stop: asyncio.Event) -> None:
         """The first `count` ask until told to stop; who has not got an answer a little later leaves without it."""
-        tally = Tally()
-        chance = random.Random(self.seed)  # noqa: S311
+        chance = random.Random(self.seed)
         tasks = [
-            asyncio.create_task(self._client(asker, tally, random.Random(chance.random()), stop))  # noqa: S311
+            asyncio.create_task(self._client(asker, tally, random.Random(chance.random()), stop))
             for asker in self.askers[:count]
         ]
         await stop.wait()
@@ -232,7 +232,6 @@ class Crowd:
         for task in tasks:
             if not task.cancelled() and (error := task.exception()) is not None:
                 raise error
-        return tally
 
     async def close(self) -> None:
         """All leave."""

@@ -26,7 +26,9 @@ from benchmarks.oltp import READER, SECRET, Oltp, Transactions, oltp
 from benchmarks.watching import Watch, in_flight
 from tests.servers import Server
 
+FLIGHT = 10.0  # seconds: an answer under way, that others wait for too, may have been read so long before
 SHARE = 0.6  # of its capacity that the source is busy with its own work
+SETTLE = 2.0  # seconds that our clients ask before the window opens
 WARM = 1.0  # seconds of each window that do not count
 PROBE = 4.0  # seconds in which the capacity is measured
 TTL, SOFT = 30, 30  # seconds that the owner allows answers to be kept, and to be served while a new one is fetched
@@ -44,6 +46,50 @@ UNLIMITED: dict[str, Any] = {
     "adaptive": {"enabled": False},
     "breaker": {"enabled": False},
 }
+GATES = {"with": GRANTED, "without": UNLIMITED}
+
+
+Window = list[Transactions]  # a second each
+
+
+@dataclass(slots=True)
+class Step:
+    """Windows with so many clients and without, in turns, and what was seen meanwhile."""
+
+    clients: int
+    grant: dict[str, Any]
+    without: list[Window]
+    with_us: list[Window]
+    tally: Tally
+    seen: Sequence[int]
+    counted: dict[str, float] = field(default_factory=dict)
+
+    def harm(self, seed: int) -> dict[str, Any]:
+        """The source's own figures without us and with us, ms, from when a transaction is due (`own`: from when it
+        begins); `p99_change_low` and `_high` are the bounds of 95% of the outcomes when seconds are drawn again."""
+        told: dict[str, Any] = {}
+        seconds = {}
+        for label, windows in (("without_us", self.without), ("with_us", self.with_us)):
+            seconds[label] = [Transactions.joined(same) for same in zip(*windows, strict=True)]
+            some = Transactions.joined(seconds[label])
+            told |= {
+                f"p50_ms_{label}": _quantile(some.took, 0.5),
+                f"p99_ms_{label}": _quantile(some.took, 0.99),
+                f"p99_ms_own_{label}": _quantile(some.took - some.lagged, 0.99),
+                f"tps_{label}": len(some.ended) / len(windows) / len(windows[0]),
+            }
+        drawn = _drawn(seconds["without_us"], seconds["with_us"], seed)
+        first, last = (_quantile(Transactions.joined(each).took, 0.99) for each in (self.without[0], self.without[-1]))
+        return {
+            **told,
+            "p50_change_pct": _change(told["p50_ms_without_us"], told["p50_ms_with_us"]),
+            "p99_change_pct": _change(told["p99_ms_without_us"], told["p99_ms_with_us"]),
+            "p99_change_low": _quantile(drawn, 0.025),
+            "p99_change_high": _quantile(drawn, 0.975),
+            "tps_change_pct": _change(told["tps_without_us"], told["tps_with_us"]),
+            "p99_drift_pct": _change(first, last),
+            "rounds": len(self.with_us),
+        }
 
 
 @dataclass(slots=True)
@@ -58,13 +104,15 @@ class Site:
 
     async def run(self, place: Path) -> None:
         """Capacity, then both configurations."""
-        ran = await self.load.run(0, PROBE)
+        ran = await self.load.run(0, PROBE, self.given.seed)
         capacity = len(ran.ended) / (ran.ended.max() - ran.ended.min())
         self.rate = capacity * SHARE
         told = {"capacity_tps": capacity, "rate_tps": self.rate, "pinned": cores.told()}
         show(self.given.json, f"{self.server.kind}: its own load", **told, **figures.machine())
-        for name, grant in (("with the gate", GRANTED), ("without", UNLIMITED)):
-            folder = place / name.replace(" ", "-")
+        for name, grant in GATES.items():
+            if self.given.gate not in (None, name):
+                continue
+            folder = place / name
             _project(folder, self.server, grant, max(self.given.clients))
             with stage.served(folder) as served, Watch(self.server) as watch:
                 await self._steps(name, grant, served, watch)
@@ -72,84 +120,56 @@ class Site:
     async def _steps(self, name: str, grant: dict[str, Any], served: stage.Served, watch: Watch) -> None:
         most = max(self.given.clients)
         crowd = await Crowd.connect(served, most, self.given.scale, self.given.think, self.given.seed)
-        before, _ = await self._window()
+        last = await self._window()
         for clients in self.given.clients:
-            _say(f"{self.server.kind}, {name}, {clients} clients")
-            counted = await served.metrics()
-            stop = asyncio.Event()
-            asking = asyncio.create_task(crowd.ask(clients, stop))
-            during, span = await self._window()
-            stop.set()
-            tally = await asking
-            seen = watch.between(span[0] - WARM, time.time())
-            counted = {key: value - counted.get(key, 0) for key, value in (await served.metrics()).items()}
-            await self._quiet()
-            after, _ = await self._window()
-            self._tell(name, grant, clients, (before, during, after), tally, seen, counted)
-            before = after
+            _say(f"{self.server.kind}, {name} the gate, {clients} clients")
+            step = Step(clients, grant, [last], [], Tally(), [])
+            began, counted = time.time(), await served.metrics()
+            for _ in range(self.given.rounds if grant is GRANTED and clients == AIM_CLIENTS else 1):
+                await self._round(step, crowd)
+            last = step.without[-1]
+            step.seen = watch.between(began, time.time())
+            step.counted = {key: value - counted.get(key, 0) for key, value in (await served.metrics()).items()}
+            self._tell(f"{self.server.kind}, {name} the gate, {clients} clients", step)
         await crowd.close()
 
-    async def _window(self) -> tuple[Transactions, tuple[float, float]]:
-        """The transactions of `--seconds`, and when they were."""
+    async def _round(self, step: Step, crowd: Crowd) -> None:
+        """A window with our clients, then one without."""
+        stop = asyncio.Event()
+        asking = asyncio.create_task(crowd.ask(step.clients, step.tally, stop))
+        await asyncio.sleep(SETTLE)
+        step.with_us.append(await self._window())
+        stop.set()
+        await asking
+        await self._quiet()
+        step.without.append(await self._window())
+
+    async def _window(self) -> Window:
+        """The transactions of `--seconds`, second by second; they are due at the same moments in each."""
         start = time.time() + WARM
-        ran = await self.load.run(self.rate, WARM + self.given.seconds)
-        span = start, start + self.given.seconds
-        return ran.between(*span), span
+        ran = await self.load.run(self.rate, WARM + self.given.seconds, self.given.seed)
+        return [ran.between(start + second, start + second + 1) for second in range(self.given.seconds)]
 
     async def _quiet(self) -> None:
         """Until the source does nothing for us any more."""
         end = time.monotonic() + 30
-        while in_flight(self.server) and time.monotonic() < end:
+        while in_flight(self.server) and time.monotonic() < end:  # noqa: ASYNC110  (it has no event to wait for)
             await asyncio.sleep(0.1)
 
-    def _tell(
-        self,
-        name: str,
-        grant: dict[str, Any],
-        clients: int,
-        windows: tuple[Transactions, Transactions, Transactions],
-        tally: Tally,
-        seen: Sequence[int],
-        counted: dict[str, float],
-    ) -> None:
-        gated = grant is GRANTED
-        tally.judge(self.load, 0, TTL + SOFT if gated else 0)
-        cap = grant["limits"]["concurrency"]
-        what = f"{self.server.kind}, {name}, {clients} clients"
-        harm = _harm(*windows, self.given.seconds, self.given.seed)
-        flight = {"in_flight_max": max(seen, default=0), "cap": cap, "looks": len(seen)}
-        show(self.given.json, what, **harm, **flight, **_answers(tally, counted), **figures.machine())
+    def _tell(self, what: str, step: Step) -> None:
+        gated = step.grant is GRANTED
+        step.tally.judge(self.load, 0, FLIGHT + (TTL + SOFT if gated else 0))
+        harm = step.harm(self.given.seed)
+        cap = step.grant["limits"]["concurrency"]
+        flight = {"in_flight_max": max(step.seen, default=0), "cap": cap, "looks": len(step.seen)}
+        show(self.given.json, what, **harm, **flight, **_answers(step.tally, step.counted), **figures.machine())
         if flight["in_flight_max"] > cap:
             self.failed.append(f"{what}: {flight['in_flight_max']} statements in flight, {cap} are allowed")
-        self.failed += [f"{what}: {wrong}" for wrong in tally.wrong]
-        if gated and clients == AIM_CLIENTS:
+        self.failed += [f"{what}: {wrong}" for wrong in step.tally.wrong]
+        if gated and step.clients == AIM_CLIENTS:
             rise = harm["p99_change_pct"]
             verdict = {"p99_change_pct": rise, "met": bool(rise <= AIM)}
             show(self.given.json, f"{self.server.kind}: aim, p99 up by at most {AIM:g}%", **verdict)
-
-
-def _harm(before: Transactions, during: Transactions, after: Transactions, seconds: float, seed: int) -> dict[str, Any]:
-    """The source's own figures without us and with us, ms; `p99_change_pct` with the bounds within which 95% of the
-    outcomes lie when seconds are drawn again; `own` is without the lag of a transaction behind those before it."""
-    without = Transactions.joined((before, after))
-    told: dict[str, Any] = {}
-    for label, some, length in (("without_us", without, 2 * seconds), ("with_us", during, seconds)):
-        told |= {
-            f"p50_ms_{label}": _quantile(some.took, 0.5),
-            f"p99_ms_{label}": _quantile(some.took, 0.99),
-            f"p99_ms_own_{label}": _quantile(some.took - some.lagged, 0.99),
-            f"tps_{label}": len(some.ended) / length,
-        }
-    low, high = _bounds(without, during, seed)
-    return {
-        **told,
-        "p50_change_pct": _change(told["p50_ms_without_us"], told["p50_ms_with_us"]),
-        "p99_change_pct": _change(told["p99_ms_without_us"], told["p99_ms_with_us"]),
-        "p99_change_low": low,
-        "p99_change_high": high,
-        "tps_change_pct": _change(told["tps_without_us"], told["tps_with_us"]),
-        "p99_drift_pct": _change(_quantile(before.took, 0.99), _quantile(after.took, 0.99)),
-    }
 
 
 def _quantile(values: np.ndarray, share: float) -> float:
@@ -160,18 +180,15 @@ def _change(before: float, after: float) -> float:
     return (after / before - 1) * 100 if before else 0.0
 
 
-def _bounds(without: Transactions, during: Transactions, seed: int, draws: int = 200) -> tuple[float, float]:
-    """The 2.5% and 97.5% quantiles of the p99's change, over whole seconds drawn anew: neighbours are alike."""
+def _drawn(without: list[Transactions], during: list[Transactions], seed: int, draws: int = 200) -> np.ndarray:
+    """The p99's changes when whole seconds are drawn anew, the same ones of both sides: neighbours are alike."""
     chance = np.random.default_rng(seed)
-    sides = [[some.took[some.ended.astype(int) == at] for at in np.unique(some.ended.astype(int))] for some in
-             (without, during)]
-    if not all(sides):
-        return float("-inf"), float("inf")
     changes = []
     for _ in range(draws):
-        drawn = [np.concatenate([side[i] for i in chance.integers(0, len(side), len(side))]) for side in sides]
-        changes.append(_change(*(_quantile(values, 0.99) for values in drawn)))
-    return _quantile(np.array(changes), 0.025), _quantile(np.array(changes), 0.975)
+        drawn = chance.integers(0, len(without), len(without))
+        sides = [np.concatenate([side[i].took for i in drawn]) for side in (without, during)]
+        changes.append(_change(*(_quantile(values, 0.99) for values in sides)))
+    return np.array(changes)
 
 
 def _answers(tally: Tally, counted: dict[str, float]) -> dict[str, Any]:
@@ -192,6 +209,8 @@ def _answers(tally: Tally, counted: dict[str, float]) -> dict[str, Any]:
 
 def _project(folder: Path, server: Server, grant: dict[str, Any], clients: int) -> None:
     connection = {**server.options, "user": READER, "password": SECRET}
+    if grant is GRANTED and server.kind == "postgresql":
+        connection["parallel_workers"] = 0  # one statement of ours is one process of the server's
     source = {"kind": server.kind, "connection": connection, **grant}
     header = {"freshness": {"ttl": grant["ttl"]}}
     views = {
@@ -221,13 +240,18 @@ async def _measure(kind: str, given: argparse.Namespace) -> list[str]:
 
 def main() -> None:
     """Exits with 1 where more statements were in flight than the owner allows, or an answer was wrong."""
-    parser = figures.arguments(__doc__, 8)
+    parser = figures.arguments(__doc__, 5)
     parser.add_argument("--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 10, 100, 1_000])
     parser.add_argument("--only", choices=("postgresql", "mariadb"), help="one of the two")
-    parser.add_argument("--think", type=float, default=1.0, help="seconds between two questions of a client, on average")
-    parser.add_argument("--scale", type=int, default=5, help="branches of 100,000 accounts (default 5)")
+    parser.add_argument("--gate", choices=tuple(GATES), help="one of the two configurations")
+    parser.add_argument(
+        "--think", type=float, default=1.0, help="seconds between two questions of a client, on average"
+    )
+    parser.add_argument("--scale", type=int, default=2, help="branches of 100,000 accounts (default 2)")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=3, help=f"of {AIM_CLIENTS} clients with the gate (default 3)")
     given = parser.parse_args()
+    given.seconds = max(round(given.seconds), 1)
     failed = []
     with cores.on(cores.OWN):
         for kind in [given.only] if given.only else ["postgresql", "mariadb"]:

@@ -58,12 +58,12 @@ class Oltp(Protocol):
     loose: int
 
     def fill(self) -> None: ...
-    async def run(self, rate: float, seconds: float) -> Transactions: ...
+    async def run(self, rate: float, seconds: float, seed: int) -> Transactions: ...
 
 
 @dataclass(slots=True)
 class Pgbench:
-    """PostgreSQL's: pgbench's own transactions (TPC-B's), latencies by its log."""
+    """PostgreSQL's: pgbench's simple updates (TPC-B without the few rows that all would wait for), by its log."""
 
     server: Server
     folder: Path
@@ -85,12 +85,13 @@ class Pgbench:
         )
         self.server.run("VACUUM ANALYZE", "CHECKPOINT", database=self.server.database)
 
-    async def run(self, rate: float, seconds: float) -> Transactions:
-        """At so many transactions a second, as many as it can where `rate` is 0."""
+    async def run(self, rate: float, seconds: float, seed: int) -> Transactions:
+        """At so many transactions a second, as many as it can where `rate` is 0; they come when they came before with
+        the same seed."""
         prefix = self.folder / f"pgbench-{len(self.done)}"
         paced = ["-R", f"{rate:.0f}"] if rate else []
-        timing = ["-T", f"{seconds:.0f}", "--log", f"--log-prefix={prefix}"]
-        running = ("-n", "-c", str(CLIENTS), "-j", "1", "-M", "prepared", *paced, *timing)
+        timing = ["-T", f"{seconds:.0f}", f"--random-seed={seed}", "--log", f"--log-prefix={prefix}"]
+        running = ("-n", "-N", "-c", str(CLIENTS), "-j", "1", "-M", "prepared", *paced, *timing)
         await asyncio.to_thread(_call, self._command(*running), self._environment)
         found = Transactions.joined([_pgbench_log(path) for path in self.folder.glob(f"{prefix.name}.*")])
         self.done.append(found)
@@ -110,7 +111,9 @@ class Pgbench:
 def _pgbench_log(path: Path) -> Transactions:
     """client, number, us in all, script, epoch s, us, and when it is paced the lag's us; skipped ones have no time."""
     rows = [line.split() for line in path.read_text().splitlines() if " skipped " not in line]
-    values = np.array([(float(r[4]) + float(r[5]) / 1e6, float(r[2]), float(r[6]) if len(r) > 6 else 0.0) for r in rows])
+    values = np.array(
+        [(float(r[4]) + float(r[5]) / 1e6, float(r[2]), float(r[6]) if len(r) > 6 else 0.0) for r in rows]
+    )
     return Transactions(values[:, 0], values[:, 1] / 1000, values[:, 2] / 1000)
 
 
@@ -139,17 +142,20 @@ class Tellers:
             database=self.server.database,
         )
 
-    async def run(self, rate: float, seconds: float) -> Transactions:
-        """At so many transactions a second, as many as it can where `rate` is 0."""
+    async def run(self, rate: float, seconds: float, seed: int) -> Transactions:
+        """At so many transactions a second, as many as it can where `rate` is 0; they come when they came before with
+        the same seed."""
         files = [self.folder / f"teller-{len(self.done)}-{number}.npy" for number in range(TELLERS)]
-        await asyncio.gather(*(asyncio.to_thread(self._teller, file, rate / TELLERS, seconds) for file in files))
+        await asyncio.gather(
+            *(asyncio.to_thread(self._teller, file, rate / TELLERS, seconds, seed + i) for i, file in enumerate(files))
+        )
         found = Transactions.joined([Transactions(*np.load(file)) for file in files])
         self.done.append(found)
         self.loose += TELLERS
         return found
 
-    def _teller(self, file: Path, rate: float, seconds: float) -> None:
-        told = {**self.server.options, "file": str(file), "rate": rate, "seconds": seconds}
+    def _teller(self, file: Path, rate: float, seconds: float, seed: int) -> None:
+        told = {**self.server.options, "file": str(file), "rate": rate, "seconds": seconds, "seed": seed}
         told["accounts"] = self.scale * ACCOUNTS
         _call([sys.executable, "-m", "benchmarks.teller"], {**os.environ, "TELLER": json.dumps(told)})
 

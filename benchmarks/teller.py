@@ -1,6 +1,7 @@
 """One process of MariaDB's own load: transactions by key on an open schedule (Poisson), latencies into a file.
 
-Told by the environment variable TELLER: where to connect, `rate` (a second; 0: one after the other), `seconds`, `file`.
+Told by the environment variable TELLER: where to connect, `rate` (a second; 0: one after the other), `seconds`,
+`accounts`, `seed`, `file`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ def main() -> None:
     )
     connection.autocommit(False)
     rows: list[tuple[float, float, float]] = []
-    rate, accounts, chance = told["rate"], told["accounts"], random.Random()  # noqa: S311
+    rate, accounts, chance = told["rate"], told["accounts"], random.Random(told["seed"])
     due = time.time()
     end = due + told["seconds"]
     while (began := time.time()) < end:
@@ -44,7 +45,10 @@ def _transaction(connection: _mysql.connection, account: int, delta: int) -> Non
     branch, teller = (account - 1) // 100_000 + 1, (account - 1) // 10_000 + 1
     _run(connection, f"UPDATE pgbench_accounts SET abalance = abalance + {delta} WHERE aid = {account}")
     _run(connection, f"SELECT abalance FROM pgbench_accounts WHERE aid = {account}")
-    _run(connection, f"INSERT INTO pgbench_history (tid, bid, aid, delta) VALUES ({teller}, {branch}, {account}, {delta})")
+    _run(
+        connection,
+        f"INSERT INTO pgbench_history (tid, bid, aid, delta) VALUES ({teller}, {branch}, {account}, {delta})",
+    )
     connection.commit()
 
 

@@ -46,6 +46,18 @@ class PostgresqlOptions(ConnectionOptions):
     sslrootcert: str | None = Field(None, description="file of the certificate authorities, or `system`")
     application_name: str = "vdw"
     connect_timeout: int = Field(10, ge=2, description="seconds")
+    parallel_workers: int | None = Field(
+        None,
+        ge=0,
+        le=64,
+        description="further processes that the server may use for one statement; its own setting where absent",
+    )
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Settings of each session that the owner chose."""
+        workers = self.parallel_workers
+        return {} if workers is None else {"max_parallel_workers_per_gather": str(workers)}
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -73,7 +85,7 @@ class PostgresqlConnector:
 
     def __init__(self, name: str, options: PostgresqlOptions) -> None:
         self.name = name
-        self._access = Access(name, options.parameters)
+        self._access = Access(name, options.parameters, options.settings)
         self._points = PointDriver(self._access)
         self._bulk = BulkDriver(self._access)
         self._leases = Leases(name, options.pool_size)

@@ -29,8 +29,6 @@ PROLOGUE = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
 }
-# one statement, so that it does for both drivers and passes through PgBouncer, which refuses startup options
-_SET_ALL = "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in PROLOGUE.items())
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
@@ -55,6 +53,13 @@ class Access:
 
     source: str
     parameters: dict[str, Any] = field(repr=False)
+    settings: dict[str, str] = field(default_factory=dict)  # of each session, besides the prologue
+
+    @property
+    def prologue(self) -> str:
+        """One statement: it does for both drivers and passes through PgBouncer, which refuses startup options."""
+        all_ = {**PROLOGUE, **self.settings}
+        return "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in all_.items())
 
     def conninfo(self, seconds: float) -> str:
         """libpq's connection string, to connect within about so many seconds; it holds the password."""
@@ -100,7 +105,7 @@ class PointDriver:
             connection = PatientConnection.connect(
                 self._access.conninfo(seconds), autocommit=True, cursor_factory=psycopg.RawCursor
             )
-            connection.execute(_SET_ALL)
+            connection.execute(self._access.prologue)
         except psycopg.Error as error:
             raise self._access.unreachable(error) from None
         return Session(connection)
@@ -136,7 +141,7 @@ class BulkDriver:
     def open(self, seconds: float) -> Session:
         try:
             connection = adbc.connect(self._access.conninfo(seconds), autocommit=True)
-            _run(connection, _SET_ALL)
+            _run(connection, self._access.prologue)
         except adbc_driver_manager.Error as error:
             raise self._access.unreachable(error) from None
         return Session(connection)
