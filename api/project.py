@@ -24,6 +24,7 @@ from federation.canon.analyse import Analyser
 from federation.canon.server import Canon
 from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
+from federation.gates import Gates
 from federation.merge import InCanon
 from federation.session import Session
 from planner.plan import Plan
@@ -61,7 +62,7 @@ class Runtime:
         async with self._changing:
             project = await asyncio.to_thread(_loaded, self.project.folder)
             await asyncio.to_thread(roles.apply, self.canon.dsn(), _accounts(project), self.canon.sessions)
-            await self._serve(project, await build(project, self.canon, previous=self._built))
+            await self._serve(project, await build(project, self.canon, previous=self._built, gates=self.engine.gates))
             self.engine.restricted = bool(project.file.users)
             return self.diagnostics
 
@@ -79,7 +80,7 @@ class Runtime:
     async def _revive(self) -> None:
         try:
             async with self._changing:
-                built = await rebuild(self.project, self.canon, self._built)
+                built = await rebuild(self.project, self.canon, self._built, gates=self.engine.gates)
                 if built is not None:
                     await self._serve(self.project, built)
                     log.info("sources answer again; catalog %s serves", built.catalog.version)
@@ -106,7 +107,9 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         stack.push_async_callback(asyncio.to_thread, canon.stop)
         await asyncio.to_thread(canon.start)
         await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project), sessions)
-        built = await build(project, canon)
+        gates = Gates()
+        stack.callback(gates.close)
+        built = await build(project, canon, gates=gates)
         analyser = Analyser(canon)
         stack.push_async_callback(analyser.close)
         await analyser.start()
@@ -123,6 +126,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
             duck=Duck(_merge_limits(project.file.merge, folder, stack)),
             restricted=bool(project.file.users),
             containment=project.file.cache.containment,
+            gates=gates,
         )
         stack.push_async_callback(engine.close)
         await engine.refresh_statistics()

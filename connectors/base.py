@@ -189,6 +189,9 @@ class Connector(Protocol):
     the source knows of these tables' contents without reading them, `known` being its last answer; and
     `explain(query, *, timeout) -> Reading` (connectors.reading): how the source would run a statement.
 
+    A connector may also have `orphaned`: seconds that a statement goes on at the source at most when the process that
+    asked has died; without, it is taken to go on for as long as its timeout allows.
+
     A connector may also have `prompt(query, *, timeout) -> Prompt | None`: send a `small` statement now, over a
     connection that lies idle. None, where that cannot be done without waiting, leaves it to `execute`.
     """

@@ -200,6 +200,7 @@ class DuckdbConnector(_Embedded):
     """One DuckDB file, read only. A file that replaces it is seen when no statement runs on the old one."""
 
     Options = DuckdbOptions
+    orphaned = 0.0  # it runs in our process
 
     def __init__(self, name: str, options: DuckdbOptions) -> None:
         super().__init__(name, options)
@@ -229,6 +230,7 @@ class ParquetConnector(_Embedded):
     """Parquet files as tables: views in an in-memory DuckDB that may read their folders and nothing else."""
 
     Options = ParquetOptions
+    orphaned = 0.0  # it runs in our process
     side_by_side = True
 
     def __init__(self, name: str, options: ParquetOptions) -> None:

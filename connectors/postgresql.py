@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
@@ -29,6 +30,7 @@ from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
 _UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
+ORPHANED = 2.5  # seconds until a server that looks each second has seen that its client died, and has ended
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 BATCH = StatementOptions.BATCH_SIZE_HINT_BYTES.value
 BATCH_BYTES = 4 << 20  # several batches are in memory at once; larger ones are not faster
@@ -109,6 +111,12 @@ class PostgresqlConnector:
         """How the server would run it; nothing is run."""
         del timeout
         return postgresql_explain.read(self._ask("EXPLAIN (FORMAT JSON) " + inlined(query), ())[0][0])
+
+    @property
+    def orphaned(self) -> float:
+        """See Connector."""
+        watches = self._profile is not None and self._profile.facts["watches_clients"]
+        return ORPHANED if watches else math.inf
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""

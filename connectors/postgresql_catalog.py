@@ -42,7 +42,8 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
        coalesce(to_jsonb(d) ->> 'datlocale', to_jsonb(d) ->> 'daticulocale'),
        pg_encoding_to_char(encoding), pg_is_in_recovery(), current_setting('TimeZone'),
        EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'),
-       (SELECT array_agg(extname::text ORDER BY extname) FROM pg_extension)
+       (SELECT array_agg(extname::text ORDER BY extname) FROM pg_extension),
+       current_setting('client_connection_check_interval', true)
 FROM pg_database d WHERE datname = current_database()
 """
 _INDEXES = """
@@ -86,6 +87,7 @@ def profile(ask: Ask) -> Profile:
     facts |= {
         "server_version": row[1],
         "extensions": tuple(row[10] or ()),
+        "watches_clients": row[11] not in (None, "0"),
         "collation": _default_collation(facts).value,
         "standard_conforming_strings": True,  # the prologue sets it
     }

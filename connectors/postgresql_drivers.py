@@ -29,6 +29,11 @@ PROLOGUE = {
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "60s",
 }
+# so that a statement ends soon after we died; only some servers have it
+_WATCHED = (
+    "CASE WHEN current_setting('server_version_num')::int >= 140000 AND version() LIKE '%linux%'"
+    " THEN set_config('client_connection_check_interval', '1s', false) END"
+)
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
@@ -59,7 +64,9 @@ class Access:
     def prologue(self) -> str:
         """One statement: it does for both drivers and passes through PgBouncer, which refuses startup options."""
         all_ = {**PROLOGUE, **self.settings}
-        return "SELECT " + ", ".join(f"set_config('{key}', '{value}', false)" for key, value in all_.items())
+        return "SELECT " + ", ".join(
+            [*(f"set_config('{key}', '{value}', false)" for key, value in all_.items()), _WATCHED]
+        )
 
     def conninfo(self, seconds: float) -> str:
         """libpq's connection string, to connect within about so many seconds; it holds the password."""

@@ -64,6 +64,7 @@ class SqliteConnector:
     """One SQLite file."""
 
     Options = SqliteOptions
+    orphaned = 0.0  # it runs in our process
 
     def __init__(self, name: str, options: SqliteOptions) -> None:
         self.name = name

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from connectors import registry
 from connectors.base import Connector, Profile, Table
@@ -23,6 +24,8 @@ from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
 from federation.canon.wire import Wire
+from federation.gate import Gate
+from federation.gates import Gates
 from federation.patience import patiently
 from planner.statement import Statement
 from views.catalog import Adaptive, Breaker, Catalog, Relation, Source, SourceTable, View
@@ -52,15 +55,16 @@ async def build(
     environment: Mapping[str, str] | None = None,
     previous: Built | None = None,
     patience: float = INTROSPECTION,
+    gates: Gates | None = None,
 ) -> Built:
     """Introspect, analyse, and install the shells, all at once or not at all.
 
     With `previous`, connectors whose source file says the same are taken over, and a source that cannot be reached
     now keeps the tables that were known of it. Otherwise its views wait for it: see `rebuild`. Diagnostics are the
-    project's own and those found here.
+    project's own and those found here. Sources are asked through their `gates`.
     """
     surroundings = os.environ if environment is None else environment
-    found = await _sources(project, surroundings, patience, previous)
+    found = await _sources(project, surroundings, patience, previous, Gates() if gates is None else gates)
     work = _Work(project, found, Analyser(canon))
     await asyncio.to_thread(shell.support, canon.dsn())
     async with _transaction(canon) as wire:
@@ -80,14 +84,20 @@ async def build(
 
 
 async def rebuild(
-    project: Project, canon: Canon, previous: Built, *, environment: Mapping[str, str] | None = None
+    project: Project,
+    canon: Canon,
+    previous: Built,
+    *,
+    environment: Mapping[str, str] | None = None,
+    gates: Gates | None = None,
 ) -> Built | None:
     """Build again when a source that was down answers; None while none does."""
     down = [name for name, source in previous.catalog.sources.items() if source.fault]
-    answers = await asyncio.gather(*(_alive(previous.connectors.get(name)) for name in down))
+    doors = Gates() if gates is None else gates
+    answers = await asyncio.gather(*(_alive(previous.connectors.get(name), doors.of(name)) for name in down))
     if not any(answers):
         return None
-    return await build(project, canon, previous=previous, environment=environment)
+    return await build(project, canon, previous=previous, environment=environment, gates=doors)
 
 
 def version(catalog: Catalog) -> str:
@@ -96,11 +106,11 @@ def version(catalog: Catalog) -> str:
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
-async def _alive(connector: Connector | None) -> bool:
+async def _alive(connector: Connector | None, gate: Gate) -> bool:
     if connector is None:
         return False
     with suppress(Error, TimeoutError):
-        await patiently(connector.ping, 5.0)
+        await patiently(connector.ping, 5.0, gate, prober=True)
         return True
     return False
 
@@ -120,15 +130,17 @@ class _Found:
 
 
 async def _sources(
-    project: Project, environment: Mapping[str, str], patience: float, previous: Built | None
+    project: Project, environment: Mapping[str, str], patience: float, previous: Built | None, gates: Gates
 ) -> dict[str, _Found]:
     names = list(project.sources)
-    found = await asyncio.gather(*(_introspect(project, name, environment, patience, previous) for name in names))
+    found = await asyncio.gather(
+        *(_introspect(project, name, environment, patience, previous, gates) for name in names)
+    )
     return dict(zip(names, found, strict=True))
 
 
 async def _introspect(
-    project: Project, name: str, environment: Mapping[str, str], patience: float, previous: Built | None
+    project: Project, name: str, environment: Mapping[str, str], patience: float, previous: Built | None, gates: Gates
 ) -> _Found:
     file = project.sources[name]
     told = file.as_of.model_dump(exclude_none=True)
@@ -152,14 +164,18 @@ async def _introspect(
     )
     place = f"sources/{name}.yml"
     try:
-        options = {"pool_size": file.limits.concurrency, **project.options(name, environment)}
+        given = project.options(name, environment)
+        found.source = replace(found.source, identity=_server(file.kind, given))
+        gate = gates.claim(found.source)
+        options = {"pool_size": file.limits.concurrency, **given}
         found.identity = hashlib.sha256(repr((file.kind, sorted(options.items()))).encode()).hexdigest()
         if previous is not None and previous.identities.get(name) == found.identity:
             found.connector = previous.connectors.get(name)
         found.connector = found.connector or registry.connect(file.kind, name, options)
         profile, found.tables = await patiently(
-            _asked(found.connector, file.expose.schemas, file.expose.tables), patience
+            _asked(found.connector, file.expose.schemas, file.expose.tables), patience, gate
         )
+        gate.orphaned = getattr(found.connector, "orphaned", math.inf)
         found.source = replace(found.source, profile=profile)
     except ConfigError as error:
         _fault(found, place, error, error.hint or "correct the file")
@@ -171,6 +187,14 @@ async def _introspect(
     if found.source.fault and previous is not None:
         _remember(found, previous)
     return found
+
+
+def _server(kind: str, options: Mapping[str, Any]) -> str:
+    """A name of the server behind a source, the same in every process; nothing secret goes into it."""
+    model = registry.options_model(kind)
+    secret = {key for key, one in model.model_fields.items() if "Secret" in str(one.annotation)} if model else set()
+    told = sorted((key, value) for key, value in options.items() if key not in secret)
+    return hashlib.sha256(repr((kind, told)).encode()).hexdigest()
 
 
 def _asked(

@@ -19,7 +19,7 @@ from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
 from federation.fetch import Fetcher
-from federation.gate import Gates
+from federation.gates import Gates
 from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.permit import Load
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
@@ -63,6 +63,7 @@ class Engine:
     def __post_init__(self) -> None:
         self.running = Running(self.watch.ended)
         self._fetcher = Fetcher(self.cache, self.watch, self.gates, self.containment)
+        self.statistician.gates = self.gates
         self._merger = Merger(self.duck, self.in_canon)
         self._preparer = Preparer(self.analyser, self.plan, self.catalog)
         self._fetcher.swap(self.catalog, self.connectors)
@@ -260,7 +261,9 @@ class Engine:
         if self.statistician.knows(fingerprint):
             return True
         for query in bind.queries(fragment, given, {}):
-            told = await inspect.examined(fragment, query, self.connectors.get(fragment.source), self.catalog)
+            told = await inspect.examined(
+                fragment, query, self.connectors.get(fragment.source), self.catalog, self.gates.of(fragment.source)
+            )
             if told is not None:
                 self.statistician.read(fingerprint, told)
         return self.statistician.knows(fingerprint)

@@ -24,7 +24,8 @@ from federation.channel import Channel, Stream
 from federation.contain import Index, Reading
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
-from federation.gate import Gates, Wish
+from federation.gate import Wish
+from federation.gates import Gates
 from federation.naming import named
 from federation.permit import Load, Permit
 from federation.query import Query, outcome

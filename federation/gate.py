@@ -4,37 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import math
+import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from connectors.errors import Error, SourceError
+from connectors.errors import Error, SourceError, TimedOut
 from federation import refusals
 from federation.pace import Pace
 from federation.permit import Load, Permit
+from federation.places import Places
 from federation.turns import Entry, Kind, Lane, Seat, Turns
-from views.catalog import Catalog, Limits, Source
+from views.catalog import Limits
 
 PATIENT = 30.0  # seconds after which whoever came later goes behind, even with an earlier deadline
 ROUNDS = 2  # rounds of all places for which a wait is not guessed: single statements differ too much
 SAMPLES = 8  # statements until their mean time says anything
 SLOW: tuple[Lane, ...] = ("extract", "heavy")  # together they leave one place to the others
-NOWHERE = -1
+LOOK = (0.005, 0.02)  # seconds between two looks for a place that other servers have: from, to
+CHORE = 60.0  # seconds that a source may take for our own questions about it
+ROUNDED, SLACK = 1.25, 2.0  # connectors round timeouts up; and a server takes a moment to notice
+DOUBTFUL = 2.0  # seconds for which a statement is taken to run on whose connection was lost
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """To run one statement: until `deadline` (loop time), for `tenant` (who shares turns with others of their own), of
-    which kind; `alone`: heavy, so that no other such runs meanwhile; `shape`: fingerprint, for its usual time."""
+    which kind; `alone`: heavy, so that no other such runs meanwhile; `shape`: fingerprint, for its usual time;
+    `prober`: it only tries whether the source is back."""
 
     deadline: float = math.inf
     tenant: str = ""
     kind: Kind = "report"
     alone: bool = False
     shape: str = ""
+    prober: bool = False
 
 
 ANY = Wish()
@@ -43,11 +50,11 @@ ANY = Wish()
 class Guard(Protocol):
     """`federation.breaker.Breaker`: whether the source is left alone because it fails."""
 
-    def refuse(self) -> SourceError | None:
+    def refuse(self, prober: bool = False) -> SourceError | None:
         """Why nothing may be asked now."""
         ...
 
-    def admitted(self) -> int:
+    def admitted(self, prober: bool = False) -> int:
         """A statement goes to the source, perhaps as the trial; a ticket for it."""
         ...
 
@@ -65,7 +72,11 @@ class Gate:
     limits: Limits = field(default_factory=Limits)
     load: Load = field(default_factory=Load)
     breaker: Guard | None = None
+    places: Places | None = None  # shared with the other servers of this machine
+    orphaned: float = math.inf  # seconds that a statement outlives a client that died, at most
     clock: Callable[[], float] = time.monotonic
+    spread: Callable[[], float] = random.random
+    cap: int = field(init=False)  # this machine's share of the owner's statements at once
     _closed: str | None = None
     _turns: Turns = field(default_factory=Turns, repr=False)
     _busy: Counter[Lane] = field(default_factory=Counter, repr=False)
@@ -75,7 +86,7 @@ class Gate:
     _again: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        self._pace = Pace.of(self.limits)
+        self._pace, self.cap = Pace.of(self.limits), _cap(self.limits)
 
     async def enter(self, wish: Wish = ANY) -> Permit:
         """Wait for a place; cancelled, nothing is left behind.
@@ -83,20 +94,18 @@ class Gate:
         SourceError 57P03 where the source is switched off or its breaker is open; LimitExceeded 53400 where too many
         wait already, 57014 where the deadline comes first, as soon as that is certain.
         """
-        refused = self._refused()
+        began = self.clock()
+        refused = self._refused(wish.prober)
         if refused is not None:
             raise self._counted(refused)
         lane: Lane = "heavy" if wish.alone else wish.kind
         waiting = self._turns.size and self._turns.peek(self._fits) is not None
-        place = self._seize() if not waiting and self._fits(lane) else None
-        began = self.clock()
-        if place is None:
-            place, ticket = await self._wait(lane, wish)
-        else:
-            ticket = self._admitted(lane)
+        seat = self._seize(lane, wish.prober) if not waiting and self._fits(lane) else None
+        if seat is None:
+            seat = await self._wait(lane, wish)
         self.load.statements += 1
         now = self.clock()
-        return Permit(self, lane, place, ticket, wish.shape, now, (now - began) * 1000)
+        return Permit(self, lane, seat, wish.shape, now, (now - began) * 1000)
 
     @asynccontextmanager
     async def turn(self, wish: Wish) -> AsyncIterator[Permit]:
@@ -111,13 +120,15 @@ class Gate:
 
     @property
     def most(self) -> int:
-        """Statements that may run at once now."""
-        return max(1, int(self.limits.concurrency * self.limits.share))
+        """Statements of ours that may run at once now."""
+        return self.cap
 
     @property
     def state(self) -> str:
         """How full it is, for messages."""
-        return f"{self.load.in_flight} of {self.most} statements in flight, {self.load.waiting} waiting"
+        others = self.places is not None and self.places.crowded and self.load.in_flight < self.most
+        told = f"{self.load.in_flight} of {self.most} statements in flight, {self.load.waiting} waiting"
+        return told + (", other servers on this machine have the rest" if others else "")
 
     @property
     def closed(self) -> str | None:
@@ -132,6 +143,14 @@ class Gate:
     def resize(self, limits: Limits) -> None:
         """Take over the owner's new limits; statements that run already are left alone."""
         self.limits, self._pace = limits, Pace.of(limits)
+        self.cap = _cap(limits)
+        self._admit()
+
+    def move(self, places: Places | None) -> None:
+        """Take places among these from now on; those of before are let go of when they are free."""
+        before, self.places = self.places, places
+        if before is not None and not before.held:
+            before.close()
         self._admit()
 
     def done(self, permit: Permit, error: BaseException | None) -> None:
@@ -143,14 +162,14 @@ class Gate:
         load.bytes += permit.bytes
         load.ms += seconds * 1000
         load.errors += error is not None
-        self._release(permit.lane, permit.ticket, error)
+        self._release(permit.lane, permit.seat, error)
 
     # -- who may go in
 
-    def _refused(self) -> Error | None:
+    def _refused(self, prober: bool = False) -> Error | None:
         if self._closed is not None:
             return refusals.closed(self.source, self._closed)
-        return None if self.breaker is None else self.breaker.refuse()
+        return None if self.breaker is None else self.breaker.refuse(prober)
 
     def _counted(self, error: Error) -> Error:
         self.load.refused[refusals.reason(error)] += 1
@@ -163,26 +182,44 @@ class Gate:
             return False
         return lane not in SLOW or sum(busy[slow] for slow in SLOW) < max(1, most - 1)
 
-    def _seize(self) -> int | None:
-        """A place and a token; None, and a timer will look again, where there is none."""
-        if self._pace is not None:
-            self._arrival, wait = self._pace.take(self._arrival, self.clock())
-            if wait:
-                self._look_again(wait)
+    def _seize(self, lane: Lane, prober: bool = False) -> Seat | None:
+        """A place and a token, counted; None, and a timer will look again, where there is none."""
+        places, place = self.places, -1
+        if places is not None:
+            taken = places.take(self.cap, self._longest(lane), self.orphaned)
+            if taken is None:
+                self._look_again(LOOK[0] + (LOOK[1] - LOOK[0]) * self.spread())
                 return None
-        return NOWHERE
-
-    def _admitted(self, lane: Lane) -> int:
-        """Count it; the breaker's ticket."""
+            place = taken
+        if self._pace is not None and (wait := self._paced(self._pace)):
+            if places is not None:
+                places.leave(place)
+            self._look_again(wait)
+            return None
         self._busy[lane] += 1
         self.load.in_flight += 1
-        return 0 if self.breaker is None else self.breaker.admitted()
+        return Seat(place, places, 0 if self.breaker is None else self.breaker.admitted(prober))
 
-    def _release(self, lane: Lane, ticket: int, error: BaseException | None) -> None:
+    def _paced(self, pace: Pace) -> float:
+        if self.places is not None:
+            return self.places.paced(pace)
+        self._arrival, wait = pace.take(self._arrival, self.clock())
+        return wait
+
+    def _longest(self, lane: Lane) -> float:
+        """Seconds after which the source itself ends a statement, whatever becomes of us."""
+        timeout = max(self.limits.timeout, CHORE if lane == "chore" else 0.0)
+        return timeout * ROUNDED + SLACK
+
+    def _release(self, lane: Lane, seat: Seat, error: BaseException | None) -> None:
         self._busy[lane] -= 1
         self.load.in_flight -= 1
         if self.breaker is not None:
-            self.breaker.done(error, ticket)
+            self.breaker.done(error, seat.ticket)
+        if seat.places is not None:
+            seat.places.leave(seat.place, min(self.orphaned, DOUBTFUL) if _doubtful(error) else 0.0)
+            if seat.places is not self.places and not seat.places.held:
+                seat.places.close()
         self._admit()
 
     # -- the queue
@@ -202,9 +239,7 @@ class Gate:
         except asyncio.CancelledError as gone:
             self._withdraw(entry)
             if entry.turn.done() and not entry.turn.cancelled() and entry.turn.exception() is None:
-                self._release(
-                    lane, entry.turn.result()[1], gone
-                )  # the place came in the very moment we left: pass it on
+                self._release(lane, entry.turn.result(), gone)  # the place came in the very moment we left: pass it on
             raise
         finally:
             if timer is not None:
@@ -236,12 +271,12 @@ class Gate:
                 self._withdraw(entry)
                 entry.turn.set_exception(self._counted(refused))
                 continue
-            place = self._seize()
-            if place is None:
+            seat = self._seize(entry.lane)
+            if seat is None:
                 return
             self._turns.take(entry)
             self.load.waiting -= 1
-            entry.turn.set_result((place, self._admitted(entry.lane)))
+            entry.turn.set_result(seat)
 
     def _withdraw(self, entry: Entry) -> bool:
         if not self._turns.remove(entry):
@@ -268,34 +303,12 @@ class Gate:
         self._admit()
 
 
-@dataclass(slots=True)
-class Gates:
-    """The gates of all sources, one for each name; for the process, whatever is reloaded."""
+def _cap(limits: Limits) -> int:
+    return max(1, int(limits.concurrency * limits.share))
 
-    _gates: dict[str, Gate] = field(default_factory=dict)
 
-    def of(self, source: str) -> Gate:
-        """The source's gate; one with the default limits where nothing is known of it."""
-        if source not in self._gates:
-            self._gates[source] = Gate(source)
-        return self._gates[source]
-
-    def claim(self, source: Source) -> Gate:
-        """The gate of a source that is not served yet; its limits count from now on if nobody has set any."""
-        if source.name not in self._gates:
-            self._gates[source.name] = Gate(source.name, source.limits)
-        return self._gates[source.name]
-
-    def swap(self, catalog: Catalog) -> None:
-        """Take over what the owners say now."""
-        for source in catalog.sources.values():
-            self.claim(source).resize(source.limits)
-
-    @property
-    def loads(self) -> Mapping[str, Load]:
-        """What each source has been asked."""
-        return {name: gate.load for name, gate in self._gates.items()}
-
-    def states(self, sources: Iterable[str]) -> Iterator[str]:
-        """How full these are, for messages."""
-        return (f"source {source}: {self.of(source).state}" for source in dict.fromkeys(sources))
+def _doubtful(error: BaseException | None) -> bool:
+    """Whether the source may still work on a statement that ended so."""
+    if isinstance(error, TimedOut):
+        return error.hangs
+    return isinstance(error, SourceError) and error.sqlstate == "08006"

@@ -9,6 +9,7 @@ from connectors.base import Connector, SourceQuery
 from connectors.errors import Error
 from connectors.reading import Reading
 from connectors.statistics import Estimate
+from federation.gate import Gate
 from federation.patience import patiently
 from planner.plan import Fragment
 from views.catalog import Catalog
@@ -18,14 +19,16 @@ log = logging.getLogger(__name__)
 
 
 async def examined(
-    fragment: Fragment, query: SourceQuery, connector: Connector | None, catalog: Catalog
+    fragment: Fragment, query: SourceQuery, connector: Connector | None, catalog: Catalog, gate: Gate
 ) -> Estimate | None:
     """Rows that the source would read for this statement; None where it does not tell."""
     ask = getattr(connector, "explain", None)
     if ask is None:
         return None
     try:
-        reading: Reading = await patiently(partial(ask, query, timeout=PATIENCE), PATIENCE, "explain")
+        # a lookup: it takes as long as one, and a query waits for it
+        work = partial(ask, query, timeout=PATIENCE)
+        reading: Reading = await patiently(work, PATIENCE, gate, "explain", kind="lookup")
     except (Error, TimeoutError) as error:
         log.warning("source %s does not explain a statement: %s", fragment.source, error)
         return None

@@ -10,7 +10,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from federation import refusals
-from federation.turns import Lane
+from federation.turns import OWN, Lane, Seat
 from views.catalog import Limits
 
 
@@ -49,8 +49,7 @@ class Permit:
 
     gate: Issuer
     lane: Lane = "report"
-    place: int = -1
-    ticket: int = 0
+    seat: Seat = OWN
     shape: str = ""
     started: float = 0.0
     waited: float = 0.0

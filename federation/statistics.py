@@ -15,6 +15,7 @@ from cachetools import LRUCache
 from connectors.base import Connector, Table
 from connectors.errors import Error
 from connectors.statistics import Estimate, Key, TableStatistics
+from federation.gates import Gates
 from federation.patience import patiently
 from views.catalog import Catalog, Source, Statistics
 
@@ -35,6 +36,7 @@ class Statistician:
 
     current: Statistics = field(default_factory=Statistics)
     learns: bool = True
+    gates: Gates = field(default_factory=Gates)
     _due: dict[str, float] = field(default_factory=dict)
     _failing: set[str] = field(default_factory=set)
     _planned: dict[Key, float] = field(default_factory=dict)  # rows when the epoch began
@@ -99,7 +101,8 @@ class Statistician:
         if ask is None:
             return {}
         try:
-            found = await patiently(partial(_asked, ask, catalog, source, self.current), PATIENCE, "statistics")
+            work = partial(_asked, ask, catalog, source, self.current)
+            found = await patiently(work, PATIENCE, self.gates.of(name), "statistics")
         except (Error, TimeoutError) as error:
             if name not in self._failing:
                 log.warning("source %s: its statistics cannot be read, the last ones serve: %s", name, error)

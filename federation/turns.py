@@ -13,12 +13,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from federation.places import Places
+
 Kind = Literal["lookup", "report", "extract", "chore"]
 Lane = Literal["lookup", "report", "extract", "heavy", "chore"]
-Seat = tuple[int, int]  # a place, and the breaker's ticket for who sits there
 
 WEIGHTS: dict[Lane, int] = {"lookup": 16, "report": 4, "extract": 2, "heavy": 1, "chore": 1}
 BEHIND = 1.0  # virtual time that a lane may catch up on, which could not move for a while
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A place, one of those that servers share or of our own, with the breaker's ticket."""
+
+    place: int = -1
+    places: Places | None = None
+    ticket: int = 0
+
+
+OWN = Seat()
 
 
 @dataclass(slots=True, eq=False)

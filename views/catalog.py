@@ -109,6 +109,7 @@ class Source:
     observe: Observed | None = None
     stale_while_revalidate: float = 0.0  # seconds past the ttl in which an old answer serves while it is fetched anew
     stale_if_error: float = 0.0  # seconds past the ttl in which an old answer serves while the source is down
+    identity: str = field(default="", repr=False)  # of the server behind it, the same for all who are configured so
     copies: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # own table: (source, table) of its original
 
     @property

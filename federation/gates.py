@@ -1,0 +1,63 @@
+"""The gates of all sources: one for each name, for the process, whatever is reloaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from federation import places
+from federation.gate import Gate
+from federation.permit import Load
+from views.catalog import Catalog, Source
+
+
+@dataclass(slots=True)
+class Gates:
+    """To be used from one event loop. `folder`: where servers that share limits meet; None: this user's."""
+
+    folder: Path | None = None
+    _gates: dict[str, Gate] = field(default_factory=dict)
+    _identities: dict[str, str] = field(default_factory=dict)
+
+    def of(self, source: str) -> Gate:
+        """The source's gate; one with the default limits where nothing is known of it."""
+        if source not in self._gates:
+            self._gates[source] = Gate(source)
+        return self._gates[source]
+
+    def claim(self, source: Source) -> Gate:
+        """The gate of a source that is about to be introspected. Where it has none yet, the limits count from now on;
+        else those do under which it is served, until `swap`."""
+        if source.name not in self._gates:
+            self._take(source)
+        return self._gates[source.name]
+
+    def swap(self, catalog: Catalog) -> None:
+        """Take over what the owners say now."""
+        for source in catalog.sources.values():
+            self._take(source)
+
+    def _take(self, source: Source) -> None:
+        gate = self.of(source.name)
+        if source.identity != self._identities.get(source.name, ""):
+            self._identities[source.name] = source.identity
+            gate.move(places.opened(f"{source.name}\0{source.identity}", self.folder) if source.identity else None)
+        gate.resize(source.limits)
+
+    @property
+    def loads(self) -> Mapping[str, Load]:
+        """What each source has been asked."""
+        return {name: gate.load for name, gate in self._gates.items()}
+
+    def states(self, sources: Iterable[str]) -> Iterator[str]:
+        """How full these are, for messages."""
+        return (f"source {source}: {self.of(source).state}" for source in dict.fromkeys(sources))
+
+    def close(self) -> None:
+        """Let go of what is shared with other servers. A statement that still runs then keeps its place for as long as
+        the source may take for it."""
+        for gate in self._gates.values():
+            if gate.places is not None:
+                gate.places.close()
+                gate.places = None
