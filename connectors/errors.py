@@ -11,6 +11,7 @@ class Error(Exception):
     """
 
     sqlstate = "XX000"
+    source: str | None = None  # whose statement failed, where it was one of a source's
 
     def __init__(
         self,

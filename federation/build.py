@@ -10,7 +10,7 @@ import hashlib
 import math
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -27,6 +27,8 @@ from federation.canon.wire import Wire
 from federation.gate import Gate
 from federation.gates import Gates
 from federation.patience import patiently
+from planner.planner import algebra
+from planner.preserved import loss
 from planner.statement import Statement
 from views.catalog import Adaptive, Breaker, Catalog, Relation, Source, SourceTable, View
 from views.check import check_columns
@@ -336,6 +338,7 @@ class _Work:
         for key, view in list(self.views.items()):
             draft = drafts[key]
             errors = [d for d in check_columns(draft, columns, self.project.sources) if d.severity == "error"]
+            errors += self._losses(draft, view)
             for read in [read for read in view.depends if read in self.lost][:1]:
                 message = f"{draft.full_name} reads {'.'.join(read)}, which is not served"
                 errors.append(Diagnostic("error", draft.file, draft.line, message, f"first correct: {self.lost[read]}"))
@@ -345,6 +348,21 @@ class _Work:
             served = tuple(link for link in view.links if link.to in self.views or link.to in self.tables)
             if len(served) < len(view.links):
                 self.views[key] = replace(view, links=served)
+
+    def _losses(self, draft: ViewDraft, view: View) -> Iterator[Diagnostic]:
+        """`on_source_down` with `nulls` where rows would be lost all the same."""
+        for source, ways in view.on_source_down.items():
+            if "nulls" not in ways or source not in self.found:
+                continue
+            sources = {name: one.source for name, one in self.found.items()}
+            catalog = Catalog(sources, self.tables, self.views, version="")
+            why = loss(algebra(view, replace(catalog, version=version(catalog))), source)
+            if why:
+                message = f"{draft.full_name} cannot have NULLs for {source} while it is down: {why}"
+                remedy = (
+                    f"LEFT JOIN what comes of {source} and filter nothing by it, or write partial: rows are left out"
+                )
+                yield draft.diagnostic("error", ("on_source_down", source), message, remedy)
 
     def _told(self, draft: ViewDraft, error: QueryError) -> Diagnostic:
         """The canon's error about a view; where it reads what is not served, that is the reason."""

@@ -12,8 +12,10 @@ from typing import Any
 
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel, Connector
-from federation import bind, inspect
+from connectors.errors import Error
+from federation import bind, down, inspect
 from federation.answer import Answer, result
+from federation.breaker import matters
 from federation.budgets import Bounded
 from federation.deadline import Deadline, within
 from federation.duck import Duck
@@ -90,23 +92,46 @@ class Engine:
         prepared = prepared.for_values(params, session)
         query = self.running.begin(prepared, session, cancel)
         try:
-            try:
-                answer = await self._run(prepared, params, query)
-            except Unheld:
-                answer = await self._run(prepared.plainly(params, session), params, query)
+            answer = await self._endured(prepared, params, query)
         except BaseException as error:
             query.end(error)
             raise
         return _watched(answer, query)
 
-    async def _run(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
-        prepared = await self._inspected(prepared, params, query)
+    async def _endured(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
+        """The answer, without the sources that turn out to be down where the views allow that; all in one deadline."""
+        deadline = prepared.terms.deadline(query.session)
+        while True:
+            try:
+                answer = await self._run(prepared, params, query, deadline)
+            except Unheld:
+                if prepared.plain:
+                    raise
+                prepared = prepared.plainly(params, query.session)
+            except Error as error:
+                prepared = self.without(prepared, params, query.session, error)
+            else:
+                answer.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
+                return answer
+
+    def without(self, prepared: Prepared, params: Sequence[Bound], session: Session, error: Error) -> Prepared:
+        """The statement over empty tables of the source that `error` says is down; else, and where a view does not
+        allow that, `error` is raised."""
+        source = self.catalog.sources.get(error.source or "")
+        policy = prepared.terms.policies.get(error.source or "", down.FAIL)
+        if source is None or policy.then == "fail" or source.name in prepared.absent:
+            raise error
+        if not matters(error, source.limits.timeout):
+            raise error
+        return prepared.without(down.Missing(source.name, policy.then, error.message), params, session)
+
+    async def _run(self, prepared: Prepared, params: Sequence[Bound], query: Query, deadline: Deadline) -> Result:
+        prepared = await self._inspected(prepared, params, query, deadline)
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
-        return _bounded(await self._answered(prepared, prepared.given(params), query), prepared)
+        return _bounded(await self._answered(prepared, prepared.given(params), query, deadline), prepared)
 
-    async def _answered(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
-        deadline = prepared.terms.deadline(query.session)
+    async def _answered(self, prepared: Prepared, params: Sequence[Bound], query: Query, deadline: Deadline) -> Result:
         if prepared.plan.streams:
             return await self._stream(prepared, params, query, deadline)
         async with within(deadline, query.cancel, lambda: self._fetcher.states(prepared.terms.steps)):
@@ -123,22 +148,25 @@ class Engine:
         session: Session,
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
+        deadline: Deadline | None = None,
     ) -> Fetched:
         """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too. The
         caller ends `Fetched.query`, or has `merge` do it.
 
-        Unheld where the caller has to ask for `prepared.plainly` instead.
+        Unheld where the caller has to ask for `prepared.plainly` instead; where a source is down, for `without`.
         """
         params = prepared.given(params)
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
         query = self.running.begin(prepared, session, cancel)
         try:
-            asked = await self._asked(prepared, params, query, prepared.terms.deadline(session), cancel, computed)
+            deadline = deadline or prepared.terms.deadline(session)
+            asked = await self._asked(prepared, params, query, deadline, cancel, computed)
             fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         except BaseException as error:
             query.end(error)
             raise
+        fetched.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
         query.parts, query.engine, fetched.query = fetched.parts, "canon", query
         return fetched
 
@@ -164,7 +192,8 @@ class Engine:
         if params or not prepared.statement.params:
             prepared = prepared.for_values(params, session)
             with contextlib.suppress(Unheld):  # told by the estimate alone then
-                prepared = await self._inspected(prepared, params, Query("", session, Cancel()))
+                deadline = prepared.terms.deadline(session)
+                prepared = await self._inspected(prepared, params, Query("", session, Cancel()), deadline)
             params = prepared.given(params)
         if not analyze:
             return Explanation(prepared, tuple(params))
@@ -240,14 +269,16 @@ class Engine:
         session = replace(query.session, timeout=FOREVER)
         return Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
 
-    async def _inspected(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Prepared:
+    async def _inspected(
+        self, prepared: Prepared, params: Sequence[Bound], query: Query, deadline: Deadline
+    ) -> Prepared:
         """The plan that keeps within the owners' budgets, if there is one: where the estimates leave that open, the
         sources' EXPLAIN tells, and planning takes its word."""
         questions = prepared.terms.questions
         if not questions:
             return prepared
         given = prepared.given(params)
-        asked = await self._asked(prepared, given, query, prepared.terms.deadline(query.session), query.cancel)
+        asked = await self._asked(prepared, given, query, deadline, query.cancel)
         known = [await self._known(step.fragment, asked.given) for step in questions]
         if not any(known):
             return prepared

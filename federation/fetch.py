@@ -214,7 +214,11 @@ class Fetcher:
         """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
         told = self._as_of.get(step.fragment.source, {}).get("kind")
         as_of = await self._age(step) if told in ("file", "query") else ""
-        rows = await self._run(step, query, head, asker, deadline)
+        try:
+            rows = await self._run(step, query, head, asker, deadline)
+        except Error as error:
+            error.source = step.fragment.source
+            raise
         rows.as_of = age.live(rows.read_at) if told == "live" else as_of
         return rows
 
@@ -328,6 +332,7 @@ class Fetcher:
             waited=max((each.value.waited for each in found if each.how == "miss"), default=0.0),
             origin=_origin(found),
             contained="; ".join(dict.fromkeys(each.value.contained for each in found if each.value.contained)),
+            views=step.views,
         )
 
 

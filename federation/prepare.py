@@ -16,6 +16,7 @@ from connectors.base import Bound
 from connectors.errors import QueryError
 from federation import slots
 from federation.canon.analyse import STANDARD, ZONE, reading
+from federation.down import Missing
 from federation.freshness import MaxAge, hint
 from federation.session import Session
 from federation.terms import Terms
@@ -32,7 +33,7 @@ _CAST = re.compile(r"vdw\.param\((\d+), NULL::[a-z0-9 ]+\)\)?::([a-z0-9 ]+)")
 _WIDER = frozenset(("bigint", "numeric", "double precision", "text"))
 
 Read = tuple[str, ...]
-Planner = Callable[[Statement, Catalog, frozenset[str], Values, Copies], Plan]
+Planner = Callable[[Statement, Catalog, frozenset[str], Values, Copies, frozenset[str]], Plan]
 
 
 class Analysing(Protocol):
@@ -70,7 +71,8 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
-    kind: tuple[bool, frozenset[int], Copies]  # as in Values: plain, apart
+    # plain and apart as in Values; copies that are read, and sources that are left out
+    kind: tuple[bool, frozenset[int], Copies, frozenset[str]]
     guards: tuple[Guard, ...]
     wanted: bool
     plan: Plan
@@ -110,16 +112,23 @@ class Family:
         """The same where nothing is known of the session's time zone."""
         return Family(replace(self.statement, zone=""), self.catalog, self.plan, self.counts)
 
-    def choose(self, params: Sequence[Bound | None], plain: bool = False, copies: Copies = ()) -> _Variant:
-        """A plan for parameters of these values (None: not known yet); `plain` as in `Values`, `copies` as in plan."""
+    def choose(
+        self,
+        params: Sequence[Bound | None],
+        plain: bool = False,
+        copies: Copies = (),
+        absent: frozenset[str] = frozenset(),
+    ) -> _Variant:
+        """A plan for parameters of these values (None: not known yet); `plain` as in `Values`, `copies` and `absent` as
+        in plan."""
         values = Values(params, plain=plain)
-        kind = plain, values.apart, copies
+        kind = plain, values.apart, copies, absent
         known = all(param is not None for param in params)
         for variant in self.variants:
             if variant.kind == kind and not (known and variant.wanted) and values.hold(variant.guards):
                 return variant
         values, began = Values(params, plain=plain), time.perf_counter()
-        plan = self.plan(self.statement, self.catalog, frozenset(), values, copies)
+        plan = self.plan(self.statement, self.catalog, frozenset(), values, copies, absent)
         self.counts.planned += 1
         self.counts.variants += bool(self.variants)
         terms = Terms.of(self.statement, plan, self.catalog)
@@ -133,7 +142,8 @@ class Family:
 class Prepared:
     """A statement that is ready to run, any number of times. `statement.params` are the client's parameters; the
     plan's are these and behind them the `slots`. `terms` is what the catalog says about the answer. The plan took
-    `planning_ms` to make, and holds under its `guards`. `max_age`: what the statement itself says of it."""
+    `planning_ms` to make, and holds under its `guards`; it is `plain` as in `Values`, and does without what is
+    `missing`. `max_age`: what the statement itself says of it."""
 
     statement: Statement
     plan: Plan
@@ -145,6 +155,13 @@ class Prepared:
     wanting: bool = False
     renewed: int = 0
     max_age: MaxAge | None = None
+    plain: bool = False
+    missing: tuple[Missing, ...] = ()
+
+    @property
+    def absent(self) -> frozenset[str]:
+        """The sources that are left out."""
+        return frozenset(one.source for one in self.missing)
 
     def given(self, params: Sequence[Bound]) -> Sequence[Bound]:
         """The values of all of the plan's parameters; QueryError 08P01 where the client gave too few."""
@@ -156,26 +173,29 @@ class Prepared:
 
     def for_values(self, params: Sequence[Bound], session: Session) -> Prepared:
         """The same statement under the plan that suits these parameters of the client's best."""
-        family, zone = self.family, zone_of(session)
-        if self.statement.zone not in ("", zone):  # SET TimeZone came after it was prepared
-            family = family.anywhere
-        elif not self.wanting and self.renewed == self.family.renewed and not any(map(peculiar, params)):
+        settled = not self.wanting and self.renewed == self.family.renewed and not any(map(peculiar, params))
+        if settled and self.statement.zone in ("", zone_of(session)):  # else SET TimeZone came after it was prepared
             return self
-        return self._under(family.choose(self.given(params), copies=self.plan.copies))
+        return self._under(params, session)
 
     def plainly(self, params: Sequence[Bound], session: Session) -> Prepared:
         """The same statement with nothing computed or read before its fragments."""
-        family = self.family if self.statement.zone in ("", zone_of(session)) else self.family.anywhere
-        return self._under(family.choose(self.given(params), plain=True, copies=self.plan.copies))
+        return replace(self, plain=True)._under(params, session)
 
     def reading(self, copies: Copies, params: Sequence[Bound], session: Session) -> Prepared:
         """The same statement over these copies in place of their originals."""
         if copies == self.plan.copies:
             return self
-        family = self.family if self.statement.zone in ("", zone_of(session)) else self.family.anywhere
-        return self._under(family.choose(self.given(params), copies=copies))
+        return self._under(params, session, copies)
 
-    def _under(self, found: _Variant) -> Prepared:
+    def without(self, missing: Missing, params: Sequence[Bound], session: Session) -> Prepared:
+        """The same statement with the tables of one more source taken as empty."""
+        return replace(self, missing=(*self.missing, missing))._under(params, session)
+
+    def _under(self, params: Sequence[Bound], session: Session, copies: Copies | None = None) -> Prepared:
+        family = self.family if self.statement.zone in ("", zone_of(session)) else self.family.anywhere
+        copies = self.plan.copies if copies is None else copies
+        found = family.choose(self.given(params), self.plain, copies, self.absent)
         return replace(
             self,
             plan=found.plan,

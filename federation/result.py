@@ -18,7 +18,9 @@ class Part:
     for us; `read_at` seconds since the epoch when its rows were
     read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; rows, bytes (in Arrow) and
     ms of the fetch, `waited` of these at the source's gate. `origin` is live | cache | stale | copy | missing, `why`
-    says why it is stale or missing."""
+    says why it is stale or missing. A source that is missing has a part (fragment -1) with the tables that were taken
+    as empty, and the `policy` that allows it: nulls | partial. `views` are those of the statement that read the source.
+    """
 
     fragment: int
     source: str
@@ -35,6 +37,9 @@ class Part:
     origin: str = "live"
     why: str = ""
     contained: str = ""
+    policy: str = ""
+    tables: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from planner.plan import Fragment
 class Step:
     """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept; `heavy`: it
     is past its source's budget of examined rows, so that one such statement at a time runs there; `kind`: lookup |
-    report | extract | chore.
+    report | extract | chore; `views` are those of the statement that read its source.
 
     `sql`, `schema` (Arrow), `signature` (all of it that a cache key needs) and `fingerprint` (of the SQL) are worked
     out once.
@@ -35,6 +35,7 @@ class Step:
     version: str
     heavy: bool = False
     kind: Kind = "report"
+    views: tuple[str, ...] = ()
     sql: str = field(init=False)
     schema: pa.Schema = field(init=False)
     signature: str = field(init=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from connectors.errors import LimitExceeded
 from federation import budgets
 from federation.deadline import Deadline
+from federation.down import Policy, policies, readers
 from federation.session import Session
 from federation.steps import Step
 from federation.turns import Kind
@@ -33,7 +35,8 @@ class Terms:
     `cacheable`: whether the same statement has the same answer for as long as the data does not change;
     `signature`: all of the statement that a cache key needs. `questions` are the steps of which only their source can
     tell whether they keep within its budget; `refused` is why the plan may not run. `most`: the view that allows the
-    fewest rows of an answer."""
+    fewest rows of an answer. `policies`: what may be done while a source is down, where that is more than to fail;
+    `readers`: the views that read it."""
 
     steps: tuple[Step, ...]
     ttl: float
@@ -43,20 +46,25 @@ class Terms:
     questions: tuple[Step, ...] = ()
     refused: LimitExceeded | None = None
     most: View | None = None
+    policies: Mapping[str, Policy] = field(default_factory=dict)
+    readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, statement: Statement, plan: Plan, catalog: Catalog) -> Terms:
         """The terms for one plan."""
         views = catalog.views_behind(statement.relations)
         most = min((view.ttl for view in views if view.ttl is not None), default=None)
-        steps = tuple(_step(fragment, most, catalog) for fragment in plan.fragments)
+        read_by = readers(statement.relations, catalog)
+        steps = tuple(_step(fragment, most, catalog, read_by) for fragment in plan.fragments)
         timeouts = [(view.timeout, f"view {view.schema}.{view.name}") for view in views if view.timeout]
         texts = (statement.text, *(view.text for view in views))
         own = statement.session or statement.fleeting or plan.session
         volatile = own or plan.volatile or any(map(is_volatile, texts))
-        ttl = min((step.ttl for step in steps), default=0.0)
+        # What lacks a source is for those alone who ask now: it would be taken for whole once the source is back.
+        ttl = 0.0 if plan.left_out else min((step.ttl for step in steps), default=0.0)
         columns = ",".join(f"{name}:{kind.name}:{kind.mod}:{kind.oid}" for name, kind in plan.columns)
-        signature = "\0".join((catalog.version, columns, statement.text))
+        without = ",".join(left.source for left in plan.left_out)
+        signature = "\0".join((catalog.version, columns, without, statement.text))
         questions = tuple(s for s in steps if budgets.open_question(s.fragment, catalog.sources[s.fragment.source]))
         return cls(
             steps,
@@ -67,6 +75,8 @@ class Terms:
             questions,
             _refused(steps, catalog),
             budgets.strictest(views),
+            policies(statement.relations, catalog) if any(view.on_source_down for view in views) else {},
+            read_by,
         )
 
     def deadline(self, session: Session) -> Deadline:
@@ -90,11 +100,11 @@ def _refused(steps: tuple[Step, ...], catalog: Catalog) -> LimitExceeded | None:
     return None
 
 
-def _step(fragment: Fragment, most: float | None, catalog: Catalog) -> Step:
+def _step(fragment: Fragment, most: float | None, catalog: Catalog, read_by: Mapping[str, tuple[str, ...]]) -> Step:
     source = catalog.sources[fragment.source]
     ttl = source.ttl if most is None else min(source.ttl, most)
     heavy = budgets.past(fragment, source)
-    return Step(fragment, ttl, catalog.version, heavy, _kind(fragment, heavy))
+    return Step(fragment, ttl, catalog.version, heavy, _kind(fragment, heavy), read_by.get(source.name, ()))
 
 
 def _kind(fragment: Fragment, heavy: bool) -> Kind:

@@ -319,7 +319,10 @@ class Emitter:
         query: exp.Query | None = None
         for branch, ids in rel.inputs:
             names = [(i, f"c{o}") for i, (o, _) in zip(ids, rel.columns, strict=True)]
-            side = _arm(self._select(self._emit(branch, outer), names), [n for _, n in names])
+            block = self._emit(branch, outer)
+            if block.distinct and not ir.ids(branch).issubset(ids):  # of all its columns, and not of those read here
+                block = self._derived(block, branch)
+            side = _arm(self._select(block, names), [n for _, n in names])
             query = side if query is None else kind(this=query, expression=side, distinct=not rel.all)
         return Block(ready=query, columns=_bare(rel.columns))
 

@@ -195,6 +195,14 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A source that is not asked because it is down: those of its tables that the statement reads are read as empty."""
+
+    source: str
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
     """A part of the merge that DuckDB provably computes as PostgreSQL does: its SELECT over relations f0, f1 ...
 
@@ -236,6 +244,7 @@ class Plan:
     boundaries: tuple[int, ...] = ()  # fragments of one value, read before all others
     volatile: bool = False  # two runs may differ on the same data: no answer of it is kept
     copies: Copies = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def streams(self) -> bool:

@@ -21,6 +21,7 @@ from planner.canonical import parse
 from planner.context import Context
 from planner.copies import copied
 from planner.demands import check_demands, demanded
+from planner.emptied import emptied
 from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.lower import Lowering, scan
@@ -82,11 +83,13 @@ def plan(
     off: frozenset[str] = frozenset(),
     values: Values | None = None,
     copies: Copies = (),
+    absent: frozenset[str] = frozenset(),
 ) -> Plan:
     """The plan of one analysed statement. Pure: reads nothing but its arguments; `off` names rules to leave out.
 
     `values` are the parameters' values, as far as they are known: where a rule reads one, the plan holds only under
-    the guards that `values` has then. Of the originals in `copies` their copies are read. Never refuses (but where a
+    the guards that `values` has then. Of the originals in `copies` their copies are read, and the tables of the sources
+    in `absent` are taken as empty. Never refuses (but where a
     view's owner demands a filter that is not there): what the algebra does not model runs as it stands in the canon,
     over fetched relations.
     """
@@ -96,6 +99,7 @@ def plan(
     context = Context(catalog, values, next_id, Estimator(catalog.statistics, values.peek))
     rel, columns, reason = _lower(statement.text, statement.columns, statement.relations, catalog, next_id)
     rel = copied(rel, copies, catalog) if copies else rel
+    rel, left_out = emptied(rel, absent) if absent else (rel, ())
     rel = _set_apart(rel, values.apart)
     off |= {"computed", "boundaries"} if values.plain else set()
     if any(view.require_any_filter for view in catalog.views_behind(statement.relations)):
@@ -108,7 +112,9 @@ def plan(
         rel = boundaries.fold(rel)
     placed = _placed(rel, context, off)
     made = assemble(placed, columns, statement, context, computed.found, boundaries.found, reason)
-    return replace(made, copies=copies) if copies else made
+    if copies or left_out:
+        made = replace(made, copies=copies, left_out=left_out)
+    return made
 
 
 def _set_apart(rel: Rel, params: frozenset[int]) -> Rel:
@@ -164,6 +170,11 @@ def _splice(catalog: Catalog, schema: str, name: str, next_id: Counter) -> tuple
     rel, columns = _view(relation, catalog)
     copy, at = relabel(rel, next_id)
     return copy, tuple((n, at[i], kind) for n, i, kind in columns)
+
+
+def algebra(view: View, catalog: Catalog) -> Rel:
+    """The view's query as the planner understands it, the views that it reads in place of their names."""
+    return _view(view, catalog)[0]
 
 
 def _view(view: View, catalog: Catalog) -> tuple[Rel, Columns]:

@@ -1,4 +1,4 @@
-"""Real SQLite files as sources for the tests of the engine, and a tap on them: hold, count, see what was stopped."""
+"""Real SQLite files as sources for the tests of the engine, and a tap on them: hold, fail, count, see what stopped."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from connectors import registry
 from connectors.base import Bound, Cancel, Connector, Profile, SourceQuery, Table
+from connectors.errors import Error
 from connectors.types import PgType
 from planner.plan import Fragment, SourceText, Value
 from views.catalog import Catalog, Limits, Source, View
@@ -47,6 +48,7 @@ class Tapped:
     """A connector with a tap: statements wait at `gate`, and what happens to them is counted."""
 
     inner: Connector
+    fault: Error | None = None  # what every statement ends with
     gate: threading.Event = field(default_factory=threading.Event)
     asked: list[SourceQuery] = field(default_factory=list)
     timeouts: list[float] = field(default_factory=list)
@@ -93,6 +95,8 @@ class Tapped:
         try:
             while not self.gate.wait(0.002):
                 cancel.check()
+            if self.fault is not None:
+                raise self.fault
             with contextlib.closing(self.inner.execute(query, timeout=timeout, cancel=cancel)) as rows:  # type: ignore[type-var]
                 for batch in rows:
                     self.batches += 1

@@ -27,7 +27,12 @@ NOTHING = Catalog({}, {}, {}, "1")
 
 
 def sensitive(
-    statement: Statement, catalog: Catalog, off: frozenset[str], values: Values, _copies: Copies = ()
+    statement: Statement,
+    catalog: Catalog,
+    off: frozenset[str],
+    values: Values,
+    _copies: Copies = (),
+    _absent: frozenset[str] = frozenset(),
 ) -> Plan:
     """A planner that looks whether its first parameter is below 10."""
     below = values.compare(Param(0, INT), Lit("10", INT))
@@ -53,7 +58,7 @@ def test_a_plan_is_used_only_while_its_guards_hold() -> None:
 
 def test_no_more_variants_than_are_worth_it() -> None:
     made = family()
-    made.plan = lambda s, c, o, v, _: sensitive(s, c, o, v) if v.integer(Param(0, INT)) is None else plan(s, c, o)
+    made.plan = lambda s, c, o, v, *_: sensitive(s, c, o, v) if v.integer(Param(0, INT)) is None else plan(s, c, o)
     for value in range(50):
         made.choose((Bound(INT, value),))
     assert len(made.variants) == 8

@@ -57,6 +57,15 @@ class Piece:
         return not self.spot.part
 
     @property
+    def kept(self) -> tuple[int, ...]:
+        """The numbers of its rows that `condition` leaves."""
+        if not self.condition:
+            return self.spot.rows
+        column, bound = self.table.boundary or ("", None)
+        held = zip(self.spot.rows, self.table.values(column), strict=True)
+        return tuple(n for n, value in held if (value is None or value >= bound) == (self.spot.part == "hot"))
+
+    @property
     def select(self) -> str:
         """The SELECT that gives the piece the canonical names and types."""
         items = ",\n       ".join(f'{c.expression} AS "{c.name}"' for c in self.columns)
@@ -84,6 +93,14 @@ class Placement:
         """(full name, SELECT) of the canonical tables, put together from their pieces."""
         named = self.pieces.items()
         return [(f"{self.schema}.{name}", "\nUNION ALL\n".join(p.select for p in pieces)) for name, pieces in named]
+
+    def without(self, source: str, tables: Sequence[Table]) -> tuple[Table, ...]:
+        """The canonical tables with the rows that are not at that source."""
+        elsewhere = {name: [p for p in pieces if p.source != source] for name, pieces in self.pieces.items()}
+        return tuple(
+            replace(table, rows=tuple(table.rows[n] for piece in elsewhere[table.name] for n in piece.kept))
+            for table in tables
+        )
 
     def __str__(self) -> str:
         places = (f"{name}: {' + '.join(p.source for p in pieces)}" for name, pieces in self.pieces.items())

@@ -68,14 +68,17 @@ RULELESS = {f"without the rule {name}": frozenset((name,)) for name in RULE_NAME
 
 @dataclass(frozen=True, slots=True)
 class How:
-    """A way to the answer: rules left out, KNOBS by name, and a seed of lies about the tables' sizes (0: none)."""
+    """A way to the answer: rules left out, KNOBS by name, a seed of lies about the tables' sizes (0: none), and
+    sources that are taken as empty."""
 
     off: frozenset[str] = frozenset()
     knobs: tuple[str, ...] = ()
     lies: int = 0
+    absent: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
         said = [*(f"without {name}" for name in sorted(self.off)), *self.knobs]
+        said += [f"source {name} empty" for name in sorted(self.absent)]
         return ", ".join([*said, f"lies {self.lies}"] if self.lies else said) or "as planned"
 
 
@@ -142,7 +145,7 @@ class Running(Serving):
             for knob in how.knobs:
                 for module, name, value in KNOBS[knob]:
                     stack.enter_context(patch.object(module, name, value))
-            if not how.off and not how.lies:
+            if not how.off and not how.lies and not how.absent:
                 yield
                 return
             # Plans made in this way are not for others.
@@ -218,9 +221,16 @@ def served(
 
 
 def _planned(
-    how: How, statement: Statement, catalog: Catalog, off: frozenset[str], values: Values, copies: Copies = ()
+    how: How,
+    statement: Statement,
+    catalog: Catalog,
+    off: frozenset[str],
+    values: Values,
+    copies: Copies = (),
+    absent: frozenset[str] = frozenset(),
 ) -> Plan:
-    return plan(statement, _lying(catalog, how.lies) if how.lies else catalog, off | how.off, values, copies)
+    told = _lying(catalog, how.lies) if how.lies else catalog
+    return plan(statement, told, off | how.off, values, copies, absent | how.absent)
 
 
 _PYTHON: dict[str, Callable[[Any], Any]] = {
