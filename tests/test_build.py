@@ -259,3 +259,50 @@ def test_a_view_may_not_take_a_tables_name(made: Any) -> None:
     assert ("shop", "own") in built.catalog.views
     assert "is a table of source shop already" in errors(built)[0]
     assert built.catalog.relation("shop", "orders").columns[0][0] == "id"
+
+
+BY = "LEFT JOIN shop.orders o ON o.customer = c.id"
+SAYS = "/*---\non_source_down:\n  shop: [stale, nulls]\n---*/\n"
+LIST = "(VALUES (1), (2)) AS c(id)"
+
+
+@pytest.mark.parametrize(
+    ("query", "why"),
+    [
+        (f"SELECT c.id, o.total FROM {LIST} {BY}", ""),
+        (f"SELECT c.id, coalesce(o.total, 0) AS total FROM {LIST} {BY} WHERE c.id > 1 ORDER BY o.total", ""),
+        (f"SELECT c.id, x.n FROM {LIST} LEFT JOIN (SELECT customer, count(*) AS n FROM shop.orders GROUP BY 1) AS x "
+         "ON x.customer = c.id", ""),
+        (f"SELECT c.id, o.total, p.name FROM {LIST} {BY} LEFT JOIN shop.customers p ON p.id = o.customer", ""),
+        (f"SELECT id, total FROM (SELECT c.id, o.total FROM {LIST} {BY} UNION ALL SELECT 3, 1.0) AS u", ""),
+        ("SELECT o.id FROM shop.orders o", "shop.orders is not on the null-supplying side of an outer join"),
+        (f"SELECT c.id FROM {LIST} JOIN shop.orders o ON o.customer = c.id", "is not on the null-supplying"),
+        (f"SELECT c.id, o.total FROM {LIST} FULL JOIN shop.orders o ON o.customer = c.id", "a full join keeps"),
+        (f"SELECT c.id, o.total FROM {LIST} {BY} WHERE o.total > 1", "a condition compares its columns"),
+        (f"SELECT c.id FROM {LIST} {BY} WHERE o.id IS NULL", "a condition compares its columns"),
+        (f"SELECT c.id, d.id AS other FROM {LIST} {BY} JOIN (VALUES (1)) AS d(id) ON d.id = o.id", "inner join"),
+        (f"SELECT c.id, count(*) AS n FROM {LIST} {BY} GROUP BY c.id", "GROUP BY or an aggregate stands above it"),
+        (f"SELECT DISTINCT o.total FROM {LIST} {BY}", "DISTINCT stands above it"),
+        (f"SELECT c.id, o.total FROM {LIST} {BY} LIMIT 3", "LIMIT stands above it"),
+        (f"SELECT c.id, row_number() OVER (ORDER BY c.id) AS n FROM {LIST} {BY}", "a window function stands above it"),
+        (f"SELECT c.id FROM {LIST} WHERE NOT EXISTS (SELECT FROM shop.orders o)", "a sub-query of an expression reads"),
+        (f"SELECT c.id, o.total FROM {LIST} {BY} UNION SELECT 1, 2.0", "UNION, INTERSECT or EXCEPT stands above it"),
+    ],
+)  # fmt: skip
+def test_nulls_are_for_views_that_lose_no_row_by_them(made: Any, query: str, why: str) -> None:
+    built = made({"views/crm/v.view.sql": SAYS + query})
+    if not why:
+        assert not errors(built) and ("crm", "v") in built.catalog.views
+        return
+    (error,) = errors(built)
+    assert error.startswith("views/crm/v.view.sql:3: crm.v cannot have NULLs for shop while it is down: ")
+    assert why in error
+    assert ("crm", "v") not in built.catalog.views
+
+
+def test_nulls_are_judged_through_other_views(made: Any) -> None:
+    inner = {"views/crm/o.view.sql": "SELECT o.customer, o.total FROM shop.orders o WHERE o.total > 1"}
+    good = {"views/crm/v.view.sql": SAYS + f"SELECT c.id, o.total FROM {LIST} LEFT JOIN crm.o ON o.customer = c.id"}
+    assert not errors(made({**inner, **good}))
+    bad = {"views/crm/v.view.sql": SAYS + f"SELECT c.id, o.total FROM {LIST} JOIN crm.o ON o.customer = c.id"}
+    assert "shop.orders is not on the null-supplying side" in errors(made({**inner, **bad}))[0]

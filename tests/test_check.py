@@ -202,7 +202,6 @@ def test_protection_is_checked_all_the_same(tmp_path: Path) -> None:
     [
         ("freshness: {stale_while_revalidate: 45s}", "freshness.stale_while_revalidate"),
         ("freshness: {stale_if_error: 10m}", "freshness.stale_if_error"),
-        ("on_source_down: {shop: stale}", "on_source_down.shop"),
         ("tests: [{unique: [a]}]", "tests"),
     ],
 )
@@ -214,7 +213,7 @@ def test_what_a_later_version_honours_is_told(tmp_path: Path, text: str, key: st
 
 def test_what_is_honoured_now_is_not_warned_of(tmp_path: Path) -> None:
     text = (
-        "freshness: {ttl: 5s, class: real_time}\non_source_down: {shop: fail}\n"
+        "freshness: {ttl: 5s, class: real_time}\non_source_down: {shop: [stale, partial]}\n"
         "guard: {timeout: 1s, max_rows: 5, require_any_filter: [a]}\nkey: [a]"
     )
     assert read(tmp_path, {"views/crm/v.view.sql": header(text)}).diagnostics == ()

@@ -231,7 +231,6 @@ def _later(draft: ViewDraft) -> Iterator[Diagnostic]:
         ("freshness", "stale_while_revalidate"): fresh.stale_while_revalidate is not None,
         ("freshness", "stale_if_error"): fresh.stale_if_error is not None,
         ("tests",): bool(header.tests),
-        **{("on_source_down", name): does != ("fail",) for name, does in header.on_source_down.items()},
     }
     for path in (path for path, is_present in present.items() if is_present):
         yield draft.diagnostic("warning", path, f"`{'.'.join(map(str, path))}`: {LATER}")
