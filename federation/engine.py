@@ -101,6 +101,7 @@ class Engine:
     async def _endured(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
         """The answer, without the sources that turn out to be down where the views allow that; all in one deadline."""
         deadline = prepared.terms.deadline(query.session)
+        query.deadline = deadline.at
         while True:
             try:
                 answer = await self._run(prepared, params, query, deadline)
@@ -161,6 +162,7 @@ class Engine:
         query = self.running.begin(prepared, session, cancel)
         try:
             deadline = deadline or prepared.terms.deadline(session)
+            query.deadline = deadline.at
             asked = await self._asked(prepared, params, query, deadline, cancel, computed)
             fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         except BaseException as error:

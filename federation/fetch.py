@@ -232,10 +232,8 @@ class Fetcher:
         """
         gate = self.gates.of(step.fragment.source)
         sent = Sent(gate.source, step.fingerprint, step.sql_of(query), step.kind, asker, time.time())
-        tenant = "" if asker is None else asker.session.user
-        until = math.inf if deadline is None else deadline.at
         try:
-            permit = await gate.enter(Wish(until, tenant, step.kind, step.heavy, step.fingerprint))
+            permit = await gate.enter(_wish(step, asker, deadline))
         except BaseException as error:
             sent.outcome, sent.refused = outcome(error), reason(error)
             self.watch.sent(sent)
@@ -343,6 +341,13 @@ def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt 
 
 def _how(found: Found[Rows]) -> str:
     return "contained" if found.how == "miss" and found.value.contained else found.how
+
+
+def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:
+    tenant, until = ("", math.inf) if asker is None else (asker.session.user, asker.deadline)
+    if deadline is not None:
+        return Wish(deadline.at, tenant, step.kind, step.heavy, step.fingerprint)
+    return Wish(until, tenant, step.kind, step.heavy, step.fingerprint, shared=True)
 
 
 def _origin(found: Sequence[Found[Rows]]) -> str:

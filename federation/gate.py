@@ -34,7 +34,8 @@ DOUBTFUL = 2.0  # seconds for which a statement is taken to run on whose connect
 class Wish:
     """To run one statement: until `deadline` (loop time), for `tenant` (who shares turns with others of their own), of
     which kind; `alone`: heavy, so that no other such runs meanwhile; `shape`: fingerprint, for its usual time;
-    `prober`: it only tries whether the source is back."""
+    `prober`: it only tries whether the source is back; `shared`: others with later deadlines may come to wait for it,
+    so that it is not given up at this one."""
 
     deadline: float = math.inf
     tenant: str = ""
@@ -42,6 +43,7 @@ class Wish:
     alone: bool = False
     shape: str = ""
     prober: bool = False
+    shared: bool = False
 
 
 ANY = Wish()
@@ -231,7 +233,8 @@ class Gate:
         due = min(wish.deadline, now + PATIENT)
         self._bounded(lane, wish, due, now)
         entry = Entry(lane, wish.tenant, due, loop.create_future(), wish.shape, wish.deadline)
-        timer = loop.call_at(wish.deadline, self._expire, entry) if wish.deadline < math.inf else None
+        ends = wish.deadline < math.inf and not wish.shared
+        timer = loop.call_at(wish.deadline, self._expire, entry) if ends else None
         self._turns.add(entry)
         self.load.waiting += 1
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -32,7 +33,8 @@ class Query:
 
     `sql` is its canonical text, literals as parameters where that could be; `fingerprint` knows it again; `views` are
     the relations that it names, as schema.name. `started` is the time of day in seconds; `outcome` "" while it runs,
-    then ok, left (the client took no more) or an SQLSTATE. `parts` is what its fragments did, once they are known.
+    then ok, left (the client took no more) or an SQLSTATE. `parts` is what its fragments did, once they are known;
+    `deadline` the loop's time by which it must have ended.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Query:
     ms: float = 0.0
     engine: str = ""
     outcome: str = ""
+    deadline: float = math.inf
     running: Running | None = field(default=None, repr=False)
 
     def end(self, error: BaseException | None = None) -> None:

@@ -165,3 +165,19 @@ class GateMachine(RuleBasedStateMachine):
 
 GateMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 TestGateMachine = GateMachine.TestCase
+
+
+def test_work_that_others_may_wait_for_is_not_given_up_at_one_deadline() -> None:
+    async def run() -> None:
+        gate = Gate("crm", Limits(concurrency=1))
+        now = asyncio.get_running_loop().time()
+        first = await gate.enter()
+        shared = asyncio.create_task(gate.enter(Wish(now + 0.01, shared=True)))
+        with pytest.raises(LimitExceeded):
+            await gate.enter(Wish(now + 0.01))
+        assert not shared.done()
+        first.leave()
+        (await shared).leave()
+        assert gate.load.in_flight == gate.load.waiting == 0
+
+    asyncio.run(run())
