@@ -17,7 +17,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors.base import Bound
 from connectors.types import PgType
 
 _DAY, _MOMENT = date(1970, 1, 1), datetime(1970, 1, 1)
@@ -44,6 +43,11 @@ class Allowed:
     high_open: bool = False
     without: frozenset[Any] = frozenset()
 
+    @property
+    def listed(self) -> bool:
+        """Whether it is just the members."""
+        return self.members is not None and self.low is None and self.high is None and not self.without
+
     def admits(self, value: Any) -> bool:
         """Whether a value that is not NULL is among them."""
         if not self.present or value in self.without:
@@ -60,6 +64,8 @@ class Allowed:
         if not self.present:
             return True
         if self.members is not None:
+            if other.listed:
+                return self.members <= (other.members or frozenset())
             return all(other.admits(value) for value in self.members if self.admits(value))
         if not other.present or other.members is not None:
             return False
@@ -114,13 +120,14 @@ def allowed(op: str, values: Iterable[Any]) -> Allowed:
             raise Unclear(op)
 
 
-def plain(kind: PgType, bound: Bound) -> Any:
-    """A value as it is compared with a column of that type; Unclear for NULL and for what has no such form."""
+def plain(kind: PgType, values: Iterable[Any]) -> list[Any]:
+    """Values, as Bound has them, as they are compared with a column of that type; Unclear for NULL and for what has no
+    such form."""
     form = _PLAIN.get(kind.name)
-    if form is None or bound.value is None:
+    if form is None:
         raise Unclear(kind.sql)
     try:
-        return form(bound.value)
+        return [form(value) for value in values]
     except (ValueError, ArithmeticError) as error:
         raise Unclear(kind.sql) from error
 

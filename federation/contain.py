@@ -8,12 +8,9 @@ source is asked.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import re
-import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -24,13 +21,15 @@ from connectors.base import Bound, SourceQuery
 from connectors.types import PgType
 from federation import allowed, bind
 from federation.allowed import Allowed, Unclear
-from federation.steps import Rows, Step
+from federation.steps import Rows
 from planner.plan import Condition, Fragment, KeysRef, Region, Term, Value
 
-MOST_ROWS = 200_000  # of an entry: checking a column of so many takes as long as a small statement at a source
-ENTRIES = 8  # of one frame
+# Of an entry that is read for other statements, and for those of few rows, which a source finds by an index in less
+# than a millisecond. Checking 100,000 rows takes one to four milliseconds (benchmarks.containment).
+MOST_ROWS = 200_000
+MOST_FOR_FEW = 20_000
+ENTRIES = 16  # of one frame
 FRAMES = 1_000
-AT_ONCE = 20_000  # rows that are checked on the loop itself; more in a thread
 _NAME = re.compile(r"None\.|'|#\d+")
 
 Column = tuple[Hashable, ...]
@@ -48,13 +47,28 @@ class Limit:
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What one statement asks for: `limits` of columns over one `frame`, the `columns` and their `kinds`, in `order`
-    where that is not None."""
+    where that is not None. `keys` is the one column whose keys may be shared out, as no row answers to two of them."""
 
     frame: Hashable
     columns: tuple[Column, ...]
     kinds: tuple[PgType, ...]
     limits: Mapping[Column, Limit]
     order: Hashable | None = None
+    keys: Column | None = None
+
+    @property
+    def asked_keys(self) -> frozenset[Any]:
+        """The keys, plain; none where they are not to be shared out."""
+        members = self.limits[self.keys].values.members if self.keys is not None else None
+        return members or frozenset()
+
+    def of_keys(self, keys: frozenset[Any]) -> Scope:
+        """The same for these of its keys only."""
+        if self.keys is None:
+            raise TypeError("a scope without keys")
+        limit = self.limits[self.keys]
+        less = replace(limit, values=replace(limit.values, members=keys))
+        return replace(self, limits={**self.limits, self.keys: less})
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +94,20 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
+class Hit:
+    """Kept rows that answer a statement, or some of its keys, and how; `sql` is what was asked for them."""
+
+    rows: Rows
+    match: Match
+    sql: str
+
+    @property
+    def said(self) -> str:
+        """What shows that the answer is right, without values."""
+        return f"{self.sql}; checked here: {self.match.said}"
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry:
     key: Hashable
     scope: Scope
@@ -88,24 +116,7 @@ class _Entry:
     tags: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """Kept rows that answer a statement, and how; `sql` is what was asked for them."""
-
-    rows: Rows
-    match: Match
-    sql: str
-
-    async def answer(self, schema: pa.Schema) -> Rows:
-        """The statement's rows, as old as those that they are taken from."""
-        began, rows = time.perf_counter(), self.rows
-        if rows.count <= AT_ONCE:
-            batches = self.match.of(rows.batches, schema)
-        else:
-            batches = await asyncio.to_thread(self.match.of, rows.batches, schema)
-        ms = (time.perf_counter() - began) * 1000
-        told = f"{self.sql}; checked here: {self.match.said}"
-        return Rows(batches, True, rows.read_at, rows.born, ms, as_of=rows.as_of, contained=told)
+Peek = Callable[[Hashable], Rows | None]
 
 
 @dataclass(slots=True)
@@ -124,62 +135,45 @@ class Index:
         kept.sort(key=lambda each: each.rows)
         self._frames[scope.frame] = kept[-ENTRIES:]
 
-    def find(self, scope: Scope, tags: frozenset[str], peek: Callable[[Hashable], Rows | None]) -> Hit | None:
-        """Kept rows that answer the statement, those with the fewest rows first; `peek` says whether they still are.
+    def find(self, scope: Scope, tags: frozenset[str], most: int, peek: Peek) -> Hit | None:
+        """Kept rows that answer the statement, those with the fewest rows first and `most` at the most; `peek` says
+        whether they still are kept, and fresh.
 
         Whatever would invalidate the answer would have invalidated them: they have all of its `tags`.
         """
-        entries = self._frames.get(scope.frame)
-        for entry in tuple(entries or ()):
-            found = match(entry.scope, scope) if tags <= entry.tags else None
-            if found is None:
-                continue
-            rows = peek(entry.key)
-            if rows is not None:
+        for entry in self._entries(scope, tags, most):
+            found = match(entry.scope, scope)
+            rows = peek(entry.key) if found is not None else None
+            if found is not None and rows is not None:
                 return Hit(rows, found, entry.sql)
         return None
 
+    def parts(self, scope: Scope, tags: frozenset[str], most: int, peek: Peek) -> tuple[list[Hit], frozenset[Any]]:
+        """Kept rows for some of the statement's keys each, and the keys that are left for its source."""
+        left, hits = scope.asked_keys, list[Hit]()
+        for entry in self._entries(scope, tags, most):
+            there = entry.scope.limits.get(scope.keys or ())
+            keys = left & (there.values.members or frozenset()) if there is not None else left
+            found = match(entry.scope, scope.of_keys(keys)) if keys else None
+            rows = peek(entry.key) if found is not None else None
+            if found is not None and rows is not None:
+                hits.append(Hit(rows, found, entry.sql))
+                left -= keys
+        return hits, left
 
-@dataclass(slots=True, eq=False)
-class Reading:
-    """One run for the cache: of rows that are kept where these contain the answer, else of the source.
-
-    `peek` gives the rows kept under a key if they are fresh for whoever asks; `read` asks the source.
-    """
-
-    index: Index
-    step: Step
-    query: SourceQuery
-    user: str
-    key: Hashable
-    tags: frozenset[str]
-    peek: Callable[[Hashable], Rows | None]
-    read: Callable[[], Awaitable[Rows]]
-    scope: Scope | None = field(init=False, default=None)
-
-    async def __call__(self) -> Rows:
-        """The rows."""
-        hit = self.hit()
-        if hit is not None:
-            with contextlib.suppress(Unclear):
-                return await hit.answer(self.step.schema)
-        rows = await self.read()
-        if self.scope is not None and rows.complete:
-            self.index.add(self.scope, self.key, self.step.sql_of(self.query), rows.count, self.tags)
-        return rows
-
-    def hit(self) -> Hit | None:
-        """Kept rows that contain the answer."""
-        if self.scope is None:
-            self.scope = scope(self.step.fragment, self.query, self.step.version, self.user)
-        return None if self.scope is None else self.index.find(self.scope, self.tags, self.peek)
+    def _entries(self, scope: Scope, tags: frozenset[str], most: int) -> Iterator[_Entry]:
+        for entry in tuple(self._frames.get(scope.frame, ())):
+            if entry.rows <= most and tags <= entry.tags:
+                yield entry
 
 
 def _worthwhile(scope: Scope, rows: int) -> bool:
     """Whether others may ask for less: not of one row that was looked up by its key."""
-    return rows > 1 or all(
-        limit.values.members is None or len(limit.values.members) > 1 for limit in scope.limits.values()
-    )
+    return rows > 1 or not any(_single(limit.values) for limit in scope.limits.values())
+
+
+def _single(values: Allowed) -> bool:
+    return values.members is not None and len(values.members) <= 1
 
 
 def match(kept: Scope, wanted: Scope) -> Match | None:
@@ -219,6 +213,9 @@ def _said(checks: Sequence[tuple[int, Limit, Column]]) -> str:
     return ", ".join(said) or "nothing"
 
 
+# -- what a statement asks for
+
+
 def scope(fragment: Fragment, query: SourceQuery, version: str, user: str) -> Scope | None:
     """What one of a fragment's statements asks for; None where that is not known well enough."""
     region = fragment.region
@@ -229,9 +226,22 @@ def scope(fragment: Fragment, query: SourceQuery, version: str, user: str) -> Sc
     columns = tuple(_known(column, given) for column in region.columns)
     order = _known(region.order, given) if region.order is not None else None
     try:
-        return Scope(frame, columns, query.columns, _limits(region, given), order)
+        limits = _limits(region, given)
     except Unclear:
         return None
+    return Scope(frame, columns, query.columns, limits, order, _keys(region, given))
+
+
+def for_keys(fragment: Fragment, query: SourceQuery, keys: frozenset[Any]) -> SourceQuery:
+    """The statement for those of its keys whose plain form is among these."""
+    if fragment.region is None:
+        raise TypeError("a fragment without region")
+    condition = next(filter(_keyed, fragment.region.conditions))
+    at, params = fragment.text.params.index(condition.values[0]), list(query.params)
+    values = params[at].value
+    kept = [value for value, plain in zip(values, allowed.plain(condition.kind, values), strict=True) if plain in keys]
+    params[at] = replace(params[at], value=kept)
+    return replace(query, params=tuple(params))
 
 
 def _given(fragment: Fragment, query: SourceQuery) -> Mapping[Value, Bound] | None:
@@ -254,28 +264,39 @@ def _known(term: Term, given: Mapping[Value, Bound]) -> Column:
     return (term.text, *bind.frozen([_bound(value, given) for value in term.values])) if term.values else (term.text,)
 
 
+def _keyed(condition: Condition) -> bool:
+    return any(isinstance(value, KeysRef) for value in condition.values)
+
+
+def _keys(region: Region, given: Mapping[Value, Bound]) -> Column | None:
+    """The column whose keys may be asked for in several statements, if there are no others."""
+    keyed = [condition for condition in region.conditions if _keyed(condition)]
+    if len(keyed) != 1 or not isinstance(keyed[0].values[0], KeysRef) or not keyed[0].values[0].cut:
+        return None
+    alone = all(condition is keyed[0] or condition.column != keyed[0].column for condition in region.conditions)
+    return _known(keyed[0].column, given) if alone and keyed[0].values[0] in given else None
+
+
 def _limits(region: Region, given: Mapping[Value, Bound]) -> dict[Column, Limit]:
     found: dict[Column, Limit] = {}
     for condition in region.conditions:
         if any(isinstance(value, KeysRef) and value not in given for value in condition.values):
-            continue
-        column, values = _known(condition.column, given), allowed.allowed(condition.op, _plain(condition, given))
+            continue  # too many keys: the statement went without them
+        column = _known(condition.column, given)
+        limit = Limit(allowed.allowed(condition.op, _plain(condition, given)), (condition.op,), condition.kind.name)
         other = found.get(column)
-        if other is None:
-            found[column] = Limit(values, (condition.op,), condition.kind.name)
-        else:
-            ops = tuple(sorted((*other.ops, condition.op)))
-            found[column] = Limit(other.values.both(values), ops, condition.kind.name)
+        if other is not None:
+            limit = Limit(other.values.both(limit.values), tuple(sorted((*other.ops, *limit.ops))), limit.kind)
+        found[column] = limit
     return found
 
 
 def _plain(condition: Condition, given: Mapping[Value, Bound]) -> list[Any]:
-    bounds = [_bound(value, given) for value in condition.values]
+    values: list[Any] = [_bound(value, given).value for value in condition.values]
     if condition.op == "any":
-        if not isinstance(bounds[0].value, list):
+        (values,) = values
+        if not isinstance(values, list):
             raise Unclear("no list")
-        element = PgType(bounds[0].type.name[1:])
-        bounds = [Bound(element, value) for value in bounds[0].value]
     if condition.op in ("any", "in"):  # a NULL among them finds nothing
-        bounds = [bound for bound in bounds if bound.value is not None]
-    return [allowed.plain(condition.kind, bound) for bound in bounds]
+        values = [value for value in values if value is not None]
+    return allowed.plain(condition.kind, values)

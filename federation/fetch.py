@@ -21,7 +21,7 @@ from connectors.errors import Error, SourceError
 from connectors.stopping import timed_out
 from federation import age, bind
 from federation.channel import Channel, Stream
-from federation.contain import Index, Reading
+from federation.contain import Index
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
 from federation.gate import Wish
@@ -29,6 +29,7 @@ from federation.gates import Gates
 from federation.naming import named
 from federation.permit import Load, Permit
 from federation.query import Query, outcome
+from federation.reading import Reading
 from federation.refusals import reason
 from federation.result import Part
 from federation.steps import Asked, Fetched, Rows, Step
@@ -200,8 +201,8 @@ class Fetcher:
         run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query)
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
             peek = partial(self.cache.peek, ttl=step.ttl)
-            user = asked.query.session.user
-            run = Reading(self._index, step, query, user, key, frozenset(), peek, run)
+            user, read = asked.query.session.user, partial(self._read, step, head=head, asker=asked.query)
+            run = Reading(self._index, step, query, user, key, frozenset(), peek, read, head is None)
         return await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
 
     def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
@@ -340,7 +341,7 @@ def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt 
 
 
 def _how(found: Found[Rows]) -> str:
-    return "contained" if found.how == "miss" and found.value.contained else found.how
+    return "contained" if found.how == "miss" and not found.value.statements else found.how
 
 
 def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:
@@ -351,7 +352,7 @@ def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:
 
 
 def _origin(found: Sequence[Found[Rows]]) -> str:
-    return "cache" if found and all(each.how == "hit" or each.value.contained for each in found) else "live"
+    return "cache" if found and all(each.how == "hit" or not each.value.statements for each in found) else "live"
 
 
 def _size(rows: Rows) -> int:

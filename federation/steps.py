@@ -73,6 +73,7 @@ class Rows:
     as_of: str = ""
     waited: float = 0.0  # ms at the source's gate
     contained: str = ""  # of which kept rows these were taken, and what was checked for that
+    statements: int = 1  # that were sent for them
 
     @property
     def count(self) -> int:

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from connectors.base import Bound
 from connectors.types import PgType, numeric
 from federation.allowed import Allowed, Unclear, allowed, plain, rows
 from federation.canon.server import Canon
@@ -85,7 +84,7 @@ def _tests(kind: PgType) -> st.SearchStrategy[list[Test]]:
 def _meeting(tests: Sequence[Test], kind: PgType) -> Allowed:
     found = Allowed()
     for test in tests:
-        found = found.both(allowed(test.op, [plain(kind, Bound(kind, value)) for value in test.values]))
+        found = found.both(allowed(test.op, plain(kind, test.values)))
     return found
 
 
@@ -95,7 +94,7 @@ def _column(values: Sequence[Any], kind: PgType) -> pa.ChunkedArray:
         most = INFINITE[kind.name][2]
         ends = {"infinity": most, "-infinity": -most}
         whole = pa.int32() if kind.name == "date" else pa.int64()
-        raw = [None if v is None else ends[v] if isinstance(v, str) else plain(kind, Bound(kind, v)) for v in values]
+        raw = [None if v is None else ends[v] if isinstance(v, str) else plain(kind, [v])[0] for v in values]
         return pa.chunked_array([pa.array(raw, whole).cast(kind.arrow)])
     if kind.name == "numeric":
         values = [None if v is None else Decimal(v) for v in values]
@@ -206,10 +205,10 @@ def test_claims(narrow: Test, broad: Test, claimed: bool) -> None:
 )
 def test_what_cannot_be_repeated_is_unclear(kind: PgType, value: Any) -> None:
     with pytest.raises(Unclear):
-        plain(kind, Bound(kind, value))
+        plain(kind, [value])
 
 
 def test_a_bound_of_more_digits_than_arrow_has_is_unclear() -> None:
-    few = allowed("<", [plain(PgType("numeric"), Bound(PgType("numeric"), "1" + "0" * 37))])
+    few = allowed("<", plain(PgType("numeric"), ["1" + "0" * 37]))
     with pytest.raises(Unclear):
         rows(_column(["1.50"], numeric(10, 2)), few)

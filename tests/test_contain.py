@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ from psycopg.conninfo import conninfo_to_dict
 from api.project import Runtime, open_project
 from connectors.base import Bound
 from federation.canon.server import Canon
+from federation.query import Query
 from federation.result import Part
 from federation.session import Session
+from federation.watch import Sent
 from tests.differential.texts import column_texts
 from tests.folders import write
 
@@ -63,6 +66,19 @@ def _inserts() -> Iterator[str]:
         yield f"INSERT INTO shop.t VALUES ({number}, {', '.join(told)})"
 
 
+class Taps:
+    """Every statement that was sent."""
+
+    def __init__(self) -> None:
+        self.seen: list[Sent] = []
+
+    def sent(self, sent: Sent) -> None:
+        self.seen.append(sent)
+
+    def ended(self, query: Query) -> None:
+        pass
+
+
 class World:
     """A project over PostgreSQL, and the same server asked directly."""
 
@@ -94,6 +110,17 @@ class World:
         assert found == self.wanted(sql), sql
         return parts
 
+    def sent(self, sql: str) -> tuple[Part, list[Sent]]:
+        """What `shop` did for a right answer, and which statements it was sent."""
+        taps = Taps()
+        self.runtime.engine.watch.listeners.append(taps)
+        try:
+            parts = self.check(sql)
+        finally:
+            self.runtime.engine.watch.listeners.remove(taps)
+        (part,) = (part for part in parts if part.source == "shop")
+        return part, [sent for sent in taps.seen if sent.source == "shop"]
+
     def forget(self) -> None:
         self.runtime.engine.cache.clear()
 
@@ -112,15 +139,25 @@ def world(tmp_path_factory: pytest.TempPathFactory, canon: Canon) -> Iterator[Wo
     known = conninfo_to_dict(canon.dsn(dbname="shop"))
     files = {
         "sources/shop.yml": "kind: postgresql\nttl: 1h\nconnection:\n"
-        + "".join(f"  {key}: {known[name]}\n" for key, name in _CONNECTION.items())
+        + "".join(f"  {key}: {known[name]}\n" for key, name in _CONNECTION.items()),
+        "sources/crm.yml": "kind: sqlite\nconnection: {path: crm.sqlite}\n",
     }
     folder = write(tmp_path_factory.mktemp("contain"), files)
+    with closing(sqlite3.connect(folder / "crm.sqlite")) as crm:
+        crm.execute("CREATE TABLE c (id INTEGER PRIMARY KEY, t_id BIGINT, name TEXT)")
+        crm.executemany("INSERT INTO c VALUES (?, ?, ?)", [(i, i % ROWS, f"name {i}") for i in range(1, 101)])
+        crm.commit()
     try:
         with psycopg.connect(canon.dsn(dbname="shop"), autocommit=True) as oracle:
             oracle.execute(DDL.encode())
             for sql in _inserts():
                 oracle.execute(sql.encode())
             oracle.execute("ANALYZE")
+            oracle.execute("CREATE SCHEMA crm")
+            oracle.execute(
+                "CREATE TABLE crm.c AS SELECT i::bigint AS id, (i % 120)::bigint AS t_id, 'name ' || i AS name"
+                " FROM generate_series(1, 100) i"
+            )
             oracle.execute("SET search_path = shop; SET TimeZone = 'UTC'")
             with asyncio.Runner() as runner:
                 opened = _opened(folder)
@@ -249,3 +286,37 @@ def test_kept_rows_answer_what_they_hold(world: World, sql: str, contained: bool
     assert (part.cache, part.statements) == (("contained", 0) if contained else ("miss", 1))
     (again,) = world.check(sql)
     assert (again.cache, again.statements) == ("hit", 0)
+
+
+def _by_keys(first: int, last: int, more: str = "") -> str:
+    return (
+        "SELECT c.name, o.id, o.amount FROM crm.c c JOIN shop.o o ON o.t_id = c.t_id "
+        f"WHERE c.id BETWEEN {first} AND {last}{more}"
+    )
+
+
+def test_keys_that_were_asked_for_are_not_asked_again(world: World) -> None:
+    world.forget()
+    part, sent = world.sent(_by_keys(1, 20))
+    assert (part.cache, len(sent), sent[0].rows) == ("miss", 1, 500)
+    part, sent = world.sent(_by_keys(5, 12))
+    assert (part.cache, part.rows, sent) == ("contained", 200, [])
+    part, sent = world.sent(_by_keys(5, 12, " AND o.amount = 3"))
+    assert (part.cache, sent) == ("contained", [])
+    part, sent = world.sent(_by_keys(11, 24))  # four keys are new
+    assert (part.cache, part.rows, [each.rows for each in sent]) == ("miss", 350, [100])
+    assert part.contained.startswith("for 10 of 14 keys: SELECT ")
+    part, sent = world.sent(_by_keys(3, 24))  # of two answers
+    assert (part.cache, part.rows, sent) == ("contained", 550, [])
+    part, sent = world.sent(_by_keys(20, 40))  # most of them are new: asked in one go
+    assert (part.cache, part.contained, [each.rows for each in sent]) == ("miss", "", [525])
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(asked=st.lists(st.tuples(st.integers(1, 60), st.integers(0, 30), st.sampled_from(("", " AND o.amount < 3")))))
+def test_whatever_keys_were_asked_for_the_answer_is_postgresqls(
+    world: World, asked: list[tuple[int, int, str]]
+) -> None:
+    world.forget()
+    for first, more, condition in asked:
+        world.check(_by_keys(first, first + more, condition))
