@@ -46,7 +46,7 @@ class Allowed:
     @property
     def listed(self) -> bool:
         """Whether it is just the members."""
-        return self.members is not None and self.low is None and self.high is None and not self.without
+        return self.present and self.members is not None and self.low is None and self.high is None and not self.without
 
     def admits(self, value: Any) -> bool:
         """Whether a value that is not NULL is among them."""

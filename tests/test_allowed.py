@@ -138,6 +138,7 @@ def _said(postgres: psycopg.Connection[Any], kind: PgType, values: Sequence[Any]
 @example(case=(PgType("int8"), [2**63 - 1, None], [Test(">", (2**63 - 1,))], [Test(">=", (2**63 - 1,))]))
 @example(case=(PgType("date"), ["infinity", None], [Test(">", (date.max,))], [Test("<>", (date.max,))]))
 @example(case=(numeric(10, 2), ["1.50", "1.51", "1.49"], [Test("<", ("1.495",))], [Test("<=", ("1.495",))]))
+@example(case=(PgType("int2"), [0], [Test("=", (0,))], [Test("=", (0,)), Test("null")]))
 @example(case=(PgType("int4"), [None, 1], [Test("null")], [Test("null"), Test("=", (1,))]))
 def test_rows_and_claims_are_postgresqls(
     postgres: psycopg.Connection[Any], case: tuple[PgType, list[Any], list[Test], list[Test]]
