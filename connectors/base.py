@@ -15,6 +15,9 @@ from connectors.errors import Error, LimitExceeded
 from connectors.types import PgType
 
 
+PING = 5.0  # seconds in which a source that is well answers a round trip
+
+
 class Collation(Enum):
     """How a text column's source compares it. Byte equality is the finest equality there is."""
 
@@ -114,9 +117,13 @@ class SourceQuery:
 
 @dataclass(slots=True)
 class Cancel:
-    """Stops a running statement from another thread; hooks reach the server (pg_cancel, KILL QUERY ...)."""
+    """Stops a running statement from another thread; hooks reach the server (pg_cancel, KILL QUERY ...).
+
+    `unheeded`: the server did not end the statement within some seconds of being told to, for whatever reason.
+    """
 
     reason: Error | None = None
+    unheeded: bool = False
     _hooks: list[Callable[[], None]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -157,12 +164,10 @@ class Stale(Exception):
 class Prompt(Protocol):
     """A statement that was sent over an idle connection, whose answer the event loop takes: no thread, no waiting.
 
-    `descriptor` is the socket to watch for reading; `patience` the seconds after which the server is taken to hang.
-    End it with `close`, in any thread.
+    `descriptor` is the socket to watch for reading. End it with `close`, in any thread.
     """
 
     descriptor: int
-    patience: float
 
     def poll(self) -> int | None:
         """The number of rows once all are here, None before; never waits. Stale, or errors as `execute` has them."""
@@ -172,9 +177,9 @@ class Prompt(Protocol):
         """The rows; thread-safe, as many of them take their time."""
         ...
 
-    def close(self, stop: Error | None = None) -> None:
+    def close(self, stop: Error | None = None) -> bool:
         """Give the connection back. With `stop`, the statement still runs: end it at the server, which may take
-        seconds and belongs into a thread."""
+        seconds and belongs into a thread; False where the server did not heed that."""
         ...
 
 
@@ -214,8 +219,8 @@ class Connector(Protocol):
         """
         ...
 
-    def ping(self) -> None:
-        """Cheapest round trip; raises SourceError when the source cannot be reached."""
+    def ping(self, timeout: float = PING) -> None:
+        """Cheapest round trip; raises SourceError when the source cannot be reached, or not in about so many seconds."""
         ...
 
     def close(self) -> None:

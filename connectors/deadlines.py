@@ -29,7 +29,10 @@ class Deadlines:
 
     @contextlib.contextmanager
     def within(self, deadline: float, late: Callable[[], None]) -> Iterator[None]:
-        """While inside, `late` is called (once, elsewhere; it must return soon) at `deadline` (time.monotonic)."""
+        """While inside, `late` is called (once, elsewhere; it must return at once) at `deadline` (time.monotonic).
+
+        Never afterwards: what it cuts or interrupts may be another statement's by then.
+        """
         entry = _Entry(deadline, next(self._numbers), late)
         with self._changed:
             heapq.heappush(self._heap, entry)
@@ -41,7 +44,8 @@ class Deadlines:
         try:
             yield
         finally:
-            entry.late = None
+            with self._changed:
+                entry.late = None
 
     def close(self) -> None:
         """End the thread; statements still inside are not stopped any more."""
@@ -59,8 +63,8 @@ class Deadlines:
                 if self._thread is not me:
                     return
                 late = heapq.heappop(self._heap).late
-            if late is not None:
-                late()
+                if late is not None:
+                    late()
 
     def _left(self) -> float:
         """Seconds until the first deadline, -1 where there is none; those that ended in time are dropped."""

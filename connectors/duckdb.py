@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from connectors import duckdb_schema, duckdb_statistics, duckdb_types
-from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.deadlines import Deadlines
 from connectors.duckdb_instance import Instance, Instances
 from connectors.errors import SourceError
@@ -106,9 +106,9 @@ class _Embedded:
             if not rows:
                 yield pa.RecordBatch.from_pylist([], schema)
 
-    def ping(self) -> None:
+    def ping(self, timeout: float = PING) -> None:
         """SELECT 1, after a look at the file."""
-        self._ask("SELECT 1")
+        self._ask("SELECT 1", timeout)
 
     def close(self) -> None:
         """Close the instance; a statement that still runs keeps its cursor."""
@@ -123,8 +123,8 @@ class _Embedded:
         """Whether the instance should be opened anew."""
         return False
 
-    def _ask(self, sql: str) -> list[Any]:
-        with self._cursor(_PATIENCE, Cancel()) as cursor:
+    def _ask(self, sql: str, seconds: float = _PATIENCE) -> list[Any]:
+        with self._cursor(seconds, Cancel()) as cursor:
             rows: list[Any] = cursor.execute(sql).fetchall()
             return rows
 

@@ -171,6 +171,7 @@ class Leases:
             if driver.alive(lease.session, time.monotonic() - lease.since):
                 return Lease(driver, lease.session, reused=True)
             _close([lease])
+            self.clear()  # the others have lain idle for longer, and asking each may take its time
 
     def _take(self, driver: Driver) -> tuple[Lease | None, list[Lease]]:
         old = time.monotonic() - self._max_idle

@@ -12,7 +12,8 @@ import pyarrow as pa
 from pydantic import Field, SecretStr
 
 from connectors import arrow, mariadb_catalog, mariadb_explain, mariadb_statistics
-from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.base import PING, Cancel, Profile, SourceQuery, Table
+from connectors.deadlines import Deadlines
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
 from connectors.mariadb_drivers import (
@@ -20,9 +21,7 @@ from connectors.mariadb_drivers import (
     MysqlDriver,
     Session,
     driver,
-    readable,
     run,
-    sever,
     translate,
     version,
 )
@@ -30,15 +29,15 @@ from connectors.mariadb_rows import to_batch
 from connectors.mariadb_sql import inlined
 from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
+from connectors.sockets import readable, sever
 from connectors.statistics import Key, TableStatistics
-from connectors.stopping import Stopper, server_timeout, stopping, timed_out
+from connectors.stopping import GRACE, Stopper, server_timeout, stopping, timed_out
 
 FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
 ALL = 1 << 62
 PIECE = 1024  # rows that are Python objects at once: more of them only make the garbage collector work
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 _REFUSED = frozenset((1044, 1142, 1143, 1146, 1305, 1054))  # may not read; no such table, function, column
-_GRACE = 2.0  # seconds that a server has to react to a KILL
 
 
 class MariadbOptions(ConnectionOptions):
@@ -91,7 +90,8 @@ class MariadbConnector:
         self.name = name
         self._options = options
         self._access = Access(name, options.arguments)
-        self._driver = MysqlDriver(self._access)
+        self._deadlines = Deadlines()
+        self._driver = MysqlDriver(self._access, self._deadlines)
         self._leases = Leases(name, options.pool_size)
         self._profile: Profile | None = None
 
@@ -129,19 +129,21 @@ class MariadbConnector:
         deadline = time.monotonic() + timeout
         yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel))
 
-    def ping(self) -> None:
+    def ping(self, timeout: float = PING) -> None:
         """A round trip."""
-        with self._leased(ASK_TIMEOUT, Cancel()) as lease:
-            lease.session.connection.ping()
+        with self._leased(timeout, Cancel()) as lease:
+            self._driver.prove(lease.session, timeout)
 
     def close(self) -> None:
         """Close idle connections now and busy ones once they are given back."""
         self._leases.close()
+        self._deadlines.close()
 
     def _point(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         with self._prepared(query, deadline, timeout, cancel) as (lease, text, late):
             connection = lease.session.connection
-            with stopping(cancel, partial(self._driver.kill, lease.session)) as stopper:
+            kill, cut = partial(self._driver.kill, lease.session), partial(sever, lease.session.descriptor)
+            with stopping(cancel, kill, sever=cut) as stopper:
                 connection.send_query(text.encode())
                 _await(lease.session, stopper, deadline, late)
                 connection.read_query_result()
@@ -153,7 +155,8 @@ class MariadbConnector:
         with self._prepared(query, deadline, timeout, cancel) as (lease, text, late):
             session: Session = lease.session
             kill, left = partial(self._driver.kill, session), deadline - time.monotonic()
-            with stopping(cancel, kill, left, late, partial(sever, session)) as stopper, self._closing(session):
+            cut = partial(sever, session.descriptor)
+            with stopping(cancel, kill, left, late, cut) as stopper, self._closing(session):
                 session.connection.query(text.encode())
                 result = session.connection.use_result()
                 batch = self._batch(result, FIRST_ROWS, query)
@@ -182,16 +185,29 @@ class MariadbConnector:
         text = inlined(query)
         late = timed_out(self.name, timeout)
         with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, deadline, late):
-            self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
-            yield lease, text, late
+            with self._hanging(lease, deadline, cancel):
+                self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
+                yield lease, text, late
 
     @contextlib.contextmanager
     def _leased(self, timeout: float, cancel: Cancel) -> Iterator[Lease]:
         late = timed_out(self.name, timeout)
         deadline = time.monotonic() + timeout
         with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, deadline, late):
-            self._driver.limit(lease.session, server_timeout(timeout))
-            yield lease
+            with self._hanging(lease, deadline, cancel):
+                self._driver.limit(lease.session, server_timeout(timeout))
+                yield lease
+
+    @contextlib.contextmanager
+    def _hanging(self, lease: Lease, deadline: float, cancel: Cancel) -> Iterator[None]:
+        """Cut the connection where the server has not even ended the statement some seconds after the deadline."""
+
+        def hangs() -> None:
+            cancel.unheeded = True
+            sever(lease.session.descriptor)
+
+        with self._deadlines.within(deadline + GRACE, hangs):
+            yield
 
     @contextlib.contextmanager
     def _errors(self, lease: Lease, cancel: Cancel, deadline: float, late: LimitExceeded) -> Iterator[None]:
@@ -214,7 +230,7 @@ class MariadbConnector:
             with contextlib.suppress(Exception):
                 self._driver.kill(session)
             with contextlib.suppress(Exception):
-                sever(session)
+                sever(session.descriptor)
             raise
 
 
@@ -227,7 +243,8 @@ def _await(session: Session, stopper: Stopper, deadline: float, late: LimitExcee
     if readable(session.descriptor, deadline - time.monotonic()):
         return
     stopper.ask(late)
-    if not readable(session.descriptor, _GRACE):
+    if not readable(session.descriptor, GRACE):
+        stopper.unheeded()
         raise late
 
 

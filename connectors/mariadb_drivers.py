@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import re
-import select
-import socket
+import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from connectors.deadlines import Deadlines
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.leases import Lost
+from connectors.sockets import readable, sever
 from connectors.stopping import ended_there
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ _PROLOGUE = (
     "SET SESSION TRANSACTION READ ONLY",
 )
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
+_PROOF = 1.0  # seconds for that round trip, and for a KILL
 _LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
 _LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
 _KILLED = 1317
@@ -97,20 +100,22 @@ def driver() -> ModuleType:
 class MysqlDriver:
     """mysqlclient without its conversions: they would lose digits and dates."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, deadlines: Deadlines) -> None:
         self._access = access
+        self._deadlines = deadlines
 
     def open(self, seconds: float) -> Session:
         errors = driver().MySQLError
         try:
             connection = self._access.connect(seconds)
-            connection.autocommit(True)
-            connection.set_character_set("utf8mb4")
-            for statement in _PROLOGUE:
-                run(connection, statement)
-            engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
-            if engine == "mariadb":  # so that texts of no column compare by bytes
-                run(connection, "SET SESSION collation_connection = utf8mb4_nopad_bin")
+            with self.bounded(connection.fileno(), seconds):
+                connection.autocommit(True)
+                connection.set_character_set("utf8mb4")
+                for statement in _PROLOGUE:
+                    run(connection, statement)
+                engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
+                if engine == "mariadb":  # so that texts of no column compare by bytes
+                    run(connection, "SET SESSION collation_connection = utf8mb4_nopad_bin")
         except errors as error:
             raise self._access.unreachable(error) from None
         return Session(connection, engine, connection.thread_id(), connection.fileno())
@@ -121,10 +126,21 @@ class MysqlDriver:
             return False
         if idle > _DOUBTFUL_AFTER:
             try:
-                session.connection.ping()
+                self.prove(session, _PROOF)
             except driver().MySQLError:
                 return False
         return True
+
+    def prove(self, session: Session, seconds: float) -> None:
+        """A round trip."""
+        with self.bounded(session.descriptor, seconds):
+            session.connection.ping()
+
+    @contextlib.contextmanager
+    def bounded(self, descriptor: int, seconds: float) -> Iterator[None]:
+        """The body may read from the connection for so many seconds; then it is cut."""
+        with self._deadlines.within(time.monotonic() + seconds, partial(sever, descriptor)):
+            yield
 
     def close(self, session: Session) -> None:
         session.connection.close()
@@ -146,13 +162,8 @@ class MysqlDriver:
     def kill(self, session: Session) -> None:
         """End the statement that runs on the session, from a connection of its own."""
         with contextlib.closing(self._access.connect(1)) as side:
-            run(side, f"KILL QUERY {session.thread}")
-
-
-def sever(session: Session) -> None:
-    """Cut the connection's socket, for a server that does not even hear KILL: our reader returns with an error."""
-    with socket.socket(fileno=os.dup(session.descriptor)) as line:
-        line.shutdown(socket.SHUT_RDWR)
+            with self.bounded(side.fileno(), _PROOF):
+                run(side, f"KILL QUERY {session.thread}")
 
 
 def version(session: Session) -> tuple[int, ...]:
@@ -166,13 +177,6 @@ def run(connection: Any, text: str) -> list[tuple[bytes | None, ...]]:
     connection.query(text)
     result = connection.store_result()
     return list(result.fetch_row(0)) if result is not None else []
-
-
-def readable(descriptor: int, seconds: float) -> bool:
-    """Whether the socket has something to read within so many seconds."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | select.POLLERR | select.POLLHUP)
-    return bool(poll.poll(int(max(seconds, 0) * 1000)))
 
 
 def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:

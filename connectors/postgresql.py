@@ -16,7 +16,7 @@ from adbc_driver_postgresql import StatementOptions
 from pydantic import Field, SecretStr
 
 from connectors import arrow, postgresql_catalog, postgresql_explain, postgresql_statistics
-from connectors.base import Cancel, Profile, Prompt, SourceQuery, Table
+from connectors.base import PING, Cancel, Profile, Prompt, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
 from connectors.postgresql_drivers import Access, BulkDriver, PointDriver, translate
@@ -26,6 +26,7 @@ from connectors.postgresql_sql import inlined, prepared
 from connectors.pump import Pump
 from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
+from connectors.sockets import sever
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
 
@@ -77,6 +78,7 @@ class PostgresqlOptions(ConnectionOptions):
             "keepalives_idle": 30,
             "keepalives_interval": 10,
             "keepalives_count": 3,
+            "tcp_user_timeout": 60_000,  # a network that swallows what is sent is noticed in this time (ms)
         }
 
 
@@ -129,9 +131,9 @@ class PostgresqlConnector:
         lease = self._leases.at_hand(self._points)
         return None if lease is None else begin(self._access, self._leases, lease, query, timeout)
 
-    def ping(self) -> None:
+    def ping(self, timeout: float = PING) -> None:
         """An empty statement."""
-        self._ask("SELECT 1", ())
+        self._ask("SELECT 1", (), timeout)
 
     def close(self) -> None:
         """Close idle connections now and busy ones once they are given back."""
@@ -143,7 +145,8 @@ class PostgresqlConnector:
         with self._leased(self._points, deadline, cancel, late) as lease:
             self._points.limit(lease.session, server_timeout(deadline - time.monotonic()))
             connection: psycopg.Connection[Any] = lease.session.connection
-            with stopping(cancel, partial(connection.cancel_safe, timeout=2)) as stopper:
+            stop = partial(connection.cancel_safe, timeout=2)
+            with stopping(cancel, stop, sever=partial(sever, connection.fileno())) as stopper:
                 cursor = connection.execute(text, values, prepare=True, binary=True)
             stopper.check()
             batch = from_result(cursor.pgresult, query.columns)
@@ -180,20 +183,20 @@ class PostgresqlConnector:
                     ours.retry = lease.stale
                 raise ours from None
 
-    def _ask(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    def _ask(self, text: str, values: Sequence[Any], timeout: float = ASK_TIMEOUT) -> list[tuple[Any, ...]]:
         """Rows of a catalog query, once more where a pooled connection had died."""
         try:
-            return self._ask_once(text, values)
+            return self._ask_once(text, values, timeout)
         except Lost as lost:
             if not lost.retry:
                 raise
             self._leases.clear()
-            return self._ask_once(text, values)
+            return self._ask_once(text, values, timeout)
 
-    def _ask_once(self, text: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        deadline = time.monotonic() + ASK_TIMEOUT
-        with self._leased(self._points, deadline, Cancel(), timed_out(self.name, ASK_TIMEOUT)) as lease:
-            self._points.limit(lease.session, server_timeout(ASK_TIMEOUT))
+    def _ask_once(self, text: str, values: Sequence[Any], timeout: float) -> list[tuple[Any, ...]]:
+        deadline = time.monotonic() + timeout
+        with self._leased(self._points, deadline, Cancel(), timed_out(self.name, timeout)) as lease:
+            self._points.limit(lease.session, server_timeout(timeout))
             connection: psycopg.Connection[Any] = lease.session.connection
             return connection.execute(text, values).fetchall()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-import select
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import adbc_driver_manager
@@ -13,8 +13,10 @@ import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from connectors.apart import apart
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Lost
+from connectors.sockets import readable
 from connectors.stopping import ended_there
 
 PROLOGUE = {
@@ -35,6 +37,7 @@ _WATCHED = (
     " THEN set_config('client_connection_check_interval', '1s', false) END"
 )
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
+_PROOF = 1.0  # seconds for that round trip
 GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
@@ -112,6 +115,7 @@ class PointDriver:
             connection = PatientConnection.connect(
                 self._access.conninfo(seconds), autocommit=True, cursor_factory=psycopg.RawCursor
             )
+            connection.patience = max(seconds, 1.0)
             connection.execute(self._access.prologue)
         except psycopg.Error as error:
             raise self._access.unreachable(error) from None
@@ -120,9 +124,10 @@ class PointDriver:
     def alive(self, session: Session, idle: float) -> bool:
         """An idle connection has nothing to read, unless the server has said goodbye."""
         try:
-            if session.connection.closed or _readable(session.connection.fileno()):
+            if session.connection.closed or readable(session.connection.fileno(), 0):
                 return False
             if idle > _DOUBTFUL_AFTER:
+                session.connection.patience = _PROOF
                 session.connection.execute("")
         except (psycopg.Error, OSError):
             return False
@@ -146,12 +151,14 @@ class BulkDriver:
         self._access = access
 
     def open(self, seconds: float) -> Session:
+        # besides connecting it reads the server's types, and waits for them without any bound
+        connect = partial(adbc.connect, self._access.conninfo(seconds), autocommit=True)
         try:
-            connection = adbc.connect(self._access.conninfo(seconds), autocommit=True)
-            _run(connection, self._access.prologue)
+            return Session(apart(connect, max(seconds, 1.0), lambda late: late.close()))
         except adbc_driver_manager.Error as error:
             raise self._access.unreachable(error) from None
-        return Session(connection)
+        except TimeoutError:
+            raise self._access.unreachable(TimeoutError("the server does not answer")) from None
 
     def alive(self, session: Session, idle: float) -> bool:  # noqa: ARG002
         """Always: its socket cannot be looked at. What died unseen is replaced when its next statement fails."""
@@ -161,9 +168,13 @@ class BulkDriver:
         session.connection.close()
 
     def limit(self, session: Session, milliseconds: int) -> None:
-        """Tell the server the statement timeout, if it is another."""
+        """Tell the server the statement timeout, if it is another; and a new one the prologue.
+
+        It waits for the server without any bound, and so belongs into a thread that may be left alone.
+        """
         if session.timeout != milliseconds:
-            _run(session.connection, f"SELECT set_config('statement_timeout', '{milliseconds}', false)")
+            timeout = f"set_config('statement_timeout', '{milliseconds}', false)"
+            _run(session.connection, f"SELECT {timeout}" if session.timeout else f"{self._access.prologue}, {timeout}")
             session.timeout = milliseconds
 
 
@@ -194,12 +205,6 @@ def _diagnosis(error: Exception) -> tuple[str | None, str, str]:
     primary = facts.get("PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
     detail = facts.get("PG_DIAG_MESSAGE_DETAIL", b"").decode(errors="replace")
     return state or None, primary or str(error), detail
-
-
-def _readable(descriptor: int) -> bool:
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN | select.POLLERR | select.POLLHUP)
-    return bool(poll.poll(0))
 
 
 def _run(connection: Any, text: str) -> None:

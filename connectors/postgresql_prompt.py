@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -17,10 +16,10 @@ from psycopg.pq.abc import PGconn, PGresult
 from connectors.base import SourceQuery, Stale
 from connectors.errors import Error
 from connectors.leases import Lease, Leases, Lost
-from connectors.postgresql_drivers import GRACE as HANGS
 from connectors.postgresql_drivers import Access, Session, translate
 from connectors.postgresql_rows import from_result
 from connectors.postgresql_sql import prepared
+from connectors.sockets import readable
 from connectors.stopping import GRACE, server_timeout, timed_out
 from connectors.types import PgType
 
@@ -45,7 +44,6 @@ class PostgresqlPrompt:
         self._late = timed_out(access.source, timeout)
         self._result: PGresult | None = None
         self.descriptor: int = self._pgconn.socket
-        self.patience = server_timeout(timeout) / 1000 + HANGS
 
     def send(self) -> bool:
         """Send the next command; False where that would take waiting, or the connection is dead."""
@@ -84,13 +82,14 @@ class PostgresqlPrompt:
             self._lease.broken = True
             raise
 
-    def close(self, stop: Error | None = None) -> None:
+    def close(self, stop: Error | None = None) -> bool:
         """See Prompt. A connection whose statement had to be stopped is not used again."""
+        heeded = True
         if stop is not None:
             self._lease.broken = True
-            with contextlib.suppress(Exception):
-                self._stop()
+            heeded = self._stop()
         self._leases.back(self._lease)
+        return heeded
 
     def give_up(self) -> None:
         """Close the connection: what was sent is not to be answered."""
@@ -102,14 +101,21 @@ class PostgresqlPrompt:
             raise error_from_result(result, "utf-8")
         self._result = result
 
-    def _stop(self) -> None:
+    def _stop(self) -> bool:
+        """Whether the statement ended, or its connection did: a server that says anything is there."""
         end = time.monotonic() + GRACE
-        while time.monotonic() < end:
-            self._lease.session.connection.cancel_safe(timeout=2)
-            select.select([self.descriptor], [], [], _AGAIN)
-            self._pgconn.consume_input()
+        while (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(psycopg.Error):
+                self._lease.session.connection.cancel_safe(timeout=left)
+            if not readable(self.descriptor, _AGAIN):
+                continue
+            try:
+                self._pgconn.consume_input()
+            except psycopg.Error:
+                return True
             if not self._pgconn.is_busy():
-                return
+                return True
+        return False
 
 
 def begin(access: Access, leases: Leases, lease: Lease, query: SourceQuery, timeout: float) -> PostgresqlPrompt | None:

@@ -27,7 +27,7 @@ class Pump:
         self._source = source
         self._dispose = dispose
         self._lock = threading.Lock()
-        self._ended = self._alone = False
+        self._ended = self._alone = self._given_up = False
         self._queue: queue.Queue[object] = queue.Queue(1)
         self._unwanted = threading.Event()
         self._thread = threading.Thread(target=self._run, name="pump", daemon=True)
@@ -47,6 +47,7 @@ class Pump:
                 if stopper.reason is not None:
                     give_up = give_up or now + GRACE
                     if now >= give_up:
+                        self._given_up = True
                         raise stopper.reason from None
                 continue
             if item is _END:
@@ -61,10 +62,12 @@ class Pump:
         self._unwanted.set()
         if self._thread.is_alive():
             stopper.ask(reason)
-            self._thread.join(GRACE)
+            self._thread.join(0.0 if self._given_up else GRACE)
         with self._lock:
             self._alone = not self._ended
-            return self._ended
+        if self._alone:
+            stopper.unheeded()
+        return not self._alone
 
     def _run(self) -> None:
         last: object = _END

@@ -23,7 +23,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from connectors import arrow, sqlite_schema, sqlite_statistics
-from connectors.base import Cancel, Profile, SourceQuery, Table
+from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.leases import Leases
 from connectors.lists import listed
@@ -123,9 +123,9 @@ class SqliteConnector:
         text = "".join(part if isinstance(part, str) else _mark(query, i) for i, part in enumerate(query.parts))
         return text, values
 
-    def ping(self) -> None:
+    def ping(self, timeout: float = PING) -> None:
         """Read the file's header."""
-        with self._session(_BUSY_SECONDS, Cancel()) as connection:
+        with self._session(timeout, Cancel()) as connection:
             connection.execute("PRAGMA schema_version").fetchone()
 
     def close(self) -> None:

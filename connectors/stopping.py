@@ -59,8 +59,9 @@ def ended_there(source: str) -> LimitExceeded:
 class Stopper:
     """Whether, and why, a running statement was asked to stop."""
 
-    def __init__(self, stop: Callable[[], None], sever: Callable[[], None] | None = None) -> None:
+    def __init__(self, cancel: Cancel, stop: Callable[[], None], sever: Callable[[], None] | None = None) -> None:
         self.reason: Error | None = None
+        self._cancel = cancel
         self._stop = stop
         self._sever = sever
         self._asked = threading.Event()
@@ -87,6 +88,10 @@ class Stopper:
         if self.reason is not None:
             raise self.reason
 
+    def unheeded(self) -> None:
+        """The server does not end it."""
+        self._cancel.unheeded = True
+
     def finish(self) -> None:
         """The statement has ended: after this returns no stop is under way any more."""
         self._done.set()
@@ -110,7 +115,10 @@ class Stopper:
             with contextlib.suppress(Exception):
                 self._stop()
             self._done.wait(_AGAIN)
-        if not self._done.is_set() and self._sever is not None:
+        if self._done.is_set():
+            return
+        self.unheeded()
+        if self._sever is not None:
             with contextlib.suppress(Exception):
                 self._sever()
 
@@ -128,7 +136,7 @@ def stopping(
     `sever` cuts the connection where that is in vain for some seconds. Raises the reason if `cancel` has fired
     already. Call the stopper's `check` afterwards.
     """
-    stopper = Stopper(stop, sever)
+    stopper = Stopper(cancel, stop, sever)
     with cancel.hook(lambda: stopper.ask(cancel.reason)):
         if late is not None:
             stopper.watch(seconds, late)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
@@ -33,7 +34,8 @@ class Channel:
     """One producer, running in one thread from its first batch to its last, and one consumer on the loop.
 
     The producer's first batches, up to `head` bytes (None: all), come at once as a `Head`. If that was not all, the
-    rest is iterated: the producer waits while it is `AHEAD` batches ahead. `ended` is called on the loop, with
+    rest is iterated: the producer waits while it is `AHEAD` batches ahead. Whoever waits for the producer `until` (the
+    loop's time) gets `late`, and waits no longer: a thread that hangs holds up nobody. `ended` is called on the loop, with
     what was raised, if anything was, when the thread has done everything, closing included.
     """
 
@@ -44,11 +46,15 @@ class Channel:
         *,
         head: int | None,
         ended: Callable[[BaseException | None], None],
+        until: float = math.inf,
+        late: Error | None = None,
     ) -> None:
         self._produce = produce
         self._cancel = cancel
         self._limit = head
         self._ended = ended
+        self._until = until
+        self._late = late
         self._loop = asyncio.get_running_loop()
         self._head: asyncio.Future[Head] = self._loop.create_future()
         self._items: deque[pa.RecordBatch] = deque()
@@ -64,11 +70,15 @@ class Channel:
 
     async def head(self) -> Head:
         """The first batches; raises what the producer raised before it had them. Cancelled, it closes the channel."""
+        timer = self._timer()
         try:
             return await self._head
         except asyncio.CancelledError:
             self.close()
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     def __aiter__(self) -> Channel:
         return self
@@ -79,8 +89,7 @@ class Channel:
                 raise self._error
             if self.over or self._closed:
                 raise StopAsyncIteration
-            self._wake = self._loop.create_future()
-            await self._wake
+            await self._arrival()
         self._slots.release()
         return self._items.popleft()
 
@@ -89,6 +98,8 @@ class Channel:
         if not self.over and not self._closed:
             self._error = error
             self.close(error)
+            if not self._head.done():
+                self._head.set_exception(error)
 
     def close(self, reason: Error | None = None) -> None:
         """Stop the producer, if it still runs; idempotent. What was produced and not taken is dropped."""
@@ -99,6 +110,18 @@ class Channel:
         self._slots.release()
         self._notify()
         _fire(self._cancel, reason)
+
+    async def _arrival(self) -> None:
+        self._wake = self._loop.create_future()
+        timer = self._timer()
+        try:
+            await self._wake
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _timer(self) -> asyncio.TimerHandle | None:
+        return None if self._late is None else self._loop.call_at(self._until, self.fail, self._late)
 
     def _work(self) -> None:
         head: Head | None = None

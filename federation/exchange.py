@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 
 import pyarrow as pa
 
-from connectors.base import Prompt
+from connectors.base import Cancel, Prompt
 from connectors.errors import Error, LimitExceeded
 from federation.channel import Head
 
@@ -22,19 +22,23 @@ class Exchange:
     """One prompt and the one who waits for it; what `through` makes of its rows and errors is what he gets.
 
     `ended` is called on the loop, with what was raised, if anything was, when the source has nothing left to do: after
-    a cancellation or past the deadline that is some time after `head` has raised.
+    a cancellation or past `until` (the loop's time, when whoever waits gets `late`) that is some time after `head` has
+    raised. `cancel` is told where the server does not heed that it is to stop.
     """
 
     def __init__(
         self,
         prompt: Prompt,
         threads: Executor,
+        until: float,
         late: Error,
         *,
         through: Through,
         ended: Callable[[BaseException | None], None],
+        cancel: Cancel,
     ) -> None:
-        self._prompt, self._threads, self._late = prompt, threads, late
+        self._prompt, self._threads, self._until, self._late = prompt, threads, until, late
+        self._cancel = cancel
         self._through, self._ended = through, ended
         self._loop = asyncio.get_running_loop()
         self._arrived: asyncio.Future[int] = self._loop.create_future()
@@ -45,7 +49,7 @@ class Exchange:
         """All rows; Stale where the connection was dead, else what the source says."""
         descriptor = self._prompt.descriptor
         self._loop.add_reader(descriptor, self._look)
-        timer = self._loop.call_later(self._prompt.patience, self.fail, self._late)
+        timer = self._loop.call_at(self._until, self.fail, self._late)
         raised: BaseException | None = None
         try:
             many = await self._arrived > MANY
@@ -98,7 +102,7 @@ class Exchange:
 
     def _stop(self, raised: BaseException | None) -> None:
         try:
-            self._prompt.close(_UNWANTED)
+            self._cancel.unheeded = not self._prompt.close(_UNWANTED)
         finally:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
                 self._loop.call_soon_threadsafe(self._ended, raised)

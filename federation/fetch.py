@@ -18,7 +18,7 @@ import pyarrow as pa
 from cache.results import Found, How, ResultCache
 from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
-from connectors.stopping import timed_out
+from connectors.stopping import hanging, timed_out
 from federation import age, bind
 from federation.channel import Channel, Stream
 from federation.contain import Index
@@ -37,6 +37,7 @@ from federation.watch import Sent, Watch
 from views.catalog import Catalog
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
+SLACK = 0.5  # seconds that a source has to report its own timeout, before we take it that it hangs
 PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
 log = logging.getLogger(__name__)
 
@@ -285,8 +286,9 @@ class Fetcher:
                 sqlstate="HV00N",
                 hint="The project was reloaded without it: prepare the statement again.",
             )
-        cancel = Cancel()
-        end = asyncio.get_running_loop().create_future()
+        cancel, loop = Cancel(), asyncio.get_running_loop()
+        end = loop.create_future()
+        until, late = loop.time() + seconds + SLACK, timed_out(source, seconds)
 
         def through(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
             return permit.counted(named(batches, source, step.sql_of(query)))
@@ -294,6 +296,8 @@ class Fetcher:
         began = time.perf_counter()
 
         def ended(error: BaseException | None) -> None:
+            if cancel.unheeded:
+                error = hanging(source, seconds)
             permit.leave(error)
             if not isinstance(error, Stale):  # the source has not seen it
                 sent.ms = (time.perf_counter() - began) * 1000
@@ -306,10 +310,10 @@ class Fetcher:
         prompt = _prompt(connector, query, seconds)
         work: Channel | Exchange
         if prompt is not None:
-            work = Exchange(prompt, threads, timed_out(source, seconds), through=through, ended=ended)
+            work = Exchange(prompt, threads, until, late, through=through, ended=ended, cancel=cancel)
         else:
             produce = lambda: through(connector.execute(query, timeout=seconds, cancel=cancel))  # noqa: E731
-            work = Channel(produce, cancel, head=head, ended=ended)
+            work = Channel(produce, cancel, head=head, ended=ended, until=until, late=late)
             work.start(threads)
         self._running[work] = connector, end
         return work

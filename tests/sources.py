@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from connectors import registry
-from connectors.base import Bound, Cancel, Connector, Profile, SourceQuery, Table
+from connectors.base import PING, Bound, Cancel, Connector, Profile, SourceQuery, Table
 from connectors.errors import Error
 from connectors.types import PgType
 from planner.plan import Fragment, SourceText, Value
@@ -75,8 +75,8 @@ class Tapped:
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         return self.inner.tables(schemas, tables)
 
-    def ping(self) -> None:
-        self.inner.ping()
+    def ping(self, timeout: float = PING) -> None:
+        self.inner.ping(timeout)
 
     def modified(self) -> dt.datetime:
         return self.inner.modified()  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,40 @@
+"""Blocking work that can be given up: for drivers whose calls know no timeout."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def apart(work: Callable[[], T], seconds: float, dispose: Callable[[T], None]) -> T:
+    """What `work()` returns or raises, in a thread of its own; TimeoutError when `seconds` are over.
+
+    What comes after that goes to `dispose`, in that thread.
+    """
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # it belongs to the caller, whatever it is
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+            return
+        if future.set_running_or_notify_cancel():
+            future.set_result(result)
+        else:
+            with contextlib.suppress(Exception):
+                dispose(result)
+
+    threading.Thread(target=run, name="apart", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        if future.cancel():
+            raise
+        return future.result()
