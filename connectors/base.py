@@ -14,7 +14,6 @@ import pyarrow as pa
 from connectors.errors import Error, LimitExceeded
 from connectors.types import PgType
 
-
 PING = 5.0  # seconds in which a source that is well answers a round trip
 
 

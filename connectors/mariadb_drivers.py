@@ -161,9 +161,8 @@ class MysqlDriver:
 
     def kill(self, session: Session) -> None:
         """End the statement that runs on the session, from a connection of its own."""
-        with contextlib.closing(self._access.connect(1)) as side:
-            with self.bounded(side.fileno(), _PROOF):
-                run(side, f"KILL QUERY {session.thread}")
+        with contextlib.closing(self._access.connect(1)) as side, self.bounded(side.fileno(), _PROOF):
+            run(side, f"KILL QUERY {session.thread}")
 
 
 def version(session: Session) -> tuple[int, ...]:
