@@ -18,6 +18,8 @@ from pathlib import Path
 from starlette.requests import HTTPConnection
 
 from connectors.errors import ConfigError
+from federation.system import Visitor
+from views.catalog import SYSTEM
 from views.files import ProjectFile, User
 
 ANONYMOUS = "anonymous"
@@ -30,6 +32,8 @@ class Principal:
 
     name: str
     reads: tuple[str, ...]
+    admin: bool = False
+    operator: bool = False  # comes over the server's own socket
 
     def may_read(self, relation: tuple[str, str]) -> bool:
         """Whether `reads` covers the relation.
@@ -38,7 +42,12 @@ class Principal:
         True
         """
         schema, name = relation
-        return any(allowed in self.reads for allowed in ("*", f"{schema}.*", f"{schema}.{name}"))
+        return schema == SYSTEM or any(allowed in self.reads for allowed in ("*", f"{schema}.*", f"{schema}.{name}"))
+
+    @property
+    def visitor(self) -> Visitor:
+        """The same for the system schema."""
+        return Visitor(self.name, self.admin, self.reads)
 
 
 Check = Callable[[bytes], bool]
@@ -57,10 +66,15 @@ class Users:
         surroundings = os.environ if environment is None else environment
         return cls(
             {
-                name: (Principal(name, tuple(user.reads)), _check(name, user, folder, surroundings))
+                name: (Principal(name, tuple(user.reads), user.admin), _check(name, user, folder, surroundings))
                 for name, user in file.users.items()
             }
         )
+
+    @classmethod
+    def none(cls) -> Users:
+        """Nobody."""
+        return cls({})
 
     def __bool__(self) -> bool:
         return bool(self._accounts)

@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api import console
+from api import console, operator_commands
 from api.interrupt import Interrupted
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from views.project import Diagnostic
@@ -232,6 +232,9 @@ def schema(which: Annotated[Which, typer.Argument(help="Which file.")]) -> None:
     from views import schema as schemas
 
     typer.echo(schemas.text(which.value), nl=False)
+
+
+operator_commands.add(app, _guarded)
 
 
 def _text(sql: str) -> str:

@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
+from api.admin import Admin
 from api.auth import ANONYMOUS, Principal, Users, local
 from api.errors import LOG, fields, status
 from api.graphql.negotiate import Refused, wants_page
@@ -22,6 +23,7 @@ from api.metrics import MEDIA_TYPE, Meters
 from api.sql import Sql
 from connectors.base import Cancel
 from connectors.errors import ConfigError
+from federation.control import OPERATOR
 from federation.session import Session
 
 STATIC = Path(__file__).parent / "graphql" / "static"
@@ -64,8 +66,10 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
         return await _ready(runtime.engine)
 
     page = [Route("/graphiql", Guarded(graphiql, accounts.users)), Mount("/static", StaticFiles(directory=STATIC))]
+    admin = Admin(runtime.control).routes(lambda handler: Guarded(handler, accounts.users))
     return Starlette(
         routes=[
+            *admin,
             Route("/graphql", Guarded(graphql, accounts.users)),
             Route("/query", Guarded(sql.respond, accounts.users)),
             Route("/metrics", Guarded(metrics, accounts.users)),
@@ -74,6 +78,11 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
             *(page if explore else []),
         ]
     )
+
+
+def control(runtime: Any) -> Starlette:
+    """The application on the server's own socket: who can open it is the operator."""
+    return Starlette(routes=Admin(runtime.control).routes(lambda one: Guarded(one, Users.none, operator=True)))
 
 
 async def _healthy(_request: Request) -> Response:
@@ -112,11 +121,13 @@ class Accounts:
 
 
 class Guarded:
-    """An endpoint for authenticated requests alone, whose work stops when the client goes away."""
+    """An endpoint for authenticated requests alone, whose work stops when the client goes away. `operator`: whoever
+    gets here is the one who runs the server."""
 
-    def __init__(self, handler: Handler, users: Callable[[], Users]) -> None:
+    def __init__(self, handler: Handler, users: Callable[[], Users], operator: bool = False) -> None:
         self._handler = handler
         self._users = users
+        self._operator = operator
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One ASGI request."""
@@ -152,13 +163,15 @@ class Guarded:
                 await asyncio.to_thread(cancel.fire)
 
     def _principal(self, request: Request) -> Principal | Response:
+        if self._operator:
+            return Principal(OPERATOR, ("*",), admin=True, operator=True)
         users = self._users()
         if users:
             who = users.authenticate(request.headers.get("authorization"))
             challenge = {"WWW-Authenticate": 'Basic realm="vdw", charset="UTF-8"'}
             return who or JSONResponse({"error": {"message": "user name and password, please"}}, 401, challenge)
         if local(request):
-            return Principal(ANONYMOUS, ("*",))
+            return Principal(ANONYMOUS, ("*",), admin=True)
         message = "without users in vdw.yml only this machine is served, under its own name"
         return JSONResponse({"error": {"message": message}}, 403)
 

@@ -20,7 +20,7 @@ def sources(project: Path, as_json: bool) -> int:
 
     def show(runtime: Runtime) -> int:
         catalog = runtime.engine.catalog
-        found = [_source(source, catalog) for source in catalog.sources.values()]
+        found = [_source(source, catalog) for source in catalog.sources.values() if not source.system]
         if as_json:
             typer.echo(listed(found))
         else:

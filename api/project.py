@@ -22,11 +22,13 @@ from federation.build import Built, build, rebuild
 from federation.canon import residual, roles
 from federation.canon.analyse import Analyser
 from federation.canon.server import Canon
+from federation.control import Control
 from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
 from federation.gates import Gates
 from federation.merge import InCanon
 from federation.session import Session
+from federation.system import Visitor
 from planner.plan import Plan
 from planner.planner import plan
 from views.files import Merge, User
@@ -49,6 +51,7 @@ class Runtime:
     project: Project
     diagnostics: tuple[Diagnostic, ...]
     canon: Canon
+    control: Control
     _analyser: Analyser
     _built: Built
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -65,6 +68,11 @@ class Runtime:
             await self._serve(project, await build(project, self.canon, previous=self._built, gates=self.engine.gates))
             self.engine.restricted = bool(project.file.users)
             return self.diagnostics
+
+    def visitors(self) -> dict[str, Visitor]:
+        """The users as the system schema knows them."""
+        users = self.project.file.users.items()
+        return {name: Visitor(name, user.admin, tuple(user.reads)) for name, user in users}
 
     async def watch(self) -> None:
         """Until cancelled: bring back the views of sources that were down, soon after these answer again; and keep
@@ -128,9 +136,12 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
             containment=project.file.cache.containment,
             gates=gates,
         )
+        control = Control(engine, folder / project.file.state)
+        stack.push_async_callback(control.close)
         stack.push_async_callback(engine.close)
+        runtime = Runtime(engine, project, built.diagnostics, canon, control, analyser, built)
+        control.accounts = runtime.visitors
         await engine.refresh_statistics()
-        runtime = Runtime(engine, project, built.diagnostics, canon, analyser, built)
         watching = asyncio.create_task(runtime.watch())
         stack.callback(watching.cancel)
         yield runtime

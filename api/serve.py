@@ -14,11 +14,13 @@ from pathlib import Path
 
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from api import console, handles, logs, memory, traces
-from api.http import app
+from api.http import app, control
 from api.pgwire import server as pgwire
 from api.project import Runtime, open_project
+from api.socket import listening
 from connectors.errors import ConfigError, Error
 from federation.canon.roles import ANONYMOUS
 from views.files import Listener, SqlListener, Tls
@@ -110,6 +112,7 @@ async def serving(runtime: Runtime, explore: bool | None = None) -> AsyncIterato
             http = await stack.enter_async_context(_http(runtime, listen.http, folder, explore))
         if listen.postgresql.enabled:
             sql = await stack.enter_async_context(_postgresql(runtime, listen.postgresql, folder))
+        await stack.enter_async_context(_control(runtime))
         yield Serving(http, sql, listen.http.tls is not None)
 
 
@@ -126,7 +129,7 @@ def _tell(runtime: Runtime, stack: contextlib.AsyncExitStack) -> None:
 def announce(runtime: Runtime, where: Serving) -> None:
     """What to connect with, for the one who started it."""
     catalog = runtime.engine.catalog
-    lines = [f"{runtime.project.file.name}: {len(catalog.views)} views over {len(catalog.sources)} sources"]
+    lines = [f"{runtime.project.file.name}: {len(catalog.views)} views over {len(runtime.project.sources)} sources"]
     user = next(iter(runtime.project.file.users), ANONYMOUS)
     if where.postgresql is not None:
         host, port = where.postgresql
@@ -154,9 +157,33 @@ async def _http(
     runtime: Runtime, listener: Listener, folder: Path, explore: bool | None
 ) -> AsyncIterator[tuple[str, int]]:
     bound = _bound(listener.host, listener.port, "listen.http")
-    tls = _files(listener.tls, folder)
+    try:
+        async with _answering(app(runtime, explore), bound, _files(listener.tls, folder)):
+            yield bound.getsockname()[:2]
+    finally:
+        bound.close()
+
+
+@contextlib.asynccontextmanager
+async def _control(runtime: Runtime) -> AsyncIterator[None]:
+    """The commands of our own operating system user; the server does without them where there can be no socket."""
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            made = stack.enter_context(listening(runtime.project.folder))
+        except (OSError, ConfigError) as error:
+            log.warning("commands such as vdw running will not reach this server: %s", error)
+        else:
+            await stack.enter_async_context(_answering(control(runtime), made))
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _answering(
+    what: Starlette, bound: socket.socket, tls: tuple[Path, Path] | None = None
+) -> AsyncIterator[None]:
+    """Serve an application on a listening socket, for the time of the block."""
     config = uvicorn.Config(
-        app(runtime, explore),
+        what,
         log_config=None,
         access_log=False,
         lifespan="off",
@@ -173,11 +200,10 @@ async def _http(
             await asyncio.sleep(0.005)
         if running.done():
             running.result()
-        yield bound.getsockname()[:2]
+        yield
     finally:
         server.should_exit = True
         await asyncio.wait({running})
-        bound.close()
 
 
 @contextlib.asynccontextmanager

@@ -63,4 +63,5 @@ def _seen(part: Part, how: str) -> Part:
     if how == "miss" or part.cache == "none":
         return replace(part)
     origin = "cache" if how == "hit" and part.origin == "live" else part.origin
-    return replace(part, cache=how, statements=0, ms=0.0, waited=0.0, origin=origin)
+    spared = part.statements + part.spared
+    return replace(part, cache=how, statements=0, ms=0.0, waited=0.0, origin=origin, spared=spared)

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error, QueryError
-from federation import copies
+from federation import copies, system
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
@@ -30,7 +30,7 @@ from federation.patience import patiently
 from planner.planner import algebra
 from planner.preserved import loss
 from planner.statement import Statement
-from views.catalog import Adaptive, Breaker, Catalog, Relation, Source, SourceTable, View
+from views.catalog import SYSTEM, Adaptive, Breaker, Catalog, Relation, Source, SourceTable, View
 from views.check import check_columns
 from views.project import Diagnostic, Project, ViewDraft
 
@@ -138,7 +138,7 @@ async def _sources(
     found = await asyncio.gather(
         *(_introspect(project, name, environment, patience, previous, gates) for name in names)
     )
-    return dict(zip(names, found, strict=True))
+    return {**dict(zip(names, found, strict=True)), SYSTEM: _Found(system.SOURCE, tables=system.TABLES)}
 
 
 async def _introspect(

@@ -30,6 +30,7 @@ from federation.result import Result
 from federation.session import Session
 from federation.statistics import Statistician
 from federation.steps import Asked, Fetched
+from federation.system import System
 from federation.watch import Watch
 from planner.plan import Fragment
 from planner.statement import Statement
@@ -222,6 +223,19 @@ class Engine:
     def _inform(self) -> None:
         self.catalog = replace(self.catalog, statistics=self.statistician.current)
         self._preparer.catalog = self.catalog
+
+    @property
+    def system(self) -> System:
+        """What it tells of itself in tables."""
+        return self._fetcher.system
+
+    @system.setter
+    def system(self, system: System) -> None:
+        self._fetcher.system = system
+
+    def stop(self, source: str, why: Error) -> None:
+        """End all that runs at a source; whoever waits for it is told why."""
+        self._fetcher.stop(source, why)
 
     @property
     def preparing(self) -> Counts:

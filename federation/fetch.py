@@ -33,8 +33,9 @@ from federation.reading import Reading
 from federation.refusals import reason
 from federation.result import Part
 from federation.steps import Asked, Fetched, Rows, Step
+from federation.system import System
 from federation.watch import Sent, Watch
-from views.catalog import Catalog
+from views.catalog import SYSTEM, Catalog
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
 SLACK = 0.5  # seconds that a source has to report its own timeout, before we take it that it hangs
@@ -53,6 +54,7 @@ class Fetcher:
     gates: Gates = field(default_factory=Gates)
     containment: bool = True
     _index: Index = field(default_factory=Index)
+    system: System = field(default_factory=System)
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
     _running: dict[Channel | Exchange, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class Fetcher:
         self._connectors = dict(connectors)
         self._as_of = {name: source.as_of for name, source in catalog.sources.items()}
         self.gates.swap(catalog)
-        places = sum(source.limits.concurrency for source in catalog.sources.values())
+        places = sum(source.limits.concurrency for source in catalog.sources.values() if not source.system)
         before = self._threads
         self._threads = ThreadPoolExecutor(max(places, 1), thread_name_prefix="vdw-fetch")
         if before is not None:
@@ -88,6 +90,12 @@ class Fetcher:
         await self.retire(tuple(self._connectors.values()), PATIENCE)
         if self._threads is not None:
             self._threads.shutdown(wait=not self._running)  # a source that hangs must not hold us up
+
+    def stop(self, source: str, why: Error) -> None:
+        """End all that runs at a source; whoever waits for it is told why."""
+        for work, (connector, _) in tuple(self._running.items()):
+            if connector.name == source:
+                work.fail(why)
 
     @property
     def loads(self) -> Mapping[str, Load]:
@@ -199,12 +207,21 @@ class Fetcher:
     async def _get(
         self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked
     ) -> Found[Rows]:
+        if step.fragment.source == SYSTEM:
+            return Found(await self._own(query, asked.query), "miss")
         run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query)
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
             peek = partial(self.cache.peek, ttl=step.ttl)
             user, read = asked.query.session.user, partial(self._read, step, head=head, asker=asked.query)
             run = Reading(self._index, step, query, user, key, frozenset(), peek, read, head is None)
         return await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
+
+    async def _own(self, query: SourceQuery, asker: Query) -> Rows:
+        """What this server knows of itself, for the one who asks: no source has work with it, nobody shares it."""
+        born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
+        batch = await self.system.batch(query, asker.session.user)
+        ms = (time.perf_counter() - began) * 1000
+        return Rows([batch], True, read_at, born, ms, as_of=age.live(read_at))
 
     def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
         full = None if query.parts is step.fragment.text.parts else query.sql
@@ -336,6 +353,9 @@ class Fetcher:
             origin=_origin(found),
             contained="; ".join(dict.fromkeys(each.value.contained for each in found if each.value.contained)),
             views=step.views,
+            spared=sum(_how(each) != "miss" for each in found),
+            fingerprint=step.fingerprint,
+            kind=step.kind,
         )
 
 

@@ -199,7 +199,10 @@ class Gate:
             self._look_again(wait)
             return None
         self._busy[lane] += 1
-        self.load.in_flight += 1
+        load = self.load
+        load.in_flight += 1
+        if load.in_flight > load.peak:
+            load.peak = load.in_flight
         return Seat(place, places, 0 if self.breaker is None else self.breaker.admitted(prober))
 
     def _paced(self, pace: Pace) -> float:
@@ -237,6 +240,7 @@ class Gate:
         timer = loop.call_at(wish.deadline, self._expire, entry) if ends else None
         self._turns.add(entry)
         self.load.waiting += 1
+        self.load.peak_waiting = max(self.load.peak_waiting, self.load.waiting)
         try:
             return await entry.turn
         except asyncio.CancelledError as gone:

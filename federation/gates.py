@@ -36,7 +36,8 @@ class Gates:
     def swap(self, catalog: Catalog) -> None:
         """Take over what the owners say now."""
         for source in catalog.sources.values():
-            self._take(source)
+            if not source.system:
+                self._take(source)
 
     def _take(self, source: Source) -> None:
         gate = self.of(source.name)
@@ -44,6 +45,10 @@ class Gates:
             self._identities[source.name] = source.identity
             gate.move(places.opened(f"{source.name}\0{source.identity}", self.folder) if source.identity else None)
         gate.resize(source.limits)
+
+    def items(self) -> tuple[tuple[str, Gate], ...]:
+        """All, by source."""
+        return tuple(self._gates.items())
 
     @property
     def loads(self) -> Mapping[str, Load]:

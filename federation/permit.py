@@ -27,6 +27,14 @@ class Load:
     ms: float = 0.0
     errors: int = 0
     refused: Counter[str] = field(default_factory=Counter)
+    peak: int = 0  # in flight, since somebody asked for the peaks
+    peak_waiting: int = 0
+
+    def peaks(self) -> tuple[int, int]:
+        """The most that were in flight and that waited since the last call."""
+        told = self.peak, self.peak_waiting
+        self.peak, self.peak_waiting = self.in_flight, self.waiting
+        return told
 
 
 class Issuer(Protocol):

@@ -77,6 +77,7 @@ class Running:
     def __init__(self, ended: Callable[[Query], None] = lambda _: None) -> None:
         self.queries: dict[str, Query] = {}
         self._ended = ended
+        self.guard: Callable[[Query, Prepared], None] | None = None  # raises where it may not run
         self._numbers = itertools.count(1)
         self._prefix = secrets.token_hex(3)
 
@@ -94,6 +95,12 @@ class Running:
             running=self,
         )
         self.queries[query.id] = query
+        if self.guard is not None:
+            try:
+                self.guard(query, prepared)
+            except BaseException as error:
+                self.end(query, error)
+                raise
         return query
 
     def end(self, query: Query, error: BaseException | None = None) -> None:

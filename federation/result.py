@@ -20,6 +20,8 @@ class Part:
     ms of the fetch, `waited` of these at the source's gate. `origin` is live | cache | stale | copy | missing, `why`
     says why it is stale or missing. A source that is missing has a part (fragment -1) with the tables that were taken
     as empty, and the `policy` that allows it: nulls | partial. `views` are those of the statement that read the source.
+    `spared` statements did not have to be sent, as their answers were at hand; `fingerprint` and `kind` are those of
+    its statements.
     """
 
     fragment: int
@@ -40,6 +42,9 @@ class Part:
     policy: str = ""
     tables: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
+    spared: int = 0
+    fingerprint: str = ""
+    kind: str = "report"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from federation.steps import Step
 from federation.turns import Kind
 from planner.plan import Fragment, Plan
 from planner.statement import Statement
-from views.catalog import Catalog, View
+from views.catalog import SYSTEM, Catalog, View
 
 # Functions whose answer is another one each time, or in each session. now() is among them: it stands for a moment.
 _VOLATILE = re.compile(
@@ -69,7 +69,7 @@ class Terms:
         return cls(
             steps,
             ttl,
-            bool(steps) and not volatile,
+            bool(steps) and not volatile and all(step.fragment.source != SYSTEM for step in steps),
             signature,
             min(timeouts, default=None),
             questions,

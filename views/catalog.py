@@ -11,6 +11,7 @@ from connectors.base import Profile, Table
 from connectors.statistics import Estimate, TableStatistics
 from connectors.types import PgType
 
+SYSTEM = "vdw"  # the schema of what the server knows of itself, and the pseudo-source behind it
 WAREHOUSES = frozenset(("duckdb", "parquet", "trino"))  # kinds that are made for large scans
 # The field's classes of freshness: seconds that an answer may be old.
 CLASSES: Mapping[str, float] = {"real_time": 3_600.0, "near_real_time": 86_400.0, "batch": math.inf}
@@ -111,6 +112,11 @@ class Source:
     stale_if_error: float = 0.0  # seconds past the ttl in which an old answer serves while the source is down
     identity: str = field(default="", repr=False)  # of the server behind it, the same for all who are configured so
     copies: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # own table: (source, table) of its original
+
+    @property
+    def system(self) -> bool:
+        """Whether it is no source of the project's, but the server itself."""
+        return self.name == SYSTEM
 
     @property
     def operational(self) -> bool:

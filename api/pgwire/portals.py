@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from api import errors
 from api.pgwire import packets, rows
 from api.pgwire.backend import DESCRIBE, EXECUTE, Reply
 from api.pgwire.packets import Bind, Described, Field
@@ -77,7 +79,23 @@ class Relayed:
     ) -> None:
         self.session, self.name, self.fields, self.formats, self.query = session, name, fields, formats, query
         self._asked = 0  # commands on their way
+        self._stop = contextlib.ExitStack()
+        if query is not None:
+            self._watch(query.cancel)
         self._left = False
+
+    def _watch(self, cancel: Cancel) -> None:
+        """Stop the canon when somebody else than the client stops the query."""
+        loop = asyncio.get_running_loop()
+
+        def stop() -> None:
+            loop.call_soon_threadsafe(self._stopped)
+
+        self._stop.enter_context(cancel.hook(stop))
+
+    def _stopped(self) -> None:
+        if self._asked:
+            self.session.stop_canon()
 
     def describe(self, quiet: bool = False) -> None:
         def patch(kind: int, raw: bytes) -> bytes:
@@ -112,6 +130,8 @@ class Relayed:
             count = raw[5:-1].rpartition(b" ")[2]
             self.query.rows = int(count) if count.isdigit() else 0
             self.query.end()
+        if self.query is not None and kind == ord("E") and self.query.cancel.reason is not None:
+            return packets.error(errors.letters(self.query.cancel.reason))  # stopped by us: why, the canon cannot say
         return unplaced(kind, raw)
 
     async def close(self) -> None:

@@ -85,6 +85,10 @@ class Session:
     def cancel(self) -> None:
         """A CancelRequest of this session's client has come."""
         self.handover.cancel(LimitExceeded("canceling statement due to user request", sqlstate="57014"))
+        self.stop_canon()
+
+    def stop_canon(self) -> None:
+        """Stop what the session's own backend does now."""
         asyncio.get_running_loop().create_task(self._cancel_canon())
 
     async def _cancel_canon(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import psycopg
 
 from connectors.errors import ConfigError, Error
-from views.catalog import Catalog, Relation, SourceTable
+from views.catalog import SYSTEM, Catalog, Relation, SourceTable
 
 LOCK_WAIT = "1s"  # a session idle in a transaction may hold a shell
 TRIES = 3
@@ -52,7 +52,7 @@ BEGIN
       JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.schema
       JOIN pg_catalog.pg_class AS c ON c.relnamespace = n.oid AND c.relname = s.name
       CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a
-      WHERE a.grantee <> c.relowner AND a.privilege_type = 'SELECT'),
+      WHERE a.grantee NOT IN (0, c.relowner) AND a.privilege_type = 'SELECT'),
     changes AS (
       SELECT w.*, true AS give FROM (TABLE wanted EXCEPT TABLE standing) AS w
       UNION ALL SELECT s.*, false FROM (TABLE standing EXCEPT TABLE wanted) AS s)
@@ -176,6 +176,8 @@ def create(relation: Relation) -> list[str]:
         f"CREATE VIEW {name} AS SELECT * FROM vdw.guard({full}) AS shell({columns})",  # noqa: S608
         f"INSERT INTO vdw.shell VALUES ({told})",  # noqa: S608
     ]
+    if relation.schema == SYSTEM:  # for everybody: its rows depend on who asks
+        parts.append(f"GRANT SELECT ON {name} TO PUBLIC")
     if relation.comment:
         parts.append(f"COMMENT ON VIEW {name} IS {_literal(relation.comment)}")
     for column, comment in _comments(relation).items():

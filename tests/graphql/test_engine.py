@@ -102,7 +102,7 @@ class World:
             cache=ResultCache(64 << 20),
             duck=Duck(MergeLimits()),
         )
-        self.app = app(SimpleNamespace(engine=self.engine, project=project, diagnostics=()))
+        self.app = app(SimpleNamespace(engine=self.engine, control=None, project=project, diagnostics=()))
 
     def ask(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """The answer's JSON."""

@@ -36,7 +36,7 @@ Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
 def runtime(asked: Any, **file: Any) -> Any:
     project = SimpleNamespace(file=ProjectFile.model_validate({"name": "x", **file}), folder=Path())
     asked.watch = Watch()
-    return SimpleNamespace(engine=asked, project=project, diagnostics=())
+    return SimpleNamespace(engine=asked, control=None, project=project, diagnostics=())
 
 
 def talk(asked: Any, conversation: Talk, explore: bool | None = None, host: str = "localhost", **file: Any) -> Any:

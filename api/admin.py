@@ -1,0 +1,141 @@
+"""The operator's endpoints: receipts, what runs, kill switches, the cache; over HTTP and the server's own socket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from api.auth import Principal
+from api.graphql.negotiate import Refused, body, json_only
+from connectors.base import Cancel
+from connectors.errors import Error, QueryError
+from federation.control import Control
+from federation.receipt import BY
+from views.values import duration
+
+Handler = Callable[[Request, Principal, Cancel], Awaitable[Response]]
+Guard = Callable[[Handler], Any]  # makes an endpoint of it, for those who may come in
+Body = Mapping[str, Any]
+SINCE = "1h"
+
+
+class Admin:
+    """Answers for one server. What changes something is a POST with a JSON body, which no page of another site can
+    send, and for administrators alone; a user sees and cancels their own queries."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def routes(self, guard: Guard) -> list[BaseRoute]:
+        """All endpoints."""
+        told = {"running": self._running, "switches": self._switches}
+        done = {
+            "cancel": self._cancel,
+            "disable": self._disable,
+            "enable": self._enable,
+        }
+        return [
+            Route("/receipt/{source}", guard(self._receipt)),
+            *(Route(f"/admin/{name}", guard(_reading(handler))) for name, handler in told.items()),
+            *(Route(f"/admin/{name}", guard(_changing(handler))) for name, handler in done.items()),
+        ]
+
+    async def _receipt(self, request: Request, who: Principal, _cancel: Cancel) -> Response:
+        _method(request, "GET")
+        source, since = request.path_params["source"], _seconds(request.query_params.get("since", SINCE))
+        receipt = await self._control.receipt(source, since, who.visitor)
+        if request.query_params.get("format") == "text":
+            by = request.query_params.get("by") or None
+            if by not in (None, *BY):
+                raise Refused(400, f"by is one of {', '.join(BY)}")
+            return Response(receipt.text(by) + "\n", media_type="text/plain; charset=utf-8")
+        return _json(receipt.json())
+
+    async def _running(self, who: Principal) -> Any:
+        return {"version": 1, "queries": self._control.running(who.visitor)}
+
+    async def _switches(self, who: Principal) -> Any:
+        _administrator(who)
+        return {"version": 1, "switches": self._control.switched()}
+
+    async def _cancel(self, given: Body, who: Principal) -> Any:
+        id = _text(given, "id")
+        return {"cancelled": await self._control.cancel(id, who.visitor)}
+
+    async def _disable(self, given: Body, who: Principal) -> Any:
+        _administrator(who)
+        seconds = _seconds(given["for"]) if given.get("for") is not None else None
+        names = _text(given, "kind"), _text(given, "name"), _text(given, "reason")
+        switch = await asyncio.to_thread(self._control.switches.disable, *names, _by(given, who), seconds)
+        return {"disabled": switch.told}
+
+    async def _enable(self, given: Body, who: Principal) -> Any:
+        _administrator(who)
+        names = _text(given, "kind"), _text(given, "name")
+        return {"enabled": await asyncio.to_thread(self._control.switches.enable, *names)}
+
+
+def _reading(handler: Callable[[Principal], Awaitable[Any]]) -> Handler:
+    async def respond(request: Request, who: Principal, _cancel: Cancel) -> Response:
+        _method(request, "GET")
+        return _json(await handler(who))
+
+    return respond
+
+
+def _changing(handler: Callable[[Body, Principal], Awaitable[Any]]) -> Handler:
+    async def respond(request: Request, who: Principal, _cancel: Cancel) -> Response:
+        _method(request, "POST")
+        json_only(request)
+        try:
+            given = orjson.loads(await body(request))
+        except orjson.JSONDecodeError:
+            raise Refused(400, "the body is not valid JSON") from None
+        if not isinstance(given, dict):
+            raise Refused(400, "the body must be a JSON object")
+        return _json(await handler(given, who))
+
+    return respond
+
+
+def _method(request: Request, method: str) -> None:
+    if request.method != method:
+        raise Refused(405, f"use {method}", {"Allow": method})
+
+
+def _administrator(who: Principal) -> None:
+    if not who.admin:
+        raise QueryError(
+            f"permission denied: {who.name} is no administrator",
+            sqlstate="42501",
+            hint="users.<name>.admin: true in vdw.yml makes one.",
+        )
+
+
+def _by(given: Body, who: Principal) -> str:
+    """Who did it, as it is told; the operator's commands say which person that is."""
+    return str(given["by"]) if who.operator and given.get("by") else who.name
+
+
+def _text(given: Body, key: str) -> str:
+    value = given.get(key)
+    if not isinstance(value, str) or not value:
+        raise Refused(400, f"`{key}` is missing")
+    return value
+
+
+def _seconds(text: Any) -> float:
+    try:
+        return duration(text)
+    except ValueError:
+        raise Error(f'"{text}" is not a duration, such as 10m, 1h or 2d', sqlstate="22023") from None
+
+
+def _json(value: Any) -> Response:
+    return JSONResponse(value, headers={"Cache-Control": "no-store"})

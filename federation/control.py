@@ -1,0 +1,216 @@
+"""What a server's operator holds in hand: the ledger, the kill switches, the queries that run, the system schema."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from connectors.errors import Error, QueryError
+from federation import system_rows
+from federation.ledger import SAVED, Ledger
+from federation.ledger_store import Record, Shape
+from federation.masked import masked
+from federation.query import LEFT, Query
+from federation.receipt import Receipt, visible
+from federation.switches import Switch, Switches
+from federation.system import System, Visitor
+from federation.watch import Sent
+
+if TYPE_CHECKING:
+    from federation.engine import Engine
+    from federation.prepare import Prepared
+
+OPERATOR = "vdw"  # who asks by the project's own commands; no user can have the name
+Accounts = Callable[[], Mapping[str, Visitor]]  # of the project's users; none: everybody is an administrator
+
+
+class Control:
+    """Of one engine. `state`: the folder for what survives a restart; None keeps it in memory."""
+
+    def __init__(self, engine: Engine, state: Path | None, accounts: Accounts = dict) -> None:
+        self._engine, self.accounts = engine, accounts
+        self.ledger = Ledger(state, peaks=self._peaks, told=self._told)
+        self.switches = Switches(state, changed=self._switched)
+        engine.watch.listeners.append(self)
+        engine.running.guard = self._guard
+        engine.system = System(system_rows.makers(engine, self), self.visitor)
+        self.switches.look()
+        self._tasks = [asyncio.create_task(work) for work in (self.ledger.run(), self.switches.run())]
+
+    async def close(self) -> None:
+        """Stop looking, and write what is left."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.ledger.close()
+
+    def visitor(self, user: str) -> Visitor:
+        """What a user may see."""
+        accounts = self.accounts()
+        if not accounts or user == OPERATOR:
+            return Visitor(user)
+        return accounts.get(user) or Visitor(user, False, ())
+
+    # -- what happens (federation.watch.Listener)
+
+    def sent(self, sent: Sent) -> None:
+        """Enter a statement, or that it was refused."""
+        shape = _shape(sent.query, sent.source, sent.fingerprint, sent.kind)
+        if not sent.refused:
+            failed = sent.outcome not in ("ok", LEFT)
+            self.ledger.statement(
+                shape, sent.sql, sent.rows, sent.bytes, sent.ms, sent.waited, failed, sent.started + sent.waited / 1000
+            )
+        elif sent.outcome != LEFT:
+            self.ledger.refused(shape, sent.sql, sent.refused)
+
+    def ended(self, query: Query) -> None:
+        """Enter what did not have to be sent."""
+        for part in query.parts:
+            if part.spared:
+                how = part.cache if part.cache in SAVED else "hit"
+                shape = _shape(query, part.source, part.fingerprint, part.kind)
+                for _ in range(part.spared):
+                    self.ledger.saved(shape, part.sql, how)
+
+    # -- receipts
+
+    async def receipt(self, source: str, seconds: float, visitor: Visitor) -> Receipt:
+        """What the source was asked in the last so many seconds, as far as the visitor may know it."""
+        now = time.time()
+        known = self._engine.catalog.sources.get(source)
+        record = await self.record(now - seconds, visitor)
+        if known is None and not any(shape[0] == source for _, shape, _ in record.spent):
+            raise Error(f'there is no source "{source}", and none was asked', sqlstate="42704")
+        return Receipt.of(record, source, now - seconds, now, known.limits if known is not None else None)
+
+    async def record(self, since: float, visitor: Visitor) -> Record:
+        """The ledger from then (seconds since the epoch) until now, as far as the visitor may know it."""
+        try:
+            return visible(await self.ledger.read(since // 60 * 60, time.time() + 60), visitor)
+        except sqlite3.Error as error:
+            raise Error(f"the ledger cannot be read: {error}", sqlstate="58030") from None
+
+    def _peaks(self) -> Iterator[tuple[str, int, int]]:
+        for source, gate in self._engine.gates.items():
+            yield source, *gate.load.peaks()
+
+    def _told(self) -> Iterator[tuple[str, str, Any]]:
+        for source, gate in self._engine.gates.items():
+            shadow = getattr(gate, "shadow", None)
+            if shadow is not None:
+                yield source, "dry run", shadow.report()
+
+    # -- what runs
+
+    def running(self, visitor: Visitor) -> list[dict[str, Any]]:
+        """The queries that run now and that the visitor may know of, the oldest first."""
+        now = time.perf_counter()
+        return [
+            {
+                "id": query.id,
+                "username": query.session.user,
+                "protocol": query.session.protocol,
+                "fingerprint": query.fingerprint,
+                "sql": masked(query.sql),
+                "relations": list(query.views),
+                "sources": list(query.sources),
+                "started": query.started,
+                "ms": round((now - query.began) * 1000, 3),
+                "state": query.state,
+                "rows": query.rows,
+            }
+            for query in self._engine.running.queries.values()
+            if visitor.admin or query.session.user == visitor.name
+        ]
+
+    async def cancel(self, id: str, visitor: Visitor) -> bool:
+        """Stop a query; False where none of that id runs, QueryError 42501 where it is another user's."""
+        query = self._engine.running.queries.get(id)
+        if query is None:
+            return False
+        if not visitor.admin and query.session.user != visitor.name:
+            raise QueryError("permission denied: the query is another user's", sqlstate="42501")
+        by = "" if query.session.user == visitor.name else visitor.name
+        return await asyncio.to_thread(self._engine.running.cancel, id, by)
+
+    # -- switches
+
+    def switched(self) -> list[dict[str, Any]]:
+        """What is disabled now."""
+        return [
+            {
+                "kind": one.kind,
+                "name": one.name,
+                "reason": one.reason,
+                "by": one.by,
+                "since": one.since,
+                "until": one.until,
+            }
+            for one in self.switches
+        ]
+
+    def _guard(self, query: Query, prepared: Prepared) -> None:
+        """Refuse what is disabled; each source that it would have asked has it in its receipt."""
+        if not self.switches.on:
+            return
+        named = {*prepared.plan.views, *prepared.statement.relations}
+        try:
+            self.switches.check(query.session.user, named, query.fingerprint)
+        except QueryError:
+            for step in prepared.terms.steps:
+                shape = _shape(query, step.fragment.source, step.fingerprint, step.kind)
+                self.ledger.refused(shape, step.sql, "disabled")
+            raise
+
+    def _switched(self, new: list[Switch], gone: list[Switch]) -> None:
+        """Close and open gates, and stop what runs and may no more."""
+        gates = self._engine.gates
+        for switch in gone:
+            if switch.kind == "source":
+                gates.of(switch.name).closed = None
+        for switch in new:
+            if switch.kind == "source":
+                gates.of(switch.name).closed = switch.told
+                self._engine.stop(switch.name, switch.error())
+            else:
+                self._stop(switch)
+
+    def _stop(self, switch: Switch) -> None:
+        for query in list(self._engine.running.queries.values()):
+            if self._concerns(switch, query):
+                task = asyncio.get_running_loop().run_in_executor(None, query.cancel.fire, switch.error())
+                task.add_done_callback(lambda done: done.exception())
+
+    def _concerns(self, switch: Switch, query: Query) -> bool:
+        if switch.kind == "user":
+            return query.session.user == switch.name
+        if switch.kind == "fingerprint":
+            return query.fingerprint == switch.name
+        named = [(schema, name) for schema, _, name in (view.partition(".") for view in query.views)]
+        behind = (f"{view.schema}.{view.name}" for view in self._engine.catalog.views_behind(named))
+        return switch.name in query.views or switch.name in behind
+
+
+def _shape(query: Query | None, source: str, fingerprint: str, kind: str) -> Shape:
+    if query is None:
+        return source, "", "", "", fingerprint, kind
+    session = query.session
+    return source, ", ".join(query.views), session.user, session.protocol, fingerprint, kind
+
+
+def stored(state: Path, source: str, seconds: float) -> Record | None:
+    """What the ledger of a state folder has, for commands while no server runs; None where there is no ledger."""
+    from federation.ledger_store import NAME, Store
+
+    del source
+    if not (state / NAME).exists():
+        return None
+    now = time.time()
+    with contextlib.closing(Store(state)) as store:
+        return store.read((now - seconds) // 60 * 60, now + 60)

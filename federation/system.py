@@ -1,0 +1,199 @@
+"""The system schema: what this server knows of itself, as tables `vdw.*` that any statement may read and join.
+
+They belong to a pseudo-source of that name. Its rows are made from the engine's state for the one who asks; no gate
+stands before it, nothing of it is kept or shared, and what is asked beyond whole columns is computed in the canon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from connectors.base import Collation, Column, Profile, SourceQuery, Table
+from connectors.errors import Error
+from connectors.types import PgType
+from views.catalog import SYSTEM, Source
+
+TEXT, INT, FLOAT, BOOL = PgType("text"), PgType("int8"), PgType("float8"), PgType("bool")
+MOMENT = PgType("timestamptz")
+Row = Mapping[str, Any]
+
+
+def _table(name: str, comment: str, *columns: tuple[str, PgType, str]) -> Table:
+    made = tuple(Column(n, kind, collation=Collation.BYTES, comment=told) for n, kind, told in columns)
+    return Table(SYSTEM, None, name, made, comment=comment)
+
+
+TABLES = (
+    _table(
+        "sources",
+        "Each source: whether it answers, how busy it is, and what its owner allows.",
+        ("name", TEXT, "Its name."),
+        ("kind", TEXT, "postgresql, mariadb ..."),
+        ("role", TEXT, "operational or warehouse."),
+        ("state", TEXT, "up, down, or disabled by a switch."),
+        ("reason", TEXT, "Why it is not up."),
+        ("breaker", TEXT, "closed, open or half_open; NULL where it has none."),
+        ("in_flight", INT, "Statements of this server now at the source."),
+        ("waiting", INT, "Statements of this server that wait for their turn."),
+        ("limit_now", INT, "Statements at once that the source may have now: it follows the source's state."),
+        ("concurrency", INT, "Statements at once that the owner allows."),
+        ("rate", FLOAT, "Statements a second that the owner allows; NULL: any number."),
+        ("lag", FLOAT, "Seconds that its replica is behind, where that is read."),
+        ("running", INT, "Statements of anybody that run there, where that is read."),
+        ("ttl", FLOAT, "Seconds that an answer may be kept."),
+        ("statements", INT, "Statements that this server has sent since it started."),
+        ("rows", INT, "Rows that came."),
+        ("ms", FLOAT, "Milliseconds that they took."),
+        ("errors", INT, "Statements that failed."),
+    ),
+    _table(
+        "queries",
+        "What runs now on this server: your own queries, or all of them for an administrator.",
+        ("id", TEXT, "What `vdw cancel` takes."),
+        ("username", TEXT, "Who asked."),
+        ("protocol", TEXT, "sql, graphql, http or cli."),
+        ("fingerprint", TEXT, "The same for statements that differ in values only."),
+        ("sql", TEXT, "The statement without its values."),
+        ("relations", TEXT, "What it names, comma-separated."),
+        ("sources", TEXT, "Sources that it asks, comma-separated."),
+        ("started", MOMENT, "When it began."),
+        ("ms", FLOAT, "Milliseconds since."),
+        ("state", TEXT, "reading (at the sources) or sending (to the client)."),
+        ("rows", INT, "Rows sent so far."),
+    ),
+    _table(
+        "cache",
+        "What the cache of this server holds, by source.",
+        ("source", TEXT, "Whose rows they are; NULL: merged answers of several."),
+        ("relation", TEXT, "The view or table, where one is known; NULL for the source's total."),
+        ("entries", INT, "Answers kept."),
+        ("bytes", INT, "What they take."),
+        ("hits", INT, "How often they were used."),
+        ("oldest", FLOAT, "Seconds since the oldest was read."),
+        (
+            "stale",
+            INT,
+            "Entries past their time that may serve while a new answer is fetched, or in place of an error.",
+        ),
+    ),
+    _table(
+        "receipts",
+        "What sources were asked in the last 24 hours, minute by minute, by all servers of the project.",
+        ("minute", MOMENT, "When the minute began."),
+        ("source", TEXT, "Who was asked."),
+        ("relations", TEXT, "The views and tables that the queries named, comma-separated."),
+        ("username", TEXT, "Who asked; NULL where that is for administrators."),
+        ("protocol", TEXT, "sql, graphql, http or cli; empty for our own questions."),
+        ("fingerprint", TEXT, "The same for statements that differ in values only."),
+        ("kind", TEXT, "lookup, report, extract, chore (our own questions) or session (SET ...)."),
+        ("sql", TEXT, "What the source was sent, without values."),
+        ("statements", INT, "Statements sent."),
+        ("rows", INT, "Rows that came."),
+        ("bytes", INT, "Bytes of them, in Arrow."),
+        ("ms", FLOAT, "Milliseconds at the source."),
+        ("waited", FLOAT, "Milliseconds before, waiting for a turn."),
+        ("errors", INT, "Statements that failed."),
+        ("hits", INT, "Statements spared by kept answers."),
+        ("shared", INT, "Statements spared as another asked the same at that moment."),
+        ("stale", INT, "Statements spared by answers past their time."),
+        ("contained", INT, "Statements spared by wider answers that were kept."),
+        ("saved_ms", FLOAT, "What the spared statements would have taken."),
+        ("refused", INT, "Statements that were not let through."),
+        ("why_refused", TEXT, "Why, comma-separated."),
+    ),
+    _table(
+        "switches",
+        "What is disabled now.",
+        ("kind", TEXT, "source, view, user or fingerprint."),
+        ("name", TEXT, "Which."),
+        ("reason", TEXT, "Why."),
+        ("by", TEXT, "Who did it."),
+        ("since", MOMENT, "Since when."),
+        ("until", MOMENT, "Until when; NULL: until it is enabled."),
+    ),
+    _table(
+        "views",
+        "The views that you may read.",
+        ("name", TEXT, "schema.view."),
+        ("owner", TEXT, "Who to ask about it."),
+        ("class", TEXT, "real_time, near_real_time or batch."),
+        ("ttl", FLOAT, "Seconds that an answer may be kept; NULL: as the sources say."),
+        ("reads", TEXT, "What it reads, comma-separated."),
+        ("sources", TEXT, "The sources behind it, comma-separated."),
+        ("state", TEXT, "served, or disabled by a switch."),
+        ("description", TEXT, "What a row is."),
+    ),
+)
+SOURCE = Source(SYSTEM, SYSTEM, Profile(SYSTEM), as_of={"kind": "live"}, role="warehouse")
+_KINDS = {table.name: {column.name: column.type for column in table.columns} for table in TABLES}
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who reads the system's tables: `reads` as in vdw.yml ("schema.name", "schema.*", "*"); an `admin` sees all."""
+
+    name: str
+    admin: bool = True
+    reads: tuple[str, ...] = ("*",)
+
+    def may_read(self, relation: str) -> bool:
+        """Whether it (schema.name) is for the visitor.
+
+        >>> Visitor("ada", False, ("crm.*",)).may_read("crm.customers")
+        True
+        """
+        schema = relation.partition(".")[0]
+        return self.admin or schema == SYSTEM or not {"*", f"{schema}.*", relation}.isdisjoint(self.reads)
+
+
+Maker = Callable[[Visitor], Any]  # rows for a visitor, perhaps awaitable
+
+
+@dataclass(slots=True)
+class System:
+    """Makes the tables' rows: each maker is given who asks. `visitor` says what a user may see."""
+
+    makers: Mapping[str, Maker] = field(default_factory=dict)
+    visitor: Callable[[str], Visitor] = Visitor
+
+    async def batch(self, query: SourceQuery, user: str) -> pa.RecordBatch:
+        """The rows of one fragment, as `user` may see them."""
+        name, columns = _scan(query.sql)
+        maker = self.makers.get(name)
+        made = maker(self.visitor(user)) if maker is not None else ()
+        rows: list[Row] = list(await made if hasattr(made, "__await__") else made)
+        kinds = _KINDS[name]
+        arrays = [pa.array([_value(row.get(c), kinds[c]) for row in rows], kinds[c].arrow) for c in columns]
+        if not arrays:
+            return pa.RecordBatch.from_struct_array(pa.array([{}] * len(rows), pa.struct([])))
+        return pa.RecordBatch.from_arrays(arrays, schema=query.schema)
+
+
+@lru_cache(256)
+def _scan(sql: str) -> tuple[str, tuple[str, ...]]:
+    """The table and columns of a fragment; of this source nothing but whole columns is asked."""
+    tree = sqlglot.parse_one(sql, dialect="postgres")
+    tables = list(tree.find_all(exp.Table))
+    listed = [one.unalias() for one in tree.expressions] if isinstance(tree, exp.Select) else []
+    others = {key for key, value in tree.args.items() if value} - {"expressions", "from_", "from", "kind"}
+    if others or len(tables) != 1 or not all(isinstance(one, exp.Column) for one in listed):
+        raise Error(f"the system schema cannot be asked: {sql}", sqlstate="XX000")
+    return tables[0].name, tuple(one.name for one in listed)
+
+
+def _value(value: Any, kind: PgType) -> Any:
+    if value is None:
+        return None
+    if kind is MOMENT:
+        return datetime.fromtimestamp(value, UTC)
+    if kind is TEXT:
+        return value if isinstance(value, str) else ", ".join(value)
+    return int(value) if kind is INT else value

@@ -1,0 +1,138 @@
+"""The rows of the system schema, out of the engine's state, for one who asks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from federation.ledger_store import FIGURES, Record
+from federation.system import Maker, Row, Visitor
+from views.catalog import Source, View
+
+if TYPE_CHECKING:
+    from federation.control import Control
+    from federation.engine import Engine
+
+DAY = 86_400.0  # seconds that vdw.receipts reaches back
+
+
+def makers(engine: Engine, control: Control) -> Mapping[str, Maker]:
+    """By the tables' names."""
+
+    async def receipts(visitor: Visitor) -> Iterable[Row]:
+        return _receipts(await control.record(time.time() - DAY, visitor), visitor)
+
+    return {
+        "sources": lambda visitor: _sources(engine, control, visitor),
+        "queries": lambda visitor: control.running(visitor),
+        "cache": lambda visitor: _cache(engine, visitor),
+        "receipts": receipts,
+        "switches": lambda visitor: _switches(control, visitor),
+        "views": lambda visitor: _views(engine, control, visitor),
+    }
+
+
+def _sources(engine: Engine, control: Control, visitor: Visitor) -> Iterator[Row]:
+    for source in engine.catalog.sources.values():
+        if source.system or not _any(visitor, source.name, engine):
+            continue
+        gate = engine.gates.of(source.name)
+        load, adaptive = gate.load, getattr(gate, "adaptive", None)
+        state, reason = _state(source, control)
+        yield {
+            "name": source.name,
+            "kind": source.kind,
+            "role": "operational" if source.operational else "warehouse",
+            "state": state,
+            "reason": reason,
+            "breaker": getattr(getattr(gate, "breaker", None), "state", None),
+            "in_flight": load.in_flight,
+            "waiting": load.waiting,
+            "limit_now": gate.cap,
+            "concurrency": source.limits.concurrency,
+            "rate": source.limits.rate,
+            "lag": getattr(adaptive, "lag", None),
+            "running": getattr(adaptive, "running", None),
+            "ttl": source.ttl,
+            "statements": load.statements,
+            "rows": load.rows,
+            "ms": load.ms,
+            "errors": load.errors,
+        }
+
+
+def _any(visitor: Visitor, source: str, engine: Engine) -> bool:
+    """Whether the visitor may read anything of the source, by a table of its own or a view over it."""
+    if visitor.admin or {"*", f"{source}.*"} & set(visitor.reads):
+        return True
+    return any(
+        visitor.may_read(f"{schema}.{name}")
+        for schema, name in [*(key for key in engine.catalog.tables if key[0] == source), *engine.catalog.views]
+        if schema == source or source in _behind(engine, engine.catalog.views[schema, name])
+    )
+
+
+def _state(source: Source, control: Control) -> tuple[str, str | None]:
+    switch = control.switches.find("source", source.name)
+    if switch is not None:
+        return "disabled", switch.told
+    return ("down", source.fault) if source.fault else ("up", None)
+
+
+def _cache(engine: Engine, visitor: Visitor) -> Iterator[Row]:
+    """Only for administrators: how much others ask is theirs to know."""
+    told = getattr(engine.cache, "told", None)
+    if visitor.admin and told is not None:
+        yield from told()
+
+
+def _switches(control: Control, visitor: Visitor) -> Iterator[Row]:
+    for one in control.switched():
+        mine = one["kind"] != "user" or one["name"] == visitor.name
+        if visitor.admin or (mine and (one["kind"] != "view" or visitor.may_read(one["name"]))):
+            yield one
+
+
+def _views(engine: Engine, control: Control, visitor: Visitor) -> Iterator[Row]:
+    for view in engine.catalog.views.values():
+        name = f"{view.schema}.{view.name}"
+        if visitor.may_read(name):
+            yield {
+                "name": name,
+                "owner": view.header.get("owner") or None,
+                "class": view.freshness_class or None,
+                "ttl": view.ttl,
+                "reads": [".".join(key) for key in view.depends],
+                "sources": _behind(engine, view),
+                "state": "served" if control.switches.find("view", name) is None else "disabled",
+                "description": view.comment or None,
+            }
+
+
+def _behind(engine: Engine, view: View) -> list[str]:
+    catalog = engine.catalog
+    read = (key for one in catalog.views_behind([view.key]) for key in one.depends)
+    return sorted({schema for schema, name in read if (schema, name) in catalog.tables})
+
+
+def _receipts(record: Record, visitor: Visitor) -> Iterator[Row]:
+    refused: dict[tuple[int, Any], dict[str, int]] = {}
+    for minute, shape, why, count in record.refused:
+        refused.setdefault((minute, shape), {})[why] = count
+    for minute, shape, spent in record.spent:
+        source, views, user, protocol, fingerprint, kind = shape
+        whys = refused.get((minute, shape), {})
+        yield {
+            "minute": minute,
+            "source": source,
+            "relations": views,
+            "username": user or None if visitor.admin or user == visitor.name else None,
+            "protocol": protocol,
+            "fingerprint": fingerprint,
+            "kind": kind,
+            "sql": record.texts.get(fingerprint),
+            **{name: getattr(spent, name) for name in FIGURES},
+            "refused": sum(whys.values()),
+            "why_refused": sorted(whys) or None,
+        }
