@@ -276,3 +276,16 @@ def test_a_closed_connector_says_so(case: Case, connector: Connector) -> None:
 
 def _first(case: Case) -> str:
     return "n.seq" if case.kind == "mariadb" else "n.g"
+
+
+@BOTH
+@pytest.mark.parametrize("workers", [0, 3])
+def test_the_owner_says_how_many_processes_serve_a_statement(case: Case, site: Site, small: bool, workers: int) -> None:
+    if case.kind != "postgresql":
+        pytest.skip("only PostgreSQL runs one statement in several processes")
+    connector = connect(case.kind, "shop", {**site.options, "parallel_workers": workers})
+    try:
+        text = "SELECT current_setting('max_parallel_workers_per_gather')::int8"
+        assert ask(connector, text, small=small).column(0).to_pylist() == [workers]
+    finally:
+        connector.close()
