@@ -8,22 +8,16 @@ from __future__ import annotations
 import asyncio
 import bisect
 import contextlib
-import json
 import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
-import asyncpg
-
+from benchmarks.callers import FAILURES, Caller, Rows, SqlCaller, WebCaller, code
 from benchmarks.oltp import ACCOUNTS, Oltp
 from benchmarks.stage import Served
-from benchmarks.web import Web
 
-PATIENCE = 20.0  # seconds that a client waits for an answer
-Rows = list[dict[str, Any]]
 DASHBOARDS = 0.3  # of the questions; the others are lookups
 
 
@@ -35,10 +29,6 @@ class Question:
     sql: str
     graphql: str
     right: Callable[[Rows, int], str]
-
-    def body(self, number: int) -> bytes:
-        """Of the HTTP request."""
-        return json.dumps({"query": self.graphql, "variables": {"n": number}}).encode()
 
 
 def _account(rows: Rows, number: int) -> str:
@@ -132,80 +122,11 @@ class Tally:
                 self.wrong.append(f"activity: {told} transactions, not {least} to {most}")
 
 
-class Asker(Protocol):
-    """One client's connection."""
-
-    async def ask(self, question: Question, number: int) -> Rows: ...
-    async def close(self) -> None: ...
-
-
-class SqlAsker:
-    """Over the PostgreSQL protocol; connects again where the connection was lost."""
-
-    def __init__(self, served: Served) -> None:
-        self._options = {**served.options, "database": served.options["dbname"]}
-        del self._options["dbname"]
-        self._connection: Any = None
-
-    async def connect(self) -> None:
-        """Where there is no connection."""
-        if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(**self._options, timeout=60)
-
-    async def ask(self, question: Question, number: int) -> Rows:
-        """The rows; asyncpg's errors."""
-        await self.connect()
-        return [dict(row) for row in await self._connection.fetch(question.sql, number, timeout=PATIENCE)]
-
-    async def close(self) -> None:
-        """End the connection."""
-        if self._connection is not None:
-            self._connection.terminate()
-
-
-class WebAsker:
-    """Over GraphQL."""
-
-    def __init__(self, served: Served) -> None:
-        self._where = served.http
-        self._web: Web | None = None
-
-    async def connect(self) -> None:
-        """Where there is no connection."""
-        if self._web is None:
-            self._web = await Web.connect(*self._where)
-
-    async def ask(self, question: Question, number: int) -> Rows:
-        """The rows; Refused with the answer's code, or what the socket says."""
-        await self.connect()
-        assert self._web is not None
-        try:
-            async with asyncio.timeout(PATIENCE):
-                _, body = await self._web.post("/graphql", question.body(number))
-        except BaseException:
-            await self.close()  # an answer that is still to come would be the next one's
-            raise
-        told = json.loads(body)
-        if told.get("errors"):
-            raise Refused(str(told["errors"][0].get("extensions", {}).get("code", "invalid")))
-        return list(told["data"]["rows"])
-
-    async def close(self) -> None:
-        """End the connection."""
-        if self._web is not None:
-            self._web.close()
-            self._web = None
-
-
-class Refused(Exception):
-    """GraphQL's answer is an error; its text is the code."""
-
-
 @dataclass(slots=True)
 class Crowd:
     """Clients that stand ready; `branches` is how many there are to ask about, `think` the mean of their pauses (s)."""
 
-    askers: Sequence[Any]
+    askers: Sequence[Caller]
     branches: int
     think: float
     seed: int
@@ -213,7 +134,7 @@ class Crowd:
     @classmethod
     async def connect(cls, served: Served, count: int, branches: int, think: float, seed: int) -> Crowd:
         """So many, half of each protocol (one: SQL), all with their connection."""
-        askers = [WebAsker(served) if number % 2 else SqlAsker(served) for number in range(count)]
+        askers: list[Caller] = [WebCaller(served) if number % 2 else SqlCaller(served) for number in range(count)]
         await asyncio.gather(*(asker.connect() for asker in askers))
         return cls(askers, branches, think, seed)
 
@@ -238,7 +159,7 @@ class Crowd:
         for asker in self.askers:
             await asker.close()
 
-    async def _client(self, asker: Any, tally: Tally, chance: random.Random, stop: asyncio.Event) -> None:
+    async def _client(self, asker: Caller, tally: Tally, chance: random.Random, stop: asyncio.Event) -> None:
         while not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(chance.expovariate(1 / self.think)):
@@ -246,7 +167,7 @@ class Crowd:
                     return
             await self._question(asker, tally, chance)
 
-    async def _question(self, asker: Any, tally: Tally, chance: random.Random) -> None:
+    async def _question(self, asker: Caller, tally: Tally, chance: random.Random) -> None:
         question, number = LOOKUP, chance.randrange(self.branches * ACCOUNTS) + 1
         if chance.random() < DASHBOARDS:
             question, number = chance.choice(KINDS), chance.randrange(self.branches) + 1
@@ -254,7 +175,7 @@ class Crowd:
         began, clock = time.time(), time.perf_counter()
         try:
             rows = await asker.ask(question, number)
-        except (Refused, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        except FAILURES as error:
             tally.errors[code(error)] += 1
             return
         tally.seconds.append(time.perf_counter() - clock)
@@ -262,10 +183,3 @@ class Crowd:
             tally.wrong.append(wrong)
         elif question is ACTIVITY:
             tally.counts.append((began, time.time(), int(rows[0]["transactions"])))
-
-
-def code(error: BaseException) -> str:
-    """The sqlstate, or what kind of a failure it is."""
-    if isinstance(error, Refused):
-        return str(error)
-    return str(getattr(error, "sqlstate", None) or type(error).__name__)

@@ -13,6 +13,7 @@ from benchmarks import stage
 from tests.servers import Server
 
 CUSTOMERS, ORDERS, TICKETS = 20_000, 200_000, 40_000
+SLOW = 1.0  # seconds; all clients of a herd are there before it answers
 KEPT = {"freshness": {"ttl": "60s"}}
 LIVE = {"freshness": {"ttl": "0s"}}
 
@@ -38,12 +39,12 @@ class Crm:
 
 
 @contextlib.contextmanager
-def crm() -> Iterator[Crm]:
-    """Everything filled and written, nothing served yet."""
+def crm(**more: Any) -> Iterator[Crm]:
+    """Everything filled and written, nothing served yet; `more` is what vdw.yml says besides."""
     with stage.folder() as place, stage.servers("postgresql", "mariadb") as servers:
         made = Crm(servers["postgresql"], servers["mariadb"], place / "tickets.db", place)
         _fill(made)
-        stage.write(place, _sources(made), _views())
+        stage.write(place, sources(made), _views(), **more)
         yield made
 
 
@@ -53,7 +54,7 @@ def _fill(made: Crm) -> None:
         "credit numeric(10,2), active boolean)",
         "INSERT INTO customers SELECT g, 'customer ' || g, 'c' || g || '@example.com', (ARRAY['north', 'south', NULL])"
         f"[1 + g % 3], date '2015-01-01' + g % 3000, g % 1000 + 0.25, g % 7 > 0 FROM generate_series(1, {CUSTOMERS}) g",
-        "CREATE VIEW slow AS SELECT count(*) AS customers, pg_sleep(0.5)::text AS slept FROM customers",
+        f"CREATE VIEW slow AS SELECT count(*) AS customers, pg_sleep({SLOW})::text AS slept FROM customers",
         "ANALYZE",
         database=made.postgresql.database,
     )
@@ -62,7 +63,7 @@ def _fill(made: Crm) -> None:
         "KEY (customer_id))",
         f"INSERT INTO orders SELECT seq, 1 + seq * 7919 % {CUSTOMERS}, seq % 500 + 0.5, "
         f"'2024-01-01' + INTERVAL seq % 40000 MINUTE FROM seq_1_to_{ORDERS}",
-        "CREATE VIEW slow AS SELECT count(*) AS orders, sleep(0.5) AS slept FROM orders",
+        f"CREATE VIEW slow AS SELECT count(*) AS orders, sleep({SLOW}) AS slept FROM orders",
         "ANALYZE TABLE orders",
         database=made.mariadb.database,
     )
@@ -78,8 +79,9 @@ def _fill(made: Crm) -> None:
         connection.commit()
 
 
-def _sources(made: Crm) -> dict[str, dict[str, Any]]:
-    common = {"limits": {"concurrency": 8}, "ttl": "60s"}
+def sources(made: Crm, concurrency: int = 8) -> dict[str, dict[str, Any]]:
+    """The files of the three, in the owners' hand."""
+    common = {"limits": {"concurrency": concurrency}, "ttl": "60s"}
     crm = {**made.postgresql.options}
     return {
         "crm": {"kind": "postgresql", "connection": crm, "expose": {"schemas": ["public"]}, **common},
@@ -89,7 +91,7 @@ def _sources(made: Crm) -> dict[str, dict[str, Any]]:
 
 
 def _views() -> dict[str, str]:
-    """Each once without a cache (`live`) and once with one (`kept`); `slow` takes its sources half a second."""
+    """Each once without a cache (`live`) and once with one (`kept`); `slow` takes its sources SLOW seconds."""
     slow = "SELECT c.customers, o.orders FROM crm.slow c CROSS JOIN shop.slow o"
     made = {}
     for schema, header in (("live", LIVE), ("kept", KEPT)):

@@ -81,11 +81,12 @@ def servers(*kinds: str) -> Iterator[dict[str, Server]]:
 
 
 def write(
-    place: Path, sources: Mapping[str, Mapping[str, Any]], views: Mapping[str, str], connections: int = 100
+    place: Path, sources: Mapping[str, Mapping[str, Any]], views: Mapping[str, str], connections: int = 100, **more: Any
 ) -> None:
-    """A project folder. A source's plain password goes into a file of its own; views are whole files by full name."""
+    """A project folder. A source's plain password goes into a file of its own; views are whole files by full name;
+    `more` is what vdw.yml says besides."""
     listen = {"http": {"port": 0}, "postgresql": {"port": 0, "connections": connections}}
-    _dump(place / "vdw.yml", {"name": "benchmark", "listen": listen})
+    _dump(place / "vdw.yml", {"name": "benchmark", "listen": listen, **more})
     for name, source in sources.items():
         connection = dict(source["connection"])
         if "password" in connection:

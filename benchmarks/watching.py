@@ -11,25 +11,25 @@ from tests.servers import Server
 
 PAUSE = 0.02  # seconds between two looks
 _IN_FLIGHT = {
-    "postgresql": f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{READER}' AND state = 'active' "
-    "AND backend_type = 'client backend'",
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}' AND state = 'active' "
+    "AND backend_type = 'client backend' AND pid <> pg_backend_pid()",
     "mariadb": "SELECT count(*) FROM information_schema.processlist "
-    f"WHERE user = '{READER}' AND command IN ('Query', 'Execute') AND info NOT LIKE 'KILL%'",
+    "WHERE user = '{user}' AND command IN ('Query', 'Execute') AND info NOT LIKE 'KILL%'",
 }
 _CONNECTED = {
-    "postgresql": f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{READER}'",
-    "mariadb": f"SELECT count(*) FROM information_schema.processlist WHERE user = '{READER}'",
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE usename = '{user}' AND pid <> pg_backend_pid()",
+    "mariadb": "SELECT count(*) FROM information_schema.processlist WHERE user = '{user}'",
 }
 
 
-def in_flight(server: Server) -> int:
+def in_flight(server: Server, user: str = READER) -> int:
     """Now."""
-    return int(server.run(_IN_FLIGHT[server.kind])[0][0])
+    return int(server.run(_IN_FLIGHT[server.kind].format(user=user))[0][0])
 
 
-def connected(server: Server) -> int:
+def connected(server: Server, user: str = READER) -> int:
     """Connections of ours now."""
-    return int(server.run(_CONNECTED[server.kind])[0][0])
+    return int(server.run(_CONNECTED[server.kind].format(user=user))[0][0])
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Watch:
     """`seen` are (time of day, statements in flight)."""
 
     server: Server
+    user: str = READER
     seen: list[tuple[float, int]] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -66,8 +67,9 @@ class Watch:
         connection = self.server.admin()
         try:
             cursor = connection.cursor()
+            text = _IN_FLIGHT[self.server.kind].format(user=self.user)
             while not self._stop.wait(PAUSE):
-                cursor.execute(_IN_FLIGHT[self.server.kind])
+                cursor.execute(text)
                 self.seen.append((time.time(), int(cursor.fetchall()[0][0])))
         finally:
             connection.close()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 
 class Web:
     """A connection; one request at a time. ConnectionError where the server closes it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, head: str) -> None:
+        self._reader, self._writer, self._head = reader, writer, head
 
     @classmethod
-    async def connect(cls, host: str, port: int) -> Web:
-        """A new connection."""
-        return cls(*await asyncio.open_connection(host, port, limit=1 << 20))
+    async def connect(cls, host: str, port: int, user: tuple[str, str] | None = None) -> Web:
+        """A new connection, for a user with a password."""
+        secret = base64.b64encode(":".join(user or ()).encode()).decode()
+        head = f"Host: localhost\r\nAuthorization: Basic {secret}\r\n" if user else "Host: localhost\r\n"
+        return cls(*await asyncio.open_connection(host, port, limit=1 << 20), head)
 
     async def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         """The status and the body of the answer to a JSON request."""
@@ -25,7 +28,7 @@ class Web:
         return await self._exchange(f"GET {path} HTTP/1.1\r\n", b"")
 
     async def _exchange(self, head: str, body: bytes) -> tuple[int, bytes]:
-        self._writer.write(f"{head}Host: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
+        self._writer.write(f"{head}{self._head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         try:
             told = await self._reader.readuntil(b"\r\n\r\n")
             return int(told[9:12]), await self._body(told.lower())
