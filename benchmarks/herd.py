@@ -70,7 +70,7 @@ def nap(source: str) -> Question:
     name = source.capitalize()
     return Question(
         f"SELECT id FROM naps.{source} WHERE id = $1 AND nap IS NOT NULL",
-        f"query($n: Int!) {{rows: naps{name}(where: {{id: {{_eq: $n}}, nap: {{_isNull: false}}}}) {{id}}}}",
+        f"query($n: Int!) {{rows: naps{name}(where: {{id: {{_eq: $n}}, nap: {{_is_null: false}}}}) {{id}}}}",
     )
 
 
@@ -86,14 +86,16 @@ class Statistics:
         self._made.mariadb.run("TRUNCATE performance_schema.events_statements_summary_by_digest")
 
     def calls(self) -> dict[str, int]:
-        """Executions of statements about `slow`, by source."""
+        """Executions of statements about `slow`, by source; EXPLAIN executes nothing."""
         crm = self._made.postgresql.run(
-            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query ~ 'slow' AND query !~ 'pg_stat'",
+            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query ~ 'slow' "
+            "AND query !~* 'pg_stat|^explain'",
             database=self._made.postgresql.database,
         )
         shop = self._made.mariadb.run(
             "SELECT coalesce(sum(count_star), 0) FROM performance_schema.events_statements_summary_by_digest "
-            "WHERE digest_text LIKE '%slow%' AND digest_text NOT LIKE '%performance_schema%'"
+            "WHERE digest_text LIKE '%slow%' AND digest_text NOT LIKE '%performance_schema%' "
+            "AND digest_text NOT LIKE 'EXPLAIN%'"
         )
         return {"crm": int(crm[0][0]), "shop": int(shop[0][0])}
 
