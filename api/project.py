@@ -29,6 +29,7 @@ from federation.gates import Gates
 from federation.merge import InCanon
 from federation.session import Session
 from federation.system import Visitor
+from federation.trials import keep_trying
 from planner.plan import Plan
 from planner.planner import plan
 from views.files import Merge, User
@@ -142,8 +143,8 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         runtime = Runtime(engine, project, built.diagnostics, canon, control, analyser, built)
         control.accounts = runtime.visitors
         await engine.refresh_statistics()
-        watching = asyncio.create_task(runtime.watch())
-        stack.callback(watching.cancel)
+        for work in (runtime.watch(), keep_trying(gates, lambda: engine.connectors)):
+            stack.callback(asyncio.create_task(work).cancel)
         yield runtime
 
 

@@ -219,7 +219,7 @@ class Connector(Protocol):
         ...
 
     def ping(self, timeout: float = PING) -> None:
-        """Cheapest round trip; raises SourceError when the source cannot be reached, or not in about so many seconds."""
+        """Cheapest round trip; SourceError where the source cannot be reached, or not in about so many seconds."""
         ...
 
     def close(self) -> None:

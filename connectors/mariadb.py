@@ -184,19 +184,25 @@ class MariadbConnector:
     ) -> Iterator[tuple[Lease, str, LimitExceeded]]:
         text = inlined(query)
         late = timed_out(self.name, timeout)
-        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, deadline, late):
-            with self._hanging(lease, deadline, cancel):
-                self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
-                yield lease, text, late
+        with (
+            self._leases.lease(self._driver, deadline, cancel) as lease,
+            self._errors(lease, cancel, deadline, late),
+            self._hanging(lease, deadline, cancel),
+        ):
+            self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
+            yield lease, text, late
 
     @contextlib.contextmanager
     def _leased(self, timeout: float, cancel: Cancel) -> Iterator[Lease]:
         late = timed_out(self.name, timeout)
         deadline = time.monotonic() + timeout
-        with self._leases.lease(self._driver, deadline, cancel) as lease, self._errors(lease, cancel, deadline, late):
-            with self._hanging(lease, deadline, cancel):
-                self._driver.limit(lease.session, server_timeout(timeout))
-                yield lease
+        with (
+            self._leases.lease(self._driver, deadline, cancel) as lease,
+            self._errors(lease, cancel, deadline, late),
+            self._hanging(lease, deadline, cancel),
+        ):
+            self._driver.limit(lease.session, server_timeout(timeout))
+            yield lease
 
     @contextlib.contextmanager
     def _hanging(self, lease: Lease, deadline: float, cancel: Cancel) -> Iterator[None]:

@@ -35,7 +35,7 @@ class Channel:
 
     The producer's first batches, up to `head` bytes (None: all), come at once as a `Head`. If that was not all, the
     rest is iterated: the producer waits while it is `AHEAD` batches ahead. Whoever waits for the producer `until` (the
-    loop's time) gets `late`, and waits no longer: a thread that hangs holds up nobody. `ended` is called on the loop, with
+    loop's time) gets `late`: a thread that hangs holds up nobody. `ended` is called on the loop, with
     what was raised, if anything was, when the thread has done everything, closing included.
     """
 

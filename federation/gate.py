@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from connectors.errors import Error, SourceError, TimedOut
 from federation import refusals
+from federation.breaker import Breaker
 from federation.pace import Pace
 from federation.permit import Load, Permit
 from federation.places import Places
@@ -49,22 +49,6 @@ class Wish:
 ANY = Wish()
 
 
-class Guard(Protocol):
-    """`federation.breaker.Breaker`: whether the source is left alone because it fails."""
-
-    def refuse(self, prober: bool = False) -> SourceError | None:
-        """Why nothing may be asked now."""
-        ...
-
-    def admitted(self, prober: bool = False) -> int:
-        """A statement goes to the source, perhaps as the trial; a ticket for it."""
-        ...
-
-    def done(self, error: BaseException | None, ticket: int) -> None:
-        """It has ended."""
-        ...
-
-
 @dataclass(slots=True, eq=False)
 class Gate:
     """To be used from one event loop; it lives as long as the source has its name, through reloads too, so that old
@@ -73,7 +57,7 @@ class Gate:
     source: str
     limits: Limits = field(default_factory=Limits)
     load: Load = field(default_factory=Load)
-    breaker: Guard | None = None
+    breaker: Breaker | None = None
     places: Places | None = None  # shared with the other servers of this machine
     orphaned: float = math.inf  # seconds that a statement outlives a client that died, at most
     clock: Callable[[], float] = time.monotonic

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from federation import places
+from federation.breaker import Breaker
 from federation.gate import Gate
 from federation.permit import Load
 from views.catalog import Catalog, Source
@@ -23,7 +24,7 @@ class Gates:
     def of(self, source: str) -> Gate:
         """The source's gate; one with the default limits where nothing is known of it."""
         if source not in self._gates:
-            self._gates[source] = Gate(source)
+            self._gates[source] = Gate(source, breaker=Breaker(source, probed=True))
         return self._gates[source]
 
     def claim(self, source: Source) -> Gate:
@@ -45,6 +46,8 @@ class Gates:
             self._identities[source.name] = source.identity
             gate.move(places.opened(f"{source.name}\0{source.identity}", self.folder) if source.identity else None)
         gate.resize(source.limits)
+        if gate.breaker is not None:
+            gate.breaker.resize(source.breaker, source.limits.timeout)
 
     def items(self) -> tuple[tuple[str, Gate], ...]:
         """All, by source."""
