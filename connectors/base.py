@@ -182,6 +182,15 @@ class Prompt(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """How hard a source is pressed: `lag` seconds of replication (of it, or of those that follow it), and `running`
+    statements of others than us, now. None: it does not tell, or not to us."""
+
+    lag: float | None = None
+    running: int | None = None
+
+
 class Connector(Protocol):
     """A source. Synchronous and thread-safe: each call may come from another thread.
 
@@ -192,6 +201,8 @@ class Connector(Protocol):
     A connector may also have `statistics(tables, known) -> Mapping[Key, TableStatistics]` (connectors.statistics): what
     the source knows of these tables' contents without reading them, `known` being its last answer; and
     `explain(query, *, timeout) -> Reading` (connectors.reading): how the source would run a statement.
+
+    A connector may also have `pressure() -> Pressure`: how busy the source is, read now and cheaply.
 
     A connector may also have `orphaned`: seconds that a statement goes on at the source at most when the process that
     asked has died; without, it is taken to go on for as long as its timeout allows.

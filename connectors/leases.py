@@ -83,6 +83,11 @@ class Leases:
         self._closed = False
         self._changed = threading.Condition()
 
+    @property
+    def busy(self) -> int:
+        """Connections in use."""
+        return self._busy
+
     def retried(self, run: Callable[[], Iterator[T]]) -> Iterator[T]:
         """What `run()` yields; begun anew, once, where its connection was found dead before the first of it."""
         try:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field, SecretStr
 
 from connectors import arrow, mariadb_catalog, mariadb_explain, mariadb_statistics
-from connectors.base import PING, Cancel, Profile, SourceQuery, Table
+from connectors.base import PING, Cancel, Pressure, Profile, SourceQuery, Table
 from connectors.deadlines import Deadlines
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
@@ -21,6 +21,7 @@ from connectors.mariadb_drivers import (
     MysqlDriver,
     Session,
     driver,
+    named,
     run,
     translate,
     version,
@@ -128,6 +129,18 @@ class MariadbConnector:
         way = self._point if query.small else self._stream
         deadline = time.monotonic() + timeout
         yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel))
+
+    def pressure(self) -> Pressure:
+        """See Connector: Threads_running without our own, and Seconds_Behind_Master where we may read it."""
+        with self._leased(ASK_TIMEOUT, Cancel()) as lease:
+            ours = self._leases.busy
+            running = named(lease.session.connection, "SHOW GLOBAL STATUS LIKE 'Threads_running'")
+            try:
+                replica = named(lease.session.connection, "SHOW SLAVE STATUS")
+            except (driver().OperationalError, driver().ProgrammingError):
+                replica = {}
+        lag = replica.get("Seconds_Behind_Master")
+        return Pressure(None if lag is None else float(lag), max(int(running.get("Value") or 0) - ours, 0))
 
     def ping(self, timeout: float = PING) -> None:
         """A round trip."""

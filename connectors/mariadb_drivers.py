@@ -178,6 +178,15 @@ def run(connection: Any, text: str) -> list[tuple[bytes | None, ...]]:
     return list(result.fetch_row(0)) if result is not None else []
 
 
+def named(connection: Any, text: str) -> dict[str, str | None]:
+    """The first row of a statement, by its columns' names; {} where there is none."""
+    connection.query(text)
+    rows = connection.store_result().fetch_row(1, 1)
+    if not rows:
+        return {}
+    return {name: None if value is None else value.decode() for name, value in rows[0].items()}
+
+
 def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     """A driver's error as ours. `late` is what a server-side timeout becomes."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0

@@ -16,7 +16,7 @@ from adbc_driver_postgresql import StatementOptions
 from pydantic import Field, SecretStr
 
 from connectors import arrow, postgresql_catalog, postgresql_explain, postgresql_statistics
-from connectors.base import PING, Cancel, Profile, Prompt, SourceQuery, Table
+from connectors.base import PING, Cancel, Pressure, Profile, Prompt, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
 from connectors.postgresql_drivers import Access, BulkDriver, PointDriver, translate
@@ -35,6 +35,20 @@ ORPHANED = 2.5  # seconds until a server that looks each second has seen that it
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 BATCH = StatementOptions.BATCH_SIZE_HINT_BYTES.value
 BATCH_BYTES = 4 << 20  # several batches are in memory at once; larger ones are not faster
+
+
+# others' statements, and replicas' lag, are shown to members of pg_read_all_stats only
+_PRESSURE = """
+SELECT (CASE
+  WHEN pg_is_in_recovery() THEN CASE WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN 0
+    ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END
+  WHEN r.may THEN (SELECT max(coalesce(extract(epoch FROM replay_lag), 0)) FROM pg_stat_replication) END)::float8,
+  CASE WHEN r.may THEN (
+    SELECT count(*) FROM pg_stat_activity
+    WHERE state = 'active' AND backend_type = 'client backend'
+      AND NOT (application_name = current_setting('application_name') AND usename = current_user)) END
+FROM (SELECT pg_has_role('pg_read_all_stats', 'USAGE') AS may) r
+"""
 
 
 class PostgresqlOptions(ConnectionOptions):
@@ -130,6 +144,11 @@ class PostgresqlConnector:
         """See Connector: a small statement over an idle connection, without a thread."""
         lease = self._leases.at_hand(self._points)
         return None if lease is None else begin(self._access, self._leases, lease, query, timeout)
+
+    def pressure(self) -> Pressure:
+        """See Connector: lag of replay on a replica, of the slowest replica on a primary."""
+        lag, running = self._ask(_PRESSURE, ())[0]
+        return Pressure(lag, running)
 
     def ping(self, timeout: float = PING) -> None:
         """An empty statement."""

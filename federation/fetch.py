@@ -24,10 +24,9 @@ from federation.channel import Channel, Stream
 from federation.contain import Index
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
-from federation.gate import Wish
 from federation.gates import Gates
 from federation.naming import named
-from federation.permit import Load, Permit
+from federation.permit import Load, Permit, Wish
 from federation.query import Query, outcome
 from federation.reading import Reading
 from federation.refusals import reason
@@ -65,7 +64,7 @@ class Fetcher:
         retired = [old for old in self._connectors.values() if old not in connectors.values()]
         self._connectors = dict(connectors)
         self._as_of = {name: source.as_of for name, source in catalog.sources.items()}
-        self.gates.swap(catalog)
+        self.gates.swap(catalog, connectors)
         places = sum(source.limits.concurrency for source in catalog.sources.values() if not source.system)
         before = self._threads
         self._threads = ThreadPoolExecutor(max(places, 1), thread_name_prefix="vdw-fetch")

@@ -10,14 +10,19 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Protocol
 
+from connectors.base import Pressure
 from connectors.errors import Error, SourceError, TimedOut
 from federation import refusals
-from federation.breaker import Breaker
+from federation.adaptive import Adaptive
+from federation.breaker import Breaker, matters
+from federation.lag import Lag
 from federation.pace import Pace
-from federation.permit import Load, Permit
+from federation.permit import ANY, Load, Permit, Wish
 from federation.places import Places
-from federation.turns import Entry, Kind, Lane, Seat, Turns
+from federation.turns import Entry, Lane, Seat, Turns
+from views.catalog import Adaptive as Rules
 from views.catalog import Limits
 
 PATIENT = 30.0  # seconds after which whoever came later goes behind, even with an earlier deadline
@@ -30,23 +35,12 @@ ROUNDED, SLACK = 1.25, 2.0  # connectors round timeouts up; and a server takes a
 DOUBTFUL = 2.0  # seconds for which a statement is taken to run on whose connection was lost
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """To run one statement: until `deadline` (loop time), for `tenant` (who shares turns with others of their own), of
-    which kind; `alone`: heavy, so that no other such runs meanwhile; `shape`: fingerprint, for its usual time;
-    `prober`: it only tries whether the source is back; `shared`: others with later deadlines may come to wait for it,
-    so that it is not given up at this one."""
+class Told(Protocol):
+    """`federation.gauge.Gauge`: is told of each use, and reads the source's own state meanwhile."""
 
-    deadline: float = math.inf
-    tenant: str = ""
-    kind: Kind = "report"
-    alone: bool = False
-    shape: str = ""
-    prober: bool = False
-    shared: bool = False
+    def __call__(self) -> None: ...
 
-
-ANY = Wish()
+    def close(self) -> None: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +56,9 @@ class Gate:
     orphaned: float = math.inf  # seconds that a statement outlives a client that died, at most
     clock: Callable[[], float] = time.monotonic
     spread: Callable[[], float] = random.random
+    lag: Lag = field(default_factory=Lag, repr=False)  # of the loop that it is used from
+    gauge: Told | None = field(default=None, repr=False)
+    adaptive: Adaptive = field(init=False)
     cap: int = field(init=False)  # this machine's share of the owner's statements at once
     _closed: str | None = None
     _turns: Turns = field(default_factory=Turns, repr=False)
@@ -73,6 +70,7 @@ class Gate:
 
     def __post_init__(self) -> None:
         self._pace, self.cap = Pace.of(self.limits), _cap(self.limits)
+        self.adaptive = Adaptive(Rules(), self.cap)
 
     async def enter(self, wish: Wish = ANY) -> Permit:
         """Wait for a place; cancelled, nothing is left behind.
@@ -90,6 +88,9 @@ class Gate:
         if seat is None:
             seat = await self._wait(lane, wish)
         self.load.statements += 1
+        self.lag.used()
+        if self.gauge is not None and lane != "chore":
+            self.gauge()
         now = self.clock()
         return Permit(self, lane, seat, wish.shape, now, (now - began) * 1000)
 
@@ -106,15 +107,22 @@ class Gate:
 
     @property
     def most(self) -> int:
-        """Statements of ours that may run at once now."""
-        return self.cap
+        """Statements of ours that may run at once now: the owner's number, or fewer while the source is slow."""
+        return self.adaptive.most
 
     @property
     def state(self) -> str:
         """How full it is, for messages."""
         others = self.places is not None and self.places.crowded and self.load.in_flight < self.most
         told = f"{self.load.in_flight} of {self.most} statements in flight, {self.load.waiting} waiting"
-        return told + (", other servers on this machine have the rest" if others else "")
+        told += ", other servers on this machine have the rest" if others else ""
+        held = self.most < self.cap
+        return told + (f"; fewer at once than its owner's {self.cap}, as {self.adaptive.why}" if held else "")
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits and nothing runs, chores aside."""
+        return not self._turns.size and self.load.in_flight <= self._busy["chore"]
 
     @property
     def closed(self) -> str | None:
@@ -126,10 +134,16 @@ class Gate:
         self._closed = reason
         self._admit()
 
-    def resize(self, limits: Limits) -> None:
+    def resize(self, limits: Limits, adaptive: Rules | None = None) -> None:
         """Take over the owner's new limits; statements that run already are left alone."""
         self.limits, self._pace = limits, Pace.of(limits)
         self.cap = _cap(limits)
+        self.adaptive.resize(self.adaptive.rules if adaptive is None else adaptive, self.cap)
+        self._admit()
+
+    def read(self, pressure: Pressure) -> None:
+        """What the source says of itself counts from now on."""
+        self.adaptive.read(pressure, self.clock(), self._full)
         self._admit()
 
     def move(self, places: Places | None) -> None:
@@ -148,6 +162,11 @@ class Gate:
         load.bytes += permit.bytes
         load.ms += seconds * 1000
         load.errors += error is not None
+        if matters(error, self.limits.timeout):
+            self.adaptive.failed(permit.started, self.clock())
+        elif permit.first and permit.shape:
+            took = permit.first - permit.started
+            self.adaptive.measured(permit.shape, permit.started, took, self._full, self.lag.seconds)
         self._release(permit.lane, permit.seat, error)
 
     # -- who may go in
@@ -188,6 +207,10 @@ class Gate:
         if load.in_flight > load.peak:
             load.peak = load.in_flight
         return Seat(place, places, 0 if self.breaker is None else self.breaker.admitted(prober))
+
+    @property
+    def _full(self) -> bool:
+        return self.load.in_flight >= self.most
 
     def _paced(self, pace: Pace) -> float:
         if self.places is not None:

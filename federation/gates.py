@@ -6,9 +6,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from connectors.base import Connector
 from federation import places
 from federation.breaker import Breaker
 from federation.gate import Gate
+from federation.gauge import Gauge
+from federation.lag import Lag
 from federation.permit import Load
 from views.catalog import Catalog, Source
 
@@ -18,13 +21,14 @@ class Gates:
     """To be used from one event loop. `folder`: where servers that share limits meet; None: this user's."""
 
     folder: Path | None = None
+    lag: Lag = field(default_factory=Lag)
     _gates: dict[str, Gate] = field(default_factory=dict)
     _identities: dict[str, str] = field(default_factory=dict)
 
     def of(self, source: str) -> Gate:
         """The source's gate; one with the default limits where nothing is known of it."""
         if source not in self._gates:
-            self._gates[source] = Gate(source, breaker=Breaker(source, probed=True))
+            self._gates[source] = Gate(source, breaker=Breaker(source, probed=True), lag=self.lag)
         return self._gates[source]
 
     def claim(self, source: Source) -> Gate:
@@ -34,18 +38,25 @@ class Gates:
             self._take(source)
         return self._gates[source.name]
 
-    def swap(self, catalog: Catalog) -> None:
+    def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
         """Take over what the owners say now."""
-        for source in catalog.sources.values():
-            if not source.system:
-                self._take(source)
+        for name, source in catalog.sources.items():
+            if source.system:
+                continue
+            self._take(source)
+            gate, ask = self._gates[name], getattr(connectors.get(name), "pressure", None)
+            rules = source.adaptive
+            told = rules.enabled and (rules.lag is not None or rules.running is not None)
+            if gate.gauge is not None:
+                gate.gauge.close()
+            gate.gauge = Gauge(gate, ask) if told and ask is not None else None
 
     def _take(self, source: Source) -> None:
         gate = self.of(source.name)
         if source.identity != self._identities.get(source.name, ""):
             self._identities[source.name] = source.identity
             gate.move(places.opened(f"{source.name}\0{source.identity}", self.folder) if source.identity else None)
-        gate.resize(source.limits)
+        gate.resize(source.limits, source.adaptive)
         if gate.breaker is not None:
             gate.breaker.resize(source.breaker, source.limits.timeout)
 
@@ -65,7 +76,10 @@ class Gates:
     def close(self) -> None:
         """Let go of what is shared with other servers. A statement that still runs then keeps its place for as long as
         the source may take for it."""
+        self.lag.close()
         for gate in self._gates.values():
+            if gate.gauge is not None:
+                gate.gauge.close()
             if gate.places is not None:
                 gate.places.close()
                 gate.places = None

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from federation.gate import Gate, Wish
-from federation.permit import Permit
+from federation.gate import Gate
+from federation.permit import Permit, Wish
 from federation.turns import Kind
 
 T = TypeVar("T")

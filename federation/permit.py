@@ -1,17 +1,37 @@
-"""What a gate hands out: the right to run one statement, which counts what comes; and the sum of all of them."""
+"""What a gate is asked for and hands out: the right to run one statement, which counts what comes; and their sum."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import pyarrow as pa
 
 from federation import refusals
-from federation.turns import OWN, Lane, Seat
+from federation.turns import OWN, Kind, Lane, Seat
 from views.catalog import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """To run one statement: until `deadline` (loop time), for `tenant` (who shares turns with others of their own), of
+    which kind; `alone`: heavy, so that no other such runs meanwhile; `shape`: fingerprint, for its usual time;
+    `prober`: it only tries whether the source is back; `shared`: others with later deadlines may come to wait for it,
+    so that it is not given up at this one."""
+
+    deadline: float = math.inf
+    tenant: str = ""
+    kind: Kind = "report"
+    alone: bool = False
+    shape: str = ""
+    prober: bool = False
+    shared: bool = False
+
+
+ANY = Wish()
 
 
 @dataclass(slots=True)
@@ -43,6 +63,11 @@ class Issuer(Protocol):
     source: str
     limits: Limits
 
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds."""
+        ...
+
     def done(self, permit: Permit, error: BaseException | None) -> None:
         """The permit's statement has ended."""
         ...
@@ -63,6 +88,7 @@ class Permit:
     waited: float = 0.0
     rows: int = 0
     bytes: int = 0
+    first: float = 0.0  # the gate's clock when the first rows came; 0.0: none did
     left: bool = False
 
     def counted(self, batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
@@ -70,10 +96,11 @@ class Permit:
 
         Closing it closes `batches`. May run in any thread.
         """
-        limits = self.gate.limits
+        limits, clock = self.gate.limits, self.gate.clock
         most = limits.bytes
         try:
             for batch in batches:
+                self.first = self.first or clock()
                 self.rows += batch.num_rows
                 self.bytes += batch.nbytes
                 if self.rows > limits.rows:

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from connectors.errors import LimitExceeded, SourceError
-from federation.gate import Gate, Wish
-from federation.permit import Permit
+from federation.gate import Gate
+from federation.permit import Permit, Wish
 from views.catalog import Limits
 
 
