@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from federation.breaker import State
+from federation.gate import Gate
 from federation.query import Query
 from federation.watch import Sent
 
@@ -28,6 +30,22 @@ _PREPARING = {
     "planned": "Plans that were made.",
     "variants": "Plans made since known ones did not hold for the values.",
 }
+
+Figure = Callable[[Gate], float]
+STATES: tuple[State, ...] = ("closed", "open", "half-open")
+_COUNTED: tuple[tuple[str, str, Figure], ...] = (
+    ("vdw_source_statements", "Statements that a source was asked.", lambda gate: gate.load.statements),
+    ("vdw_source_rows", "Rows that a source gave.", lambda gate: gate.load.rows),
+    ("vdw_source_errors", "Statements that failed at a source.", lambda gate: gate.load.errors),
+    ("vdw_source_seconds", "Time of all statements at a source.", lambda gate: gate.load.ms / 1000),
+)
+_NOW: tuple[tuple[str, str, Figure], ...] = (
+    ("vdw_source_in_flight", "Statements now at a source.", lambda gate: gate.load.in_flight),
+    ("vdw_source_waiting", "Statements that wait for a source.", lambda gate: gate.load.waiting),
+    ("vdw_source_limit", "Statements that may run there at once now.", lambda gate: gate.most),
+    ("vdw_source_cap", "Statements that its owner lets run at once here.", lambda gate: gate.cap),
+    ("vdw_source_disabled", "1 where it is switched off.", lambda gate: gate.closed is not None),
+)
 
 
 class Meters:
@@ -94,24 +112,29 @@ class _Engine(Collector):
         yield GaugeMetricFamily("vdw_queries_running", "Queries that run now.", value=len(self._engine.running.queries))
 
     def _sources(self) -> Iterator[Metric]:
-        told = {
-            "statements": "Statements that a source was asked.",
-            "rows": "Rows that a source gave.",
-            "errors": "Statements that failed at a source.",
-        }
-        counters = {
-            name: CounterMetricFamily(f"vdw_source_{name}", text, labels=("source",)) for name, text in told.items()
-        }
-        seconds = CounterMetricFamily("vdw_source_seconds", "Time of all statements at a source.", labels=("source",))
-        busy = GaugeMetricFamily("vdw_source_in_flight", "Statements now at a source.", labels=("source",))
-        waiting = GaugeMetricFamily("vdw_source_waiting", "Statements that wait for a source.", labels=("source",))
+        gates = self._engine.gates.items()
+        for name, told, figure in _COUNTED:
+            counter = CounterMetricFamily(name, told, labels=("source",))
+            for source, gate in gates:
+                counter.add_metric((source,), figure(gate))
+            yield counter
+        for name, told, figure in _NOW:
+            gauge = GaugeMetricFamily(name, told, labels=("source",))
+            for source, gate in gates:
+                gauge.add_metric((source,), figure(gate))
+            yield gauge
+        yield from self._breakers()
         up = GaugeMetricFamily("vdw_source_up", "Whether it could be read when last looked at.", labels=("source",))
-        for source, load in self._engine.loads.items():
-            for name, counter in counters.items():
-                counter.add_metric((source,), getattr(load, name))
-            seconds.add_metric((source,), load.ms / 1000)
-            busy.add_metric((source,), load.in_flight)
-            waiting.add_metric((source,), load.waiting)
-        for name, facts in self._engine.catalog.sources.items():
-            up.add_metric((name,), not facts.fault)
-        yield from (*counters.values(), seconds, busy, waiting, up)
+        for source, facts in self._engine.catalog.sources.items():
+            up.add_metric((source,), not facts.fault)
+        yield up
+
+    def _breakers(self) -> Iterator[Metric]:
+        state = GaugeMetricFamily("vdw_breaker", "1 for the state of a source's breaker.", labels=("source", "state"))
+        changes = CounterMetricFamily("vdw_breaker_changes", "Times it came to a state.", labels=("source", "state"))
+        for source, gate in self._engine.gates.items():
+            if gate.breaker is not None:
+                for one in STATES:
+                    state.add_metric((source, one), gate.breaker.state == one)
+                    changes.add_metric((source, one), gate.breaker.transitions[one])
+        yield from (state, changes)
