@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from connectors.errors import LimitExceeded
+from connectors.errors import Error, LimitExceeded
 from connectors.statistics import Estimate
+from federation.channel import Rest
 from planner.plan import Fragment
-from views.catalog import Catalog, Source, View
+from views.catalog import Catalog, QueryLimits, Source, View
 
 LARGE = 1_000_000  # rows that an operational source is not made to examine without a look at its EXPLAIN
 
@@ -70,9 +71,13 @@ def _indexes(key: str, catalog: Catalog) -> str:
 
 @dataclass(slots=True)
 class Spent:
-    """Statements that one query has asked of each source."""
+    """What one query has cost each source: statements, rows, bytes in Arrow, and seconds. What the cache had, or was
+    fetched for another query, costs nothing."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    rows: Counter[str] = field(default_factory=Counter)
+    bytes: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def room(self, source: str, most: int | None, wanted: int) -> bool:
         """Whether `wanted` statements more keep within the owner's number."""
@@ -88,6 +93,47 @@ class Spent:
                 f"The limit is limits.statements in sources/{source}.yml.",
             )
         self.counts[source] += wanted
+
+    def spend(self, source: str, most: QueryLimits, rows: int, size: int, seconds: float = 0.0) -> None:
+        """Count what has come; LimitExceeded (53400) past what the owner allows one query."""
+        self.rows[source] += rows
+        self.bytes[source] += size
+        self.seconds[source] += seconds
+        if most.rows is not None and self.rows[source] > most.rows:
+            raise _exceeded(source, "rows", f"{self.rows[source]:,} rows", f"{most.rows:,}")
+        if most.bytes is not None and self.bytes[source] > most.bytes:
+            raise _exceeded(source, "bytes", f"{self.bytes[source]:,} bytes", f"{most.bytes:,}")
+        if most.time is not None and self.seconds[source] > most.time:
+            raise _exceeded(source, "time", f"{self.seconds[source]:.1f} s", f"{most.time:g} s")
+
+
+def _exceeded(source: str, what: str, spent: str, most: str) -> LimitExceeded:
+    return LimitExceeded(
+        f"the query has cost source {source} {spent}; its owner allows {most} for one query",
+        hint="Filter on an indexed column, aggregate or join fewer rows, so that less of the source is needed; EXPLAIN "
+        f"ANALYZE shows what each statement takes. The limit is limits.query.{what} in sources/{source}.yml.",
+    )
+
+
+@dataclass(slots=True)
+class Metered:
+    """The rest of a stream, of which each batch is counted as what its query costs the source."""
+
+    rest: Rest
+    spend: Callable[[int, int], None]
+
+    async def __anext__(self) -> pa.RecordBatch:
+        batch = await self.rest.__anext__()
+        self.spend(batch.num_rows, batch.nbytes)
+        return batch
+
+    def close(self, reason: Error | None = None) -> None:
+        """See Rest."""
+        self.rest.close(reason)
+
+    def fail(self, error: Error) -> None:
+        """See Rest."""
+        self.rest.fail(error)
 
 
 @dataclass(slots=True)

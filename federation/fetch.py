@@ -20,7 +20,8 @@ from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import hanging, timed_out
 from federation import age, bind
-from federation.channel import Channel, Stream
+from federation.budgets import Metered
+from federation.channel import Channel, Rest, Stream
 from federation.contain import Index
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
@@ -148,7 +149,7 @@ class Fetcher:
 
         async with within(asked.deadline, asked.cancel, doing):
             rows, how = await self._open(step, asks[0], asked)
-            rest = rows.claim()
+            rest = self._metered(step, asked, rows, how)
         part = self._part(step, step.sql_of(asks[0]), [Found(rows, how)])
 
         def done(count: int) -> None:
@@ -193,7 +194,25 @@ class Fetcher:
         found = await self._get(key, step, query, None, asked)
         if not found.value.complete:  # a stream that is under way and too large to be shared
             found = await self._get((*key, "whole"), step, query, None, asked)
+        if found.how == "miss":
+            self._spend(step, asked, found.value.count, found.value.bytes, found.value.ms / 1000)
         return found
+
+    def _spend(self, step: Step, asked: Asked, rows: int, size: int, seconds: float = 0.0) -> None:
+        source = step.fragment.source
+        asked.query.spent.spend(source, self.gates.of(source).limits.query, rows, size, seconds)
+
+    def _metered(self, step: Step, asked: Asked, rows: Rows, how: How) -> Rest | None:
+        """The rest of a stream; what its query has had of it is counted, if it was asked for it."""
+        rest = rows.claim()
+        try:
+            if how == "miss":
+                self._spend(step, asked, rows.count, rows.bytes, rows.ms / 1000)
+        except BaseException:
+            if rest is not None:
+                rest.close()
+            raise
+        return None if rest is None else Metered(rest, partial(self._spend, step, asked))
 
     async def _open(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Rows, How]:
         """All rows, or the first and an unclaimed rest."""
@@ -258,7 +277,8 @@ class Fetcher:
             raise
         sent.waited = permit.waited
         try:
-            seconds = gate.limits.timeout if deadline is None else min(gate.limits.timeout, deadline.left())
+            longest = gate.limits.longest
+            seconds = longest if deadline is None else min(longest, deadline.left())
             born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
             work = self._start(step, query, permit, head, seconds, sent)
         except BaseException as error:

@@ -97,16 +97,17 @@ class Permit:
         Closing it closes `batches`. May run in any thread.
         """
         limits, clock = self.gate.limits, self.gate.clock
-        most = limits.bytes
+        one = limits.query
+        rows, size = _least(limits.rows, one.rows), _least(limits.bytes, one.bytes)
         try:
             for batch in batches:
                 self.first = self.first or clock()
                 self.rows += batch.num_rows
                 self.bytes += batch.nbytes
-                if self.rows > limits.rows:
-                    raise refusals.too_many_rows(self.gate.source, limits.rows)
-                if most is not None and self.bytes > most:
-                    raise refusals.too_many_bytes(self.gate.source, most)
+                if rows is not None and self.rows > rows:
+                    raise refusals.too_many_rows(self.gate.source, rows, rows < limits.rows)
+                if size is not None and self.bytes > size:
+                    raise refusals.too_many_bytes(self.gate.source, size, size != limits.bytes)
                 yield batch
         finally:
             close = getattr(batches, "close", None)
@@ -118,3 +119,7 @@ class Permit:
         if not self.left:
             self.left = True
             self.gate.done(self, error)
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((most for most in (one, other) if most is not None), default=None)

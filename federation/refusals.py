@@ -92,22 +92,26 @@ def closed(source: str, why: str) -> Closed:
     )
 
 
-def too_many_rows(source: str, most: int) -> TooMuch:
-    """The error for a statement that returned more than the owner's rows."""
+def too_many_rows(source: str, most: int, query: bool = False) -> TooMuch:
+    """The error for a statement that returned more than the owner's rows for it, or for a whole `query`."""
     return TooMuch(
-        f"source {source} has more than {most:,} rows for one statement, its owner's limit",
+        f"source {source} has more than {most:,} rows for one {_of(query)}, its owner's limit",
         hint="Filter on an indexed column, aggregate or add LIMIT so that fewer rows are needed; EXPLAIN shows "
-        f"what stays out of the source and why. The limit is limits.rows in sources/{source}.yml.",
+        f"what stays out of the source and why. The limit is limits.{'query.' * query}rows in sources/{source}.yml.",
     )
 
 
-def too_many_bytes(source: str, most: int) -> TooMuch:
-    """The error for a statement that returned more than the owner's bytes."""
+def too_many_bytes(source: str, most: int, query: bool = False) -> TooMuch:
+    """The error for a statement that returned more than the owner's bytes for it, or for a whole `query`."""
     return TooMuch(
-        f"source {source} has more than {most:,} bytes for one statement, its owner's limit",
+        f"source {source} has more than {most:,} bytes for one {_of(query)}, its owner's limit",
         hint="Ask for fewer columns or rows, aggregate or add LIMIT; EXPLAIN shows what stays out of the source and "
-        f"why. The limit is limits.bytes in sources/{source}.yml.",
+        f"why. The limit is limits.{'query.' * query}bytes in sources/{source}.yml.",
     )
+
+
+def _of(query: bool) -> str:
+    return "query" if query else "statement"
 
 
 def _limits(gate: Full) -> str:

@@ -21,6 +21,7 @@ from connectors.errors import LimitExceeded, QueryError, SourceError
 from connectors.types import PgType, numeric
 from federation import bind, fetch
 from federation.bind import Given
+from federation.budgets import Spent
 from federation.deadline import Deadline
 from federation.fetch import Fetcher
 from federation.query import Query
@@ -28,7 +29,7 @@ from federation.session import Session
 from federation.steps import Asked, Fetched, Step
 from planner.plan import ComputedRef, Fragment, KeysRef, ParamRef, SourceText
 from tests.sources import INT8, TEXT, Tapped, catalog, fragment, int8, numbers, sqlite, wait_for
-from views.catalog import Limits
+from views.catalog import Limits, QueryLimits
 
 KEYS = KeysRef(0, 0, INT8.array, cut=True)
 IN_KEYS = "SELECT id, name FROM t WHERE {id IN (SELECT value FROM json_each(?))}"
@@ -601,3 +602,61 @@ def test_whoever_vanishes_whenever_nothing_is_left_behind(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetch, "HEAD", 50_000)
         asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("allowed", "told"),
+    [
+        (QueryLimits(rows=25), r"cost source erp 30 rows; its owner allows 25 for one query"),
+        (QueryLimits(bytes=500), r"cost source erp \d\d\d bytes; its owner allows 500 for one query"),
+    ],
+)
+def test_what_all_statements_of_a_query_cost_together(tmp_path: Path, allowed: QueryLimits, told: str) -> None:
+    async def run() -> None:
+        erp = Tapped(numbers(tmp_path, "erp"))
+        ones = [
+            step(fragment(i, "erp", f"SELECT id, name FROM t WHERE id > {-i - 1}", {"id": INT8, "name": TEXT}))
+            for i in range(3)
+        ]
+        async with fetching(erp, limits=Limits(query=allowed)) as fetcher:
+            with pytest.raises(LimitExceeded, match=told) as caught:
+                await fetcher.gather(ones, asked())
+            assert caught.value.sqlstate == "53400"
+            assert "limits.query." in str(caught.value.hint)
+            two = await fetcher.gather(ones[:2], asked())
+            assert two.rows == 20
+
+    asyncio.run(run())
+
+
+def test_a_stream_stops_at_what_a_query_may_cost(tmp_path: Path) -> None:
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path, rows=200_000))
+        wide = step(fragment(0, "crm", "SELECT id, name || name || name || name FROM t", {"id": INT8, "name": TEXT}))
+        small = step(fragment(1, "crm", "SELECT id FROM t WHERE id < 100000", {"id": INT8}))
+        async with fetching(crm, limits=Limits(query=QueryLimits(rows=290_000))) as fetcher:
+            mine = asked()
+            before = await fetcher.gather([small], mine)
+            stream, _ = await fetcher.stream(wide, mine, before, ["id", "name"])
+            with pytest.raises(LimitExceeded, match="allows 290,000 for one query"):
+                async for _batch in stream:
+                    pass
+            await until(lambda: fetcher.loads["crm"].in_flight == 0)
+
+    asyncio.run(run())
+
+
+def test_the_time_of_a_query_s_statements_counts_together_and_bounds_each(tmp_path: Path) -> None:
+    spent, most = Spent(), QueryLimits(time=2.0)
+    spent.spend("crm", most, 1, 10, 1.5)
+    spent.spend("erp", most, 1, 10, 1.5)
+    with pytest.raises(LimitExceeded, match=r"cost source crm 2\.1 s; its owner allows 2 s for one query"):
+        spent.spend("crm", most, 1, 10, 0.6)
+
+    async def run() -> None:
+        crm = Tapped(numbers(tmp_path))
+        async with fetching(crm, limits=Limits(timeout=30, query=most)) as fetcher:
+            await fetcher.gather([everything()], asked())
+            assert crm.timeouts == [2.0]
+
+    asyncio.run(run())

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from connectors.errors import LimitExceeded, SourceError
 from federation.gate import Gate
 from federation.permit import Permit, Wish
-from views.catalog import Limits
+from views.catalog import Limits, QueryLimits
 
 
 async def settle() -> None:
@@ -181,3 +181,18 @@ def test_work_that_others_may_wait_for_is_not_given_up_at_one_deadline() -> None
         assert gate.load.in_flight == gate.load.waiting == 0
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("limits", "told", "where"),
+    [
+        (Limits(bytes=100), "more than 100 bytes for one statement", "limits.bytes in"),
+        (Limits(rows=50, query=QueryLimits(rows=10)), "more than 10 rows for one query", "limits.query.rows in"),
+        (Limits(bytes=90, query=QueryLimits(bytes=80)), "more than 80 bytes for one query", "limits.query.bytes in"),
+    ],
+)
+def test_budgets_of_one_statement_and_of_its_query(limits: Limits, told: str, where: str) -> None:
+    with pytest.raises(LimitExceeded, match=told) as caught:
+        list(Permit(Gate("crm", limits)).counted(batches(5, 5, 50)))
+    assert caught.value.sqlstate == "53400"
+    assert where in str(caught.value.hint)

@@ -47,6 +47,11 @@ class Limits:
     share: float = 1.0  # part of concurrency and rate that this machine may use
     query: QueryLimits = QueryLimits()
 
+    @property
+    def longest(self) -> float:
+        """Seconds that one statement may take, as all of a query's together may not take more."""
+        return self.timeout if self.query.time is None else min(self.timeout, self.query.time)
+
 
 @dataclass(frozen=True, slots=True)
 class Adaptive:
