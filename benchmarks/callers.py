@@ -81,10 +81,12 @@ class WebCaller:
         body = {"query": question.graphql, "variables": {"n": values[0]} if values else {}}
         try:
             async with asyncio.timeout(PATIENCE):
-                _, answer = await self._web.post("/graphql", json.dumps(body).encode())
+                status, answer = await self._web.post("/graphql", json.dumps(body).encode())
         except BaseException:
             await self.close()  # an answer that is still to come would be the next one's
             raise
+        if status != 200:
+            raise Refused(f"HTTP {status}")
         told = json.loads(answer)
         if told.get("errors"):
             raise Refused(str(told["errors"][0].get("extensions", {}).get("code", "invalid")))

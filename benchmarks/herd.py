@@ -31,6 +31,8 @@ USERS = ("ann", "bob", "cy")
 SECRET = "only-for-the-herd"
 NAP = 2.0  # seconds that a statement takes while we are restarted
 CAP = 2  # statements at once then
+FEW = 20  # clients then, each with a question of its own
+LONGEST = 6.0  # seconds that the owners allow a statement then
 BRIEF = 1.0  # seconds that the brief answers are kept
 PAUSE = 0.02  # seconds between two questions of a client
 
@@ -182,6 +184,8 @@ class Herd:
         views = {f"naps.{each}": _nap_view(each) for each in ("crm", "shop")}
         servers = {"crm": self.made.postgresql, "shop": self.made.mariadb}
         granted = {name: each for name, each in sources.sources(self.made, CAP).items() if name in servers}
+        for each in granted.values():
+            each["limits"] = {**each["limits"], "timeout": f"{LONGEST:g}s"}
         stage.write(folder, granted, views, users=_users(folder), listen=_listen(*ports))
         questions = [nap("crm"), nap("shop")]
 
@@ -191,25 +195,27 @@ class Herd:
         with contextlib.ExitStack() as stack:
             watches = {name: stack.enter_context(Watch(one, one.user)) for name, one in servers.items()}
             with stage.served(folder) as served:
-                async with callers(served) as all_:
-                    stop = time.monotonic() + 4 * NAP
+                async with callers(served, FEW) as all_:
+                    stop = time.monotonic() + 4 * NAP + LONGEST
                     asking = asyncio.gather(*(_on_and_on(one, told, question, stop) for one in all_))
                     await asyncio.sleep(NAP)
                     left = await asyncio.to_thread(self._end, served, how)
                     began = time.monotonic()
-                    again = await asyncio.to_thread(stack.enter_context, stage.served(folder))
+                    await asyncio.to_thread(stack.enter_context, stage.served(folder, whole=False))
                     started = time.monotonic() - began
+                    back = await asyncio.gather(*(_back(served, began, question) for question in questions))
                     await asking
-            assert again.http == served.http
             seen = {name: [count for _, count in watch.seen] for name, watch in watches.items()}
         most = {name: max(counts) for name, counts in seen.items()}
         show(
             self.json,
             f"restart by {how.name}, under load",
+            clients=FEW,
             cap=CAP,
             **{f"most_{k}": v for k, v in most.items()},
             left_running=left,
             start_s=started,
+            **{f"back_s_{name}": at for name, at in zip(servers, back, strict=True)},
             looks=len(seen["crm"]),
             **told.figures,
         )
@@ -227,6 +233,16 @@ class Herd:
         show(self.json, what, clients=CLIENTS, **more, **asked, at_most=most, **told.figures, **figures.machine())
         self.failed += [f"{what}: {source} was asked {count} times" for source, count in calls.items() if count > most]
         self.failed += [*told.wrong, *(f"{what}: {error}" for error in told.errors)]
+
+
+async def _back(served: stage.Served, began: float, question: Question) -> float:
+    """Seconds until the question is answered again."""
+    caller, told = SqlCaller(served, USERS[0], SECRET), Told()
+    while not told.seconds and time.monotonic() - began < 60:
+        await told.ask(caller, question, 1)
+        await asyncio.sleep(PAUSE)
+    await caller.close()
+    return time.monotonic() - began
 
 
 async def _on_and_on(caller: Caller, told: Told, question: Callable[[], tuple[Any, ...]], stop: float) -> None:

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,12 +110,14 @@ def view(name: str, query: str, **header: Any) -> str:
 
 
 @contextlib.contextmanager
-def served(place: Path) -> Iterator[Served]:
-    """`vdw serve` over the folder, from when it listens until it has ended."""
+def served(place: Path, whole: bool = True) -> Iterator[Served]:
+    """`vdw serve` over the folder, from when it listens until it has ended; `whole`: only if nothing is amiss."""
     command = [sys.executable, "-c", START, "serve", "--project", str(place)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent)
+    with (place / "served.log").open("a") as log:  # a pipe that nobody reads would stop it once it is full
+        start = log.tell()
+        process = subprocess.Popen(command, stderr=log, text=True, cwd=Path(__file__).parent.parent)
     try:
-        yield Served(process, *_addresses(process))
+        yield Served(process, *_addresses(process, place / "served.log", start, whole))
     finally:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -123,12 +126,13 @@ def served(place: Path) -> Iterator[Served]:
         process.wait()
 
 
-def _addresses(process: subprocess.Popen[str]) -> tuple[dict[str, Any], tuple[str, int]]:
-    assert process.stderr is not None
+def _addresses(
+    process: subprocess.Popen[str], log: Path, start: int, whole: bool
+) -> tuple[dict[str, Any], tuple[str, int]]:
     options: dict[str, Any] = {}
     http = ("", 0)
     said = []
-    for line in process.stderr:
+    for line in _lines(process, log, start):
         said.append(line)
         if found := ADDRESS.search(line):
             host, port, database, user, web, web_port = found.groups()
@@ -137,10 +141,22 @@ def _addresses(process: subprocess.Popen[str]) -> tuple[dict[str, Any], tuple[st
             else:
                 http = (web, int(web_port))
         if line.startswith("ready"):
-            if any("errors in the project" in told for told in said):
+            if whole and any("errors in the project" in told for told in said):
                 raise RuntimeError("the benchmark's project has errors:\n" + "".join(said))
             return options, http
     raise RuntimeError("vdw serve ended before it listened:\n" + "".join(said))
+
+
+def _lines(process: subprocess.Popen[str], log: Path, start: int) -> Iterator[str]:
+    """The lines of the log from `start` on, as they come, until the process has ended."""
+    with log.open() as file:
+        file.seek(start)
+        while True:
+            ended = process.poll() is not None
+            yield from file
+            if ended:
+                return
+            time.sleep(0.01)
 
 
 def _dump(path: Path, value: Mapping[str, Any]) -> None:
