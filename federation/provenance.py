@@ -46,7 +46,7 @@ class Fact:
     def warning(self) -> str:
         """What whoever reads the answer has to know; '' where it is whole and within its time."""
         if self.missing:
-            done = "their rows are left out" if self.policy == "partial" else "their columns are NULL"
+            done = "its rows are left out" if self.policy == "partial" else "its columns are NULL"
             return f"source {self.source} is down: {done} ({', '.join(self.tables)})"
         if self.origin == "stale":
             return f"source {self.source}: what is shown is past its time" + (
