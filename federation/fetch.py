@@ -109,7 +109,8 @@ class Fetcher:
     async def gather(self, steps: Sequence[Step], asked: Asked) -> Fetched:
         """All rows of all fragments; independent ones at once, the others when they have their keys.
 
-        One that fails stops the rest; so do the deadline and the client's cancel.
+        One that fails stops the rest; so do the deadline and the client's cancel. Sources that may well refuse go
+        first, so that the others are not asked in vain.
         """
         ready = asked.ready or Fetched({}, [])
         fetched = Fetched(dict(ready.tables), list(ready.parts), ready.born, computed=asked.given.computed)
@@ -122,13 +123,16 @@ class Fetcher:
             )
 
         async def one(step: Step) -> None:
-            for other in step.fragment.after - ready.tables.keys():
+            for other in step.fragment.after - fetched.tables.keys():
                 await asyncio.shield(tasks[other])
             await self._fetch(step, asked, fetched)
             del todo[step.fragment.id]
 
         tasks: dict[int, asyncio.Task[None]] = {}
         async with within(asked.deadline, asked.cancel, doing):
+            for step in tuple(todo.values()):
+                if len(todo) > 1 and not step.fragment.after and self.gates.of(step.fragment.source).doubtful:
+                    await one(step)
             if len(todo) == 1:
                 await one(*todo.values())
             else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from api.pgwire import packets
 from federation import provenance
 from federation.canon.shell import PROVENANCE
+from views.catalog import SYSTEM
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
@@ -33,7 +34,8 @@ class Account:
 
     async def tell(self, parts: Sequence[Part]) -> None:
         """An answer begins: warn of what it lacks, behind what was said before and ahead of its CommandComplete."""
-        self.parts, self.at = parts, time.time()
+        if any(part.source != SYSTEM for part in parts):
+            self.parts, self.at = parts, time.time()
         if not any(part.origin in _LACKING for part in parts):
             return
         await self._session.handover.desk.refresh()
