@@ -9,13 +9,13 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 
 import pyarrow as pa
 
-from cache.results import Found, Keep, ResultCache
+from cache.results import Found, How, ResultCache
 from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import hanging, timed_out
@@ -25,7 +25,6 @@ from federation.channel import Channel, Rest, Stream
 from federation.contain import Index
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
-from federation.forgive import forgives
 from federation.gates import Gates
 from federation.naming import named
 from federation.permit import Load, Permit, Wish
@@ -40,23 +39,10 @@ from views.catalog import SYSTEM, Catalog
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
 SLACK = 0.5  # seconds that a source has to report its own timeout, before we take it that it hangs
-PATIENT = 0.8  # of an asker's time; then an old value serves, where one may
 PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
 log = logging.getLogger(__name__)
 
-_WORST = ("miss", "shared", "stale", "contained", "hit")
-
-
-@dataclass(slots=True)
-class Mark:
-    """When a statement was sent, by the cache's clock; None before."""
-
-    clock: Callable[[], float]
-    at: float | None = None
-
-    def floor(self) -> float:
-        """The time before which its rows surely were not read."""
-        return self.clock() if self.at is None else self.at
+_WORST = ("miss", "shared", "contained", "hit")
 
 
 @dataclass(slots=True, eq=False)
@@ -123,11 +109,10 @@ class Fetcher:
     async def gather(self, steps: Sequence[Step], asked: Asked) -> Fetched:
         """All rows of all fragments; independent ones at once, the others when they have their keys.
 
-        One that fails stops the rest; so do the deadline and the client's cancel. Sources that may well refuse go
-        first, so that the others are not asked in vain.
+        One that fails stops the rest; so do the deadline and the client's cancel.
         """
         ready = asked.ready or Fetched({}, [])
-        fetched = Fetched(dict(ready.tables), list(ready.parts), ready.born, ready.until, asked.given.computed)
+        fetched = Fetched(dict(ready.tables), list(ready.parts), ready.born, computed=asked.given.computed)
         todo = {step.fragment.id: step for step in steps if step.fragment.id not in ready.tables}
 
         def doing() -> str:
@@ -137,16 +122,13 @@ class Fetcher:
             )
 
         async def one(step: Step) -> None:
-            for other in step.fragment.after - fetched.tables.keys():
+            for other in step.fragment.after - ready.tables.keys():
                 await asyncio.shield(tasks[other])
             await self._fetch(step, asked, fetched)
             del todo[step.fragment.id]
 
         tasks: dict[int, asyncio.Task[None]] = {}
         async with within(asked.deadline, asked.cancel, doing):
-            for step in tuple(todo.values()):
-                if len(todo) > 1 and not step.fragment.after and self.gates.of(step.fragment.source).doubtful:
-                    await one(step)
             if len(todo) == 1:
                 await one(*todo.values())
             else:
@@ -166,9 +148,9 @@ class Fetcher:
             return f"source {source} had not answered ({self.gates.of(source).state})"
 
         async with within(asked.deadline, asked.cancel, doing):
-            found = await self._open(step, asks[0], asked)
-            rows, rest = found.value, self._metered(step, asked, found)
-        part = self._part(step, step.sql_of(asks[0]), [found])
+            rows, how = await self._open(step, asks[0], asked)
+            rest = self._metered(step, asked, rows, how)
+        part = self._part(step, step.sql_of(asks[0]), [Found(rows, how)])
 
         def done(count: int) -> None:
             part.rows = count
@@ -185,10 +167,13 @@ class Fetcher:
 
     def _asks(self, step: Step, asked: Asked, fetched: Fetched) -> tuple[SourceQuery, ...]:
         """The fragment's statements; where they are more than the owner allows for one query, the one without keys."""
-        source, most = step.fragment.source, self.gates.of(step.fragment.source).limits.statements
+        gate, source = self.gates.of(step.fragment.source), step.fragment.source
+        most = gate.limits.statements
         asks = bind.queries(step.fragment, asked.given, fetched.tables)
         if len(asks) > 1 and not asked.query.spent.room(source, most, len(asks)) and step.fragment.after:
             asks = (bind.whole(step.fragment, asked.given),)
+        if gate.shadow is not None:
+            gate.shadow.asked(asked.query.spent.counts[source], len(asks))
         asked.query.spent.take(source, most, len(asks))
         return asks
 
@@ -205,11 +190,10 @@ class Fetcher:
         part = self._part(step, step.sql_of(asks[0]) if asks else step.sql, found)
         fetched.parts.append(part)
         fetched.born = min([fetched.born, *(each.value.born for each in found)])
-        fetched.until = min([fetched.until, *(each.value.born + step.ttl for each in found)])
 
     async def _whole(self, step: Step, query: SourceQuery, asked: Asked) -> Found[Rows]:
         """All rows of one statement: kept, or being read for another, or read now."""
-        key = self._key(step, query)
+        key = self._key(step, query, asked)
         found = await self._get(key, step, query, None, asked)
         if not found.value.complete:  # a stream that is under way and too large to be shared
             found = await self._get((*key, "whole"), step, query, None, asked)
@@ -221,12 +205,11 @@ class Fetcher:
         source = step.fragment.source
         asked.query.spent.spend(source, self.gates.of(source).limits.query, rows, size, seconds)
 
-    def _metered(self, step: Step, asked: Asked, found: Found[Rows]) -> Rest | None:
+    def _metered(self, step: Step, asked: Asked, rows: Rows, how: How) -> Rest | None:
         """The rest of a stream; what its query has had of it is counted, if it was asked for it."""
-        rows = found.value
         rest = rows.claim()
         try:
-            if found.how == "miss":
+            if how == "miss":
                 self._spend(step, asked, rows.count, rows.bytes, rows.ms / 1000)
         except BaseException:
             if rest is not None:
@@ -234,36 +217,29 @@ class Fetcher:
             raise
         return None if rest is None else Metered(rest, partial(self._spend, step, asked))
 
-    async def _open(self, step: Step, query: SourceQuery, asked: Asked) -> Found[Rows]:
+    async def _open(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Rows, How]:
         """All rows, or the first and an unclaimed rest."""
-        found = await self._get(self._key(step, query), step, query, HEAD, asked)
+        found = await self._get(self._key(step, query, asked), step, query, HEAD, asked)
         if found.value.complete or found.value.rest is not None:
-            return found
+            return found.value, found.how
         # Another client streams the rest.
-        return Found(await self._read(step, query, HEAD, asked.query, Mark(self.cache.clock), asked.deadline), "miss")
+        return await self._read(step, query, HEAD, asked.query, asked.deadline), "miss"
 
     async def _get(
         self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked
     ) -> Found[Rows]:
         if step.fragment.source == SYSTEM:
             return Found(await self._own(query, asked.query), "miss")
-        sent, keep = Mark(self.cache.clock), _keep(step, asked)
-        run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query, sent)
+        run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query)
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
-            read = partial(self._read, step, head=head, asker=asked.query, mark=sent)
-            run = Reading(self._index, step, query, "", key, frozenset(), partial(self._kept, keep), read, head is None)
-        return await self.cache.get_or_run(
-            key,
-            keep,
-            run,
-            partial(_size, key),
-            born=_born,
-            dispose=Rows.drop,
-            cost=_cost,
-            forgives=forgives,
-            floor=sent.floor,
-            patience=PATIENT * asked.patience,
-        )
+            peek = partial(self.cache.peek, ttl=step.ttl)
+            user, read = asked.query.session.user, partial(self._read, step, head=head, asker=asked.query)
+            run = Reading(self._index, step, query, user, key, frozenset(), peek, read, head is None)
+        found = await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
+        shadow = self.gates.of(step.fragment.source).shadow
+        if shadow is not None and found.value.complete:
+            shadow.read(key, found.how == "miss", found.value.ms)
+        return found
 
     async def _own(self, query: SourceQuery, asker: Query) -> Rows:
         """What this server knows of itself, for the one who asks: no source has work with it, nobody shares it."""
@@ -272,30 +248,18 @@ class Fetcher:
         ms = (time.perf_counter() - began) * 1000
         return Rows([batch], True, read_at, born, ms, as_of=age.live(read_at))
 
-    def _kept(self, keep: Keep, key: tuple[Any, ...]) -> Rows | None:
-        found = self.cache.peek(key, keep)
-        return None if found is None else found.value
-
-    def _key(self, step: Step, query: SourceQuery) -> tuple[Any, ...]:
-        """All that the rows depend on. Not the user: the source is asked as one account, whoever asks us; what a user
-        may read was checked before, and what depends on the user comes as a parameter's value."""
+    def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
         full = None if query.parts is step.fragment.text.parts else query.sql
-        return (step.signature, full, bind.frozen(query.params))
+        return (step.signature, full, bind.frozen(query.params), asked.query.session.user)
 
     async def _read(
-        self,
-        step: Step,
-        query: SourceQuery,
-        head: int | None,
-        asker: Query | None,
-        mark: Mark,
-        deadline: Deadline | None = None,
+        self, step: Step, query: SourceQuery, head: int | None, asker: Query | None, deadline: Deadline | None = None
     ) -> Rows:
         """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
         told = self._as_of.get(step.fragment.source, {}).get("kind")
         as_of = await self._age(step) if told in ("file", "query") else ""
         try:
-            rows = await self._run(step, query, head, asker, mark, deadline)
+            rows = await self._run(step, query, head, asker, deadline)
         except Error as error:
             error.source = step.fragment.source
             raise
@@ -303,13 +267,7 @@ class Fetcher:
         return rows
 
     async def _run(
-        self,
-        step: Step,
-        query: SourceQuery,
-        head: int | None,
-        asker: Query | None,
-        mark: Mark,
-        deadline: Deadline | None = None,
+        self, step: Step, query: SourceQuery, head: int | None, asker: Query | None, deadline: Deadline | None = None
     ) -> Rows:
         """Ask the source, when its gate lets us.
 
@@ -325,12 +283,12 @@ class Fetcher:
             self.watch.sent(sent)
             raise
         sent.waited = permit.waited
+        if gate.shadow is not None:
+            gate.shadow.examined(step.fragment.expected.examined.likely)
         try:
             longest = gate.limits.longest
             seconds = longest if deadline is None else min(longest, deadline.left())
-            born = self.cache.clock()
-            mark.at = born if mark.at is None else mark.at
-            read_at, began = time.time(), time.perf_counter()
+            born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
             work = self._start(step, query, permit, head, seconds, sent)
         except BaseException as error:
             permit.leave(error)
@@ -338,7 +296,7 @@ class Fetcher:
         try:
             got = await work.head()
         except Stale:
-            return await self._run(step, query, head, asker, mark, deadline)
+            return await self._run(step, query, head, asker, deadline)
         ms = (time.perf_counter() - began) * 1000
         rest = work if isinstance(work, Channel) and not got.complete else None
         return Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited)
@@ -347,7 +305,7 @@ class Fetcher:
         """What the source says itself, asked at most once a second; it is never in a statement's way."""
         run = partial(self._ask_age, step, self._as_of[step.fragment.source])
         key = ("as of", step.fragment.source, step.version)
-        return (await self.cache.get_or_run(key, Keep(age.KEPT), run, len)).value
+        return (await self.cache.get_or_run(key, age.KEPT, run, len)).value
 
     async def _ask_age(self, step: Step, told: Mapping[str, Any]) -> str:
         source = step.fragment.source
@@ -355,7 +313,7 @@ class Fetcher:
             return await age.of_files(self._connectors.get(source))
         question = Step(age.question(source, str(told["sql"])), 0.0, step.version, kind="chore")
         try:
-            rows = await self._run(question, age.asked(question.fragment), None, None, Mark(self.cache.clock))
+            rows = await self._run(question, age.asked(question.fragment), None, None)
         except Error as error:
             log.warning("source %s does not tell its data's age: %s", source, error)
             return ""
@@ -373,7 +331,7 @@ class Fetcher:
                 sqlstate="HV00N",
                 hint="The project was reloaded without it: prepare the statement again.",
             )
-        cancel, loop = Cancel(), asyncio.get_running_loop()
+        cancel, loop, shadow = Cancel(), asyncio.get_running_loop(), self.gates.of(source).shadow
         end = loop.create_future()
         until, late = loop.time() + seconds + SLACK, timed_out(source, seconds)
 
@@ -391,6 +349,8 @@ class Fetcher:
                 sent.rows, sent.bytes = permit.rows, permit.bytes
                 sent.outcome = outcome(error)
                 self.watch.sent(sent)
+                if shadow is not None and sent.query is not None:
+                    shadow.query(sent.query.id, sent.ms / 1000, sent.rows, sent.bytes)
             del self._running[work]
             end.set_result(None)
 
@@ -413,7 +373,7 @@ class Fetcher:
             sql=sql,
             rows=sum(each.value.count for each in found),
             bytes=sum(each.value.bytes for each in found),
-            ms=max((each.value.ms for each in found if each.how in ("miss", "shared")), default=0.0),
+            ms=max((each.value.ms for each in found if each.how != "hit"), default=0.0),
             cache=min(map(_how, found), key=_WORST.index) if found else "none",
             read_at=read_at,
             as_of=min((each.value.as_of for each in found), default=""),
@@ -426,7 +386,6 @@ class Fetcher:
             spared=sum(_how(each) != "miss" for each in found),
             fingerprint=step.fingerprint,
             kind=step.kind,
-            why=next((_why(each.error) for each in found if each.error is not None), ""),
         )
 
 
@@ -447,30 +406,11 @@ def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:
 
 
 def _origin(found: Sequence[Found[Rows]]) -> str:
-    if any(each.how == "stale" for each in found):
-        return "stale"
     return "cache" if found and all(each.how == "hit" or not each.value.statements for each in found) else "live"
 
 
-def _why(error: Error) -> str:
-    """In words that hold nobody's data."""
-    return error.message if forgives(error) else f"reading it again failed ({error.sqlstate})"
-
-
-def _keep(step: Step, asked: Asked) -> Keep:
-    """The step's terms, within what the asker allows."""
-    max_age = asked.query.session.max_age
-    bound = None if max_age is None else max_age.of(step.fragment.source)
-    return step.keep if bound is None else replace(step.keep, max_age=bound)
-
-
-def _size(key: tuple[Any, ...], rows: Rows) -> int:
-    """What keeping them costs: the key holds the parameters as text, the run to read them again has their values."""
-    return rows.size + 3 * sum(len(value) for _, _, value in key[2])
-
-
-def _cost(rows: Rows) -> float:
-    return rows.ms
+def _size(rows: Rows) -> int:
+    return rows.size
 
 
 def _born(rows: Rows) -> float:

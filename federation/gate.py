@@ -21,6 +21,7 @@ from federation.lag import Lag
 from federation.pace import Pace
 from federation.permit import ANY, Load, Permit, Wish
 from federation.places import Places
+from federation.shadow import Shadow
 from federation.turns import Entry, Lane, Seat, Turns
 from views.catalog import Adaptive as Rules
 from views.catalog import Limits
@@ -58,6 +59,7 @@ class Gate:
     spread: Callable[[], float] = random.random
     lag: Lag = field(default_factory=Lag, repr=False)  # of the loop that it is used from
     gauge: Told | None = field(default=None, repr=False)
+    shadow: Shadow | None = field(default=None, repr=False)  # of rules that are only watched
     adaptive: Adaptive = field(init=False)
     cap: int = field(init=False)  # this machine's share of the owner's statements at once
     _closed: str | None = None
@@ -92,7 +94,10 @@ class Gate:
         if self.gauge is not None and lane != "chore":
             self.gauge()
         now = self.clock()
-        return Permit(self, lane, seat, wish.shape, now, (now - began) * 1000)
+        permit = Permit(self, lane, seat, wish.shape, now, (now - began) * 1000)
+        if self.shadow is not None:
+            permit.shade = self.shadow.begun(began, math.inf if wish.shared else wish.deadline)
+        return permit
 
     @asynccontextmanager
     async def turn(self, wish: Wish) -> AsyncIterator[Permit]:
@@ -134,11 +139,6 @@ class Gate:
         self._closed = reason
         self._admit()
 
-    @property
-    def doubtful(self) -> bool:
-        """Whether the source may well refuse: it is switched off, or its breaker is not closed."""
-        return self._closed is not None or (self.breaker is not None and self.breaker.state != "closed")
-
     def resize(self, limits: Limits, adaptive: Rules | None = None) -> None:
         """Take over the owner's new limits; statements that run already are left alone."""
         self.limits, self._pace = limits, Pace.of(limits)
@@ -167,12 +167,23 @@ class Gate:
         load.bytes += permit.bytes
         load.ms += seconds * 1000
         load.errors += error is not None
+        if self.shadow is not None:
+            self._shadowed(self.shadow, permit, seconds, error)
         if matters(error, self.limits.timeout):
             self.adaptive.failed(permit.started, self.clock())
         elif permit.first and permit.shape:
             took = permit.first - permit.started
             self.adaptive.measured(permit.shape, permit.started, took, self._full, self.lag.seconds)
         self._release(permit.lane, permit.seat, error)
+
+    def _shadowed(self, shadow: Shadow, permit: Permit, seconds: float, error: BaseException | None) -> None:
+        if permit.shade is not None:  # it came before the rules were proposed
+            shadow.ended(permit.shade, seconds, permit.rows, permit.bytes, error)
+        if matters(error, self.limits.timeout):
+            shadow.failed(permit.started)
+        elif permit.first and permit.shape:
+            took = permit.first - permit.started
+            shadow.measured(permit.shape, permit.started, took, self.load.in_flight, self.lag.seconds)
 
     # -- who may go in
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.base import Connector
-from federation import places
+from federation import places, shadow
 from federation.breaker import Breaker
 from federation.gate import Gate
 from federation.gauge import Gauge
@@ -59,6 +59,7 @@ class Gates:
         gate.resize(source.limits, source.adaptive)
         if gate.breaker is not None:
             gate.breaker.resize(source.breaker, source.limits.timeout)
+        gate.shadow = shadow.after(gate.shadow, source)
 
     def items(self) -> tuple[tuple[str, Gate], ...]:
         """All, by source."""

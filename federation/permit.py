@@ -11,6 +11,7 @@ from typing import Protocol
 import pyarrow as pa
 
 from federation import refusals
+from federation.shadow_queue import Shade
 from federation.turns import OWN, Kind, Lane, Seat
 from views.catalog import Limits
 
@@ -90,6 +91,7 @@ class Permit:
     bytes: int = 0
     first: float = 0.0  # the gate's clock when the first rows came; 0.0: none did
     left: bool = False
+    shade: Shade | None = None
 
     def counted(self, batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
         """The batches as they come; LimitExceeded (53400) at the first that is past the owner's rows or bytes.

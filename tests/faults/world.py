@@ -158,7 +158,7 @@ class Site:
             self.mariadb.run(f"ALTER USER {READER}@'%' IDENTIFIED BY {text}")
 
     def files(self) -> dict[str, str | bytes]:
-        limits = f"limits: {{concurrency: {PLACES}, timeout: 20s}}\n"
+        limits = f"limits: {{concurrency: {PLACES}, timeout: 20s}}\nbreaker: {{pause: 200ms, longest: 1s}}\n"
         found: dict[str, str | bytes] = {
             "vdw.yml": "name: faults\nlisten: {http: {port: 0}, postgresql: {port: 0}}\n",
             "sources/side.yml": "kind: sqlite\nconnection: {path: side.db}\n",
