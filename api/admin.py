@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -72,13 +71,13 @@ class Admin:
         _administrator(who)
         seconds = _seconds(given["for"]) if given.get("for") is not None else None
         names = _text(given, "kind"), _text(given, "name"), _text(given, "reason")
-        switch = await asyncio.to_thread(self._control.switches.disable, *names, _by(given, who), seconds)
+        switch = await self._control.disable(*names, _by(given, who), seconds)
         return {"disabled": switch.told}
 
     async def _enable(self, given: Body, who: Principal) -> Any:
         _administrator(who)
         names = _text(given, "kind"), _text(given, "name")
-        return {"enabled": await asyncio.to_thread(self._control.switches.enable, *names)}
+        return {"enabled": await self._control.enable(*names)}
 
 
 def _reading(handler: Callable[[Principal], Awaitable[Any]]) -> Handler:

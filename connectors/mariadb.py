@@ -93,6 +93,7 @@ class MariadbConnector:
         self._access = Access(name, options.arguments)
         self._deadlines = Deadlines()
         self._driver = MysqlDriver(self._access, self._deadlines)
+        self.tally = self._access.tally
         self._leases = Leases(name, options.pool_size)
         self._profile: Profile | None = None
 
@@ -101,28 +102,30 @@ class MariadbConnector:
         if self._profile is None:
             with self._leased(ASK_TIMEOUT, Cancel()) as lease:
                 session: Session = lease.session
-                self._profile = mariadb_catalog.profile(partial(_ask, session), session.engine, version(session))
+                self._profile = mariadb_catalog.profile(partial(self._ask, session), session.engine, version(session))
         return self._profile
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """Tables and views of the databases shown; a fixed number of queries, however many tables."""
         shown = schemas or self._options.shown
         with self._leased(ASK_TIMEOUT, Cancel()) as lease:
-            ask = partial(_ask, lease.session)
+            ask = partial(self._ask, lease.session)
             return mariadb_catalog.tables(self.name, ask, shown, tables, self._options.zero_dates == "null")
 
     def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
         """Sizes, index cardinalities, and histograms where we may read them; three queries, none of a table."""
         del known
         with self._leased(ASK_TIMEOUT, Cancel()) as lease:
-            return mariadb_statistics.read(partial(_ask, lease.session), partial(_try, lease.session), tables)
+            ask, try_ = (partial(how, lease.session, what="statistics") for how in (self._ask, self._try))
+            return mariadb_statistics.read(ask, try_, tables)
 
     def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
         """How the server would run it; nothing is run."""
         text = inlined(query)
         with self._leased(timeout, Cancel()) as lease:
             engine = lease.session.engine
-            return mariadb_explain.read(_ask(lease.session, mariadb_explain.question(text, engine)), text, engine)
+            told = self._ask(lease.session, mariadb_explain.question(text, engine), what="explain")
+            return mariadb_explain.read(told, text, engine)
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""
@@ -134,9 +137,13 @@ class MariadbConnector:
         """See Connector: Threads_running without our own, and Seconds_Behind_Master where we may read it."""
         with self._leased(ASK_TIMEOUT, Cancel()) as lease:
             ours = self._leases.busy
-            running = named(lease.session.connection, "SHOW GLOBAL STATUS LIKE 'Threads_running'")
+            with self.tally.counted("pressure") as counted:
+                running = named(lease.session.connection, "SHOW GLOBAL STATUS LIKE 'Threads_running'")
+                counted.rows = bool(running)
             try:
-                replica = named(lease.session.connection, "SHOW SLAVE STATUS")
+                with self.tally.counted("pressure") as counted:
+                    replica = named(lease.session.connection, "SHOW SLAVE STATUS")
+                    counted.rows = bool(replica)
             except (driver().OperationalError, driver().ProgrammingError):
                 replica = {}
         lag = replica.get("Seconds_Behind_Master")
@@ -151,6 +158,22 @@ class MariadbConnector:
         """Close idle connections now and busy ones once they are given back."""
         self._leases.close()
         self._deadlines.close()
+
+    def _ask(self, session: Session, text: str, what: str = "catalog") -> list[tuple[str | None, ...]]:
+        """Rows of a question of our own; `what` it is for."""
+        with self.tally.counted(what) as counted:
+            rows: Sequence[tuple[bytes | None, ...]] = run(session.connection, text)
+            counted.rows = len(rows)
+        return [tuple(None if value is None else value.decode() for value in row) for row in rows]
+
+    def _try(self, session: Session, text: str, what: str) -> list[tuple[str | None, ...]]:
+        """As `_ask`; nothing where the server has no such table or does not let us read it."""
+        try:
+            return self._ask(session, text, what)
+        except (driver().OperationalError, driver().ProgrammingError) as error:
+            if error.args and error.args[0] in _REFUSED:
+                return []
+            raise
 
     def _point(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         with self._prepared(query, deadline, timeout, cancel) as (lease, text, late):
@@ -265,18 +288,3 @@ def _await(session: Session, stopper: Stopper, deadline: float, late: LimitExcee
     if not readable(session.descriptor, GRACE):
         stopper.unheeded()
         raise late
-
-
-def _ask(session: Session, text: str) -> list[tuple[str | None, ...]]:
-    rows: Sequence[tuple[bytes | None, ...]] = run(session.connection, text)
-    return [tuple(None if value is None else value.decode() for value in row) for row in rows]
-
-
-def _try(session: Session, text: str) -> list[tuple[str | None, ...]]:
-    """As `_ask`; nothing where the server has no such table or does not let us read it."""
-    try:
-        return _ask(session, text)
-    except (driver().OperationalError, driver().ProgrammingError) as error:
-        if error.args and error.args[0] in _REFUSED:
-            return []
-        raise

@@ -16,6 +16,7 @@ from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.leases import Lost
 from connectors.sockets import readable, sever
 from connectors.stopping import ended_there
+from connectors.tally import SESSION, Tally
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -61,6 +62,7 @@ class Access:
 
     source: str
     arguments: dict[str, Any] = field(repr=False)
+    tally: Tally = field(default_factory=Tally, repr=False)
 
     def connect(self, seconds: float) -> Any:
         """A bare connection, made within about so many seconds; values are raw bytes."""
@@ -116,6 +118,8 @@ class MysqlDriver:
                 engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
                 if engine == "mariadb":  # so that texts of no column compare by bytes
                     run(connection, "SET SESSION collation_connection = utf8mb4_nopad_bin")
+                # autocommit and the character set are statements too
+                self._access.tally.add(SESSION, 2 + len(_PROLOGUE) + (engine == "mariadb"))
         except errors as error:
             raise self._access.unreachable(error) from None
         return Session(connection, engine, connection.thread_id(), connection.fileno())
@@ -153,6 +157,7 @@ class MysqlDriver:
             text = f"SET SESSION max_statement_time = {milliseconds / 1000:f}"
         else:
             text = f"SET SESSION max_execution_time = {milliseconds}"
+        self._access.tally.add(SESSION)
         session.connection.send_query(text.encode())
         if not readable(session.descriptor, milliseconds / 1000):
             raise driver().OperationalError(2013, "the server does not answer")
@@ -162,6 +167,7 @@ class MysqlDriver:
     def kill(self, session: Session) -> None:
         """End the statement that runs on the session, from a connection of its own."""
         with contextlib.closing(self._access.connect(1)) as side, self.bounded(side.fileno(), _PROOF):
+            self._access.tally.add(SESSION)
             run(side, f"KILL QUERY {session.thread}")
 
 

@@ -104,6 +104,7 @@ class PostgresqlConnector:
     def __init__(self, name: str, options: PostgresqlOptions) -> None:
         self.name = name
         self._access = Access(name, options.parameters, options.settings)
+        self.tally = self._access.tally
         self._points = PointDriver(self._access)
         self._bulk = BulkDriver(self._access)
         self._leases = Leases(name, options.pool_size)
@@ -121,12 +122,13 @@ class PostgresqlConnector:
 
     def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
         """What ANALYZE found and how much has changed since; three queries at the most, none of a table."""
-        return postgresql_statistics.read(self._ask, tables, known)
+        return postgresql_statistics.read(partial(self._ask, what="statistics"), tables, known)
 
     def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
         """How the server would run it; nothing is run."""
         del timeout
-        return postgresql_explain.read(self._ask("EXPLAIN (FORMAT JSON) " + inlined(query), ())[0][0])
+        told = self._ask("EXPLAIN (FORMAT JSON) " + inlined(query), (), what="explain")
+        return postgresql_explain.read(told[0][0])
 
     @property
     def orphaned(self) -> float:
@@ -147,12 +149,12 @@ class PostgresqlConnector:
 
     def pressure(self) -> Pressure:
         """See Connector: lag of replay on a replica, of the slowest replica on a primary."""
-        lag, running = self._ask(_PRESSURE, ())[0]
+        lag, running = self._ask(_PRESSURE, (), what="pressure")[0]
         return Pressure(lag, running)
 
     def ping(self, timeout: float = PING) -> None:
         """An empty statement."""
-        self._ask("SELECT 1", (), timeout)
+        self._ask("SELECT 1", (), timeout, "ping")
 
     def close(self) -> None:
         """Close idle connections now and busy ones once they are given back."""
@@ -202,22 +204,27 @@ class PostgresqlConnector:
                     ours.retry = lease.stale
                 raise ours from None
 
-    def _ask(self, text: str, values: Sequence[Any], timeout: float = ASK_TIMEOUT) -> list[tuple[Any, ...]]:
-        """Rows of a catalog query, once more where a pooled connection had died."""
+    def _ask(
+        self, text: str, values: Sequence[Any], timeout: float = ASK_TIMEOUT, what: str = "catalog"
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a question of our own, once more where a pooled connection had died; `what` it is for."""
         try:
-            return self._ask_once(text, values, timeout)
+            return self._ask_once(text, values, timeout, what)
         except Lost as lost:
             if not lost.retry:
                 raise
             self._leases.clear()
-            return self._ask_once(text, values, timeout)
+            return self._ask_once(text, values, timeout, what)
 
-    def _ask_once(self, text: str, values: Sequence[Any], timeout: float) -> list[tuple[Any, ...]]:
+    def _ask_once(self, text: str, values: Sequence[Any], timeout: float, what: str) -> list[tuple[Any, ...]]:
         deadline = time.monotonic() + timeout
         with self._leased(self._points, deadline, Cancel(), timed_out(self.name, timeout)) as lease:
             self._points.limit(lease.session, server_timeout(timeout))
             connection: psycopg.Connection[Any] = lease.session.connection
-            return connection.execute(text, values).fetchall()
+            with self.tally.counted(what) as counted:
+                rows = connection.execute(text, values).fetchall()
+                counted.rows = len(rows)
+            return rows
 
 
 @contextlib.contextmanager

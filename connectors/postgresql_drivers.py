@@ -18,6 +18,7 @@ from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Lost
 from connectors.sockets import readable
 from connectors.stopping import ended_there
+from connectors.tally import SESSION, Tally
 
 PROLOGUE = {
     "TimeZone": "UTC",
@@ -38,6 +39,7 @@ _WATCHED = (
 )
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 _PROOF = 1.0  # seconds for that round trip
+_INTRODUCTION = 5  # statements of ADBC's own when it connects: the version, columns, and three times types
 GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
@@ -62,6 +64,7 @@ class Access:
     source: str
     parameters: dict[str, Any] = field(repr=False)
     settings: dict[str, str] = field(default_factory=dict)  # of each session, besides the prologue
+    tally: Tally = field(default_factory=Tally, repr=False)
 
     @property
     def prologue(self) -> str:
@@ -116,6 +119,7 @@ class PointDriver:
                 self._access.conninfo(seconds), autocommit=True, cursor_factory=psycopg.RawCursor
             )
             connection.patience = max(seconds, 1.0)
+            self._access.tally.add(SESSION)
             connection.execute(self._access.prologue)
         except psycopg.Error as error:
             raise self._access.unreachable(error) from None
@@ -140,6 +144,7 @@ class PointDriver:
         """Tell the server the statement timeout, if it is another."""
         session.connection.patience = milliseconds / 1000 + GRACE
         if session.timeout != milliseconds:
+            self._access.tally.add(SESSION)
             session.connection.execute(f"SET statement_timeout = {milliseconds}", prepare=False)
             session.timeout = milliseconds
 
@@ -152,6 +157,7 @@ class BulkDriver:
 
     def open(self, seconds: float) -> Session:
         # besides connecting it reads the server's types, and waits for them without any bound
+        self._access.tally.add(SESSION, _INTRODUCTION)
         connect = partial(adbc.connect, self._access.conninfo(seconds), autocommit=True)
         try:
             return Session(apart(connect, max(seconds, 1.0), lambda late: late.close()))
@@ -173,6 +179,7 @@ class BulkDriver:
         It waits for the server without any bound, and so belongs into a thread that may be left alone.
         """
         if session.timeout != milliseconds:
+            self._access.tally.add(SESSION)
             timeout = f"set_config('statement_timeout', '{milliseconds}', false)"
             _run(session.connection, f"SELECT {timeout}" if session.timeout else f"{self._access.prologue}, {timeout}")
             session.timeout = milliseconds

@@ -21,6 +21,7 @@ from connectors.postgresql_rows import from_result
 from connectors.postgresql_sql import prepared
 from connectors.sockets import readable
 from connectors.stopping import GRACE, server_timeout, timed_out
+from connectors.tally import SESSION
 from connectors.types import PgType
 
 MOST_BYTES = 8_192  # of parameters: what surely fits the socket's buffer
@@ -126,27 +127,31 @@ def begin(access: Access, leases: Leases, lease: Lease, query: SourceQuery, time
     if sum(map(len, given)) > MOST_BYTES or any(b"\0" in value for value in given):
         leases.back(lease)
         return None
-    prompt = PostgresqlPrompt(access, leases, lease, _commands(lease.session, text, values, timeout), query, timeout)
+    sends, settings = _commands(lease.session, text, values, timeout)
+    if settings:
+        access.tally.add(SESSION, settings)
+    prompt = PostgresqlPrompt(access, leases, lease, sends, query, timeout)
     if not prompt.send():
         prompt.give_up()
         return None
     return prompt
 
 
-def _commands(session: Session, text: str, values: Sequence[bytes | None], timeout: float) -> list[Send]:
-    """What is to be sent, one after the other."""
+def _commands(session: Session, text: str, values: Sequence[bytes | None], timeout: float) -> tuple[list[Send], int]:
+    """What is to be sent, one after the other; how many of it are statements that only concern the session."""
     sends: list[Send] = []
     milliseconds = server_timeout(timeout)
     if session.timeout != milliseconds:
         session.timeout = milliseconds
         sends.append(lambda conn: conn.send_query(b"SET statement_timeout = %d" % milliseconds))
-    name = session.prompted.get(text)
+    settings, name = len(sends), session.prompted.get(text)
     if name is None:
         if len(session.prompted) >= KEPT:
             oldest = session.prompted.pop(next(iter(session.prompted)))
             sends.append(lambda conn: conn.send_query(b"DEALLOCATE " + oldest))
+        settings = len(sends)
         name = session.prompted[text] = b"vdw_%d" % session.numbered
         session.numbered += 1
         sends.append(lambda conn: conn.send_prepare(name, text.encode()))
     sends.append(lambda conn: conn.send_query_prepared(name, values, None, Format.BINARY))
-    return sends
+    return sends, settings

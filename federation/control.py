@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from connectors.errors import Error, QueryError
+from connectors.tally import Counted, Tally
 from federation import system_rows
 from federation.ledger import SAVED, Ledger
 from federation.ledger_store import Record, Shape
@@ -34,7 +36,8 @@ class Control:
 
     def __init__(self, engine: Engine, state: Path | None, accounts: Accounts = dict) -> None:
         self._engine, self.accounts = engine, accounts
-        self.ledger = Ledger(state, peaks=self._peaks, told=self._told)
+        self._connectors: WeakSet[Any] = WeakSet()  # retired ones may still end what they do
+        self.ledger = Ledger(state, peaks=self._peaks, told=self._told, chores=self._chores)
         self.switches = Switches(state, changed=self._switched)
         engine.watch.listeners.append(self)
         engine.running.guard = self._guard
@@ -106,6 +109,13 @@ class Control:
             if shadow is not None:
                 yield source, "dry run", shadow.report()
 
+    def _chores(self) -> Iterator[tuple[str, str, Counted]]:
+        self._connectors.update(self._engine.connectors.values())
+        for connector in self._connectors:
+            tally: Tally | None = getattr(connector, "tally", None)
+            for what, counted in tally.take().items() if tally is not None else ():
+                yield connector.name, what, counted
+
     # -- what runs
 
     def running(self, visitor: Visitor) -> list[dict[str, Any]]:
@@ -154,6 +164,18 @@ class Control:
             }
             for one in self.switches
         ]
+
+    async def disable(self, kind: str, name: str, reason: str, by: str, seconds: float | None = None) -> Switch:
+        """See Switches; in force on return."""
+        switch = await asyncio.to_thread(self.switches.disable, kind, name, reason, by, seconds)
+        self.switches.look()
+        return switch
+
+    async def enable(self, kind: str, name: str) -> bool:
+        """See Switches; in force on return."""
+        done = await asyncio.to_thread(self.switches.enable, kind, name)
+        self.switches.look()
+        return done
 
     def _guard(self, query: Query, prepared: Prepared) -> None:
         """Refuse what is disabled; each source that it would have asked has it in its receipt."""

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from connectors.tally import SESSION, Counted
 from federation.ledger_store import Page, Peak, Record, Shape, Spent, Store
 from federation.masked import masked
 
@@ -43,7 +44,8 @@ class _Second:
 class Ledger:
     """One process's entries. Everything but the writing runs on the event loop's thread. `folder`: where ledger.db
     stands; None, or one that cannot be written, keeps it in memory. `peaks` is asked at each flush for what sources'
-    gates have counted since: (source, most in flight, most waiting); `told` for their own reports."""
+    gates have counted since: (source, most in flight, most waiting); `told` for their own reports; `chores` for what
+    connectors have asked by themselves: (source, what for, how much)."""
 
     def __init__(
         self,
@@ -52,8 +54,9 @@ class Ledger:
         clock: Callable[[], float] = time.time,
         peaks: Callable[[], Iterable[tuple[str, int, int]]] = tuple,
         told: Callable[[], Iterable[tuple[str, str, Any]]] = tuple,
+        chores: Callable[[], Iterable[tuple[str, str, Counted]]] = tuple,
     ) -> None:
-        self._folder, self._clock, self._peaks, self._told = folder, clock, peaks, told
+        self._folder, self._clock, self._peaks, self._told, self._chores = folder, clock, peaks, told, chores
         self._page = Page()
         self._unwritten = Page()
         self._minute, self._ends = 0, 0.0
@@ -103,13 +106,12 @@ class Ledger:
         key = (self._minute, self._kept(shape), why)
         self._page.refused[key] = self._page.refused.get(key, 0) + 1
 
-    def chores(self, source: str, what: str, statements: int, rows: int, ms: float) -> None:
-        """Questions of our own that a connector has asked of its source: catalogs, statistics, EXPLAIN, sessions."""
-        shape = (source, "", "", "", f"({what})", "session" if what == "session" else "chore")
-        spent = self._line(shape, what)
-        spent.statements += statements
-        spent.rows += rows
-        spent.ms += ms
+    def _chore(self, source: str, what: str, counted: Counted) -> None:
+        shape = (source, "", "", "", f"({what})", SESSION if what == SESSION else "chore")
+        spent = self._line(shape, f"({what})")
+        spent.statements += counted.statements
+        spent.rows += counted.rows
+        spent.ms += counted.ms
 
     def _line(self, shape: Shape, text: str) -> Spent:
         now = self._clock()
@@ -174,6 +176,8 @@ class Ledger:
 
     def _taken(self) -> Page:
         """The page, and a fresh one in its place; within one turn of the loop, so that no entry falls between."""
+        for source, what, counted in self._chores():
+            self._chore(source, what, counted)
         minute = int(self._clock()) // 60 * 60
         for source, in_flight, waiting in self._peaks():
             if in_flight or waiting:

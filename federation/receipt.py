@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from connectors.tally import SESSION
 from federation.ledger_store import FIGURES, Record, Shape, Spent
 from federation.system import Visitor
 from views.catalog import Limits
@@ -20,7 +21,6 @@ BY: Mapping[str, Callable[[Shape], tuple[str, ...]]] = {
     "kind": lambda shape: (shape[5],),
 }
 PEAKS = ("in_flight", "waiting", "rate")
-OWN = "session"  # what a connection says of itself when it opens (SET ...): told apart, no statement of a query
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Receipt:
         for _, shape, spent in record.spent:
             if shape[0] != source:
                 continue
-            if shape[5] == OWN:
+            if shape[5] == SESSION:
                 sessions.add(spent)
                 continue
             total.add(spent)

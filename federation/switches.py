@@ -94,7 +94,8 @@ class Switches:
             raise found.error()
 
     def disable(self, kind: str, name: str, reason: str, by: str, seconds: float | None = None) -> Switch:
-        """Disable it from now on, for so many seconds; ConfigError where that cannot be kept or makes no sense."""
+        """Disable it from the next `look` on, for so many seconds; ConfigError where that cannot be kept or makes no
+        sense. Waits for the disk: not on the loop."""
         _sensible(kind, name, reason)
         now = self._clock()
         switch = Switch(kind, name, reason, by, now, None if seconds is None else now + seconds)
@@ -103,7 +104,7 @@ class Switches:
         return switch
 
     def enable(self, kind: str, name: str) -> bool:
-        """Enable it again; whether it had been disabled."""
+        """Enable it again from the next `look` on; whether it had been disabled. Waits for the disk, too."""
         _sensible(kind, name, "-")
         with self._changing() as known:
             return known.pop((kind, name), None) is not None
@@ -139,7 +140,6 @@ class Switches:
         """The switches to be changed, while no other server changes them."""
         if self._path is None:
             yield self._known
-            self._settle()
             return
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,6 @@ class Switches:
                 _write(self._path, known, self._clock())
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise ConfigError(f"switches cannot be kept in {self._path}: {error}", place="vdw.yml, state") from None
-        self.look()
 
 
 def _sensible(kind: str, name: str, reason: str) -> None:

@@ -13,6 +13,7 @@ from views.catalog import Source, View
 if TYPE_CHECKING:
     from federation.control import Control
     from federation.engine import Engine
+    from federation.gate import Gate
 
 DAY = 86_400.0  # seconds that vdw.receipts reaches back
 
@@ -38,22 +39,22 @@ def _sources(engine: Engine, control: Control, visitor: Visitor) -> Iterator[Row
         if source.system or not _any(visitor, source.name, engine):
             continue
         gate = engine.gates.of(source.name)
-        load, adaptive = gate.load, getattr(gate, "adaptive", None)
-        state, reason = _state(source, control)
+        load, pressure, breaker = gate.load, gate.adaptive.pressure, gate.breaker
+        state, reason = _state(source, gate, control)
         yield {
             "name": source.name,
             "kind": source.kind,
             "role": "operational" if source.operational else "warehouse",
             "state": state,
             "reason": reason,
-            "breaker": getattr(getattr(gate, "breaker", None), "state", None),
+            "breaker": None if breaker is None else breaker.state,
             "in_flight": load.in_flight,
             "waiting": load.waiting,
-            "limit_now": gate.cap,
+            "limit_now": gate.most,
             "concurrency": source.limits.concurrency,
             "rate": source.limits.rate,
-            "lag": getattr(adaptive, "lag", None),
-            "running": getattr(adaptive, "running", None),
+            "lag": pressure.lag,
+            "running": pressure.running,
             "ttl": source.ttl,
             "statements": load.statements,
             "rows": load.rows,
@@ -73,11 +74,15 @@ def _any(visitor: Visitor, source: str, engine: Engine) -> bool:
     )
 
 
-def _state(source: Source, control: Control) -> tuple[str, str | None]:
+def _state(source: Source, gate: Gate, control: Control) -> tuple[str, str | None]:
     switch = control.switches.find("source", source.name)
     if switch is not None:
         return "disabled", switch.told
-    return ("down", source.fault) if source.fault else ("up", None)
+    if source.fault:
+        return "down", source.fault
+    if gate.breaker is not None and gate.breaker.state != "closed":
+        return "down", gate.breaker.why
+    return "up", gate.adaptive.why or None
 
 
 def _cache(engine: Engine, visitor: Visitor) -> Iterator[Row]:

@@ -189,7 +189,9 @@ def test_two_servers_and_a_restart_agree(tmp_path: Path) -> None:
     first, told = switched(tmp_path, lambda: now)
     second, heard = switched(tmp_path, lambda: now)
     first.disable("source", "crm", "too slow", "eve", 60)
+    first.look()
     first.disable("view", "crm.customers", "wrong", "eve")
+    first.look()
     assert [one.name for one in told[0][0]] == ["crm"]
     assert second.find("source", "crm") is None
     second.look()
@@ -208,6 +210,7 @@ def test_two_servers_and_a_restart_agree(tmp_path: Path) -> None:
 def test_the_refusal_says_who_why_and_until(tmp_path: Path) -> None:
     switches, _ = switched(tmp_path, lambda: 0.0)
     switches.disable("user", "ada", "runs wild", "eve", 60)
+    switches.look()
     with pytest.raises(QueryError) as caught:
         switches.check("ada", [("crm", "customers")], "f")
     assert caught.value.sqlstate == "42501"
@@ -215,6 +218,7 @@ def test_the_refusal_says_who_why_and_until(tmp_path: Path) -> None:
         assert word in str(caught.value)
     switches.check("bob", [("crm", "customers")], "f")
     switches.disable("view", "crm.customers", "-x-", "eve")
+    switches.look()
     with pytest.raises(QueryError, match=r"crm\.customers"):
         switches.check("bob", [("crm", "orders"), ("crm", "customers")], "f")
 
@@ -233,6 +237,7 @@ def test_nonsense_is_refused(tmp_path: Path) -> None:
 def test_a_broken_file_changes_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     switches, _ = switched(tmp_path, time.time)
     switches.disable("view", "x", "y", "eve")
+    switches.look()
     (tmp_path / NAME).write_text("{")
     switches.look()
     assert switches.find("view", "x") is not None
@@ -304,7 +309,7 @@ async def forget(home: Served) -> None:
 
 
 async def _enabled(home: Served, one: Switch) -> None:
-    home.runtime.control.switches.enable(one.kind, one.name)
+    await home.runtime.control.enable(one.kind, one.name)
 
 
 @pytest.mark.usefixtures("nothing_off")
