@@ -19,6 +19,7 @@ from api.params import bound
 from api.project import Runtime, open_project
 from connectors.base import Bound, Cancel
 from connectors.errors import ConfigError, Error, QueryError, SourceError
+from federation import provenance
 from federation.prepare import Prepared
 from federation.result import Result
 from federation.session import Session
@@ -58,8 +59,9 @@ def seconds(text: str) -> float:
         raise typer.BadParameter(f'"{text}": {error}, such as 30s or 5m', param_hint="--timeout") from None
 
 
-def ask(asking: Asking, form: str, output: Path | None, rows: int) -> int:
-    """Answer a statement in a format; the exit code."""
+def ask(asking: Asking, form: str, output: Path | None, rows: int, told: str = "") -> int:
+    """Answer a statement in a format, and say where it came from as `told` (text | json) or only what it lacks; the
+    exit code."""
     seconds(asking.timeout)
     quiet = form == "table" or output is not None or not sys.stdout.isatty()  # no rows on the terminal meanwhile
 
@@ -72,6 +74,8 @@ def ask(asking: Asking, form: str, output: Path | None, rows: int) -> int:
                 else:
                     with _stream(output) as stream:
                         await _write(result, form, stream, progress)
+                await progress.end()
+                console.provenance(provenance.facts(result.parts), told)
             finally:
                 await result.aclose()
         return 0

@@ -37,6 +37,13 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
+class Account(StrEnum):
+    """How `query` says where its answer came from."""
+
+    text = "text"
+    json = "json"
+
+
 class Which(StrEnum):
     """The files that have a JSON Schema."""
 
@@ -169,6 +176,9 @@ def query(
     timeout: Timeout = "60s",
     rows: Annotated[int, typer.Option(min=1, help="Most rows that a table shows.")] = 1000,
     user: As = None,
+    provenance: Annotated[
+        Account | None, typer.Option(help="Say on standard error where the answer came from, by source.")
+    ] = None,
 ) -> None:
     """Answer one SELECT."""
     from api.ask import Asking, ask
@@ -181,7 +191,8 @@ def query(
         )
     text = _text(sql)
     asking = Asking(project, text, tuple(param or ()), timeout, user)
-    _guarded(lambda: ask(asking, form.value, output, rows), text)
+    told = provenance.value if provenance is not None else ""
+    _guarded(lambda: ask(asking, form.value, output, rows, told), text)
 
 
 @app.command()

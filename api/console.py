@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 from rich import box
 from rich.cells import cell_len
@@ -19,6 +20,9 @@ from rich.text import Text
 
 from connectors.errors import ConfigError, Error
 from views.project import Diagnostic
+
+if TYPE_CHECKING:
+    from federation.provenance import Fact
 
 Row = Sequence[str | None]
 LEAST_WIDTH = 6  # below that many characters a column says nothing: then one line a value
@@ -119,6 +123,30 @@ def unserved(errors: int) -> None:
 def note(message: str) -> None:
     """A line for people, beside the answer: to stderr."""
     Console(stderr=True, highlight=False, soft_wrap=True).print(Text(message, style="dim"))
+
+
+def provenance(facts: Sequence[Fact], form: str = "") -> None:
+    """Say on stderr what an answer lacks; as `form` (text | json) also where it came from, by source."""
+    for fact in facts:
+        if fact.warning:
+            why = f" ({fact.why})" if fact.why else ""
+            Console(stderr=True, highlight=False, soft_wrap=True).print(
+                Text.assemble(("warning: ", "bold yellow"), printable(f"{fact.warning}{why}"))
+            )
+    if form == "json":
+        sys.stderr.write(json.dumps([fact.json() for fact in facts], ensure_ascii=False) + "\n")
+    elif form:
+        for fact in facts:
+            note(_account(fact))
+
+
+def _account(fact: Fact) -> str:
+    from federation.provenance import duration
+
+    if fact.missing:
+        return f"{fact.source}: missing, {fact.policy}"
+    age = "of unknown age" if fact.age is None else f"{duration(fact.age)} old ({fact.freshness})"
+    return f"{fact.source}: {fact.origin}, {age}, {count(fact.rows, 'row')}, {count(fact.statements, 'statement')}"
 
 
 def error(problem: BaseException, sql: str = "") -> None:

@@ -19,6 +19,7 @@ from federation.result import Part
 from federation.watch import Sent
 
 LOG = logging.getLogger("vdw.query")
+MOST = 10_000  # lines that may wait to be written
 _FRESHEST_LAST = ("missing", "stale", "copy", "cache", "live")
 
 
@@ -80,14 +81,33 @@ def _source(part: Part, now: float) -> dict[str, Any]:
     return {**told, "why": part.why} if part.why else told
 
 
+class Feeding(logging.handlers.QueueHandler):
+    """Drops lines while nobody reads them, and then says how many."""
+
+    def __init__(self, lines: queue.Queue[Any]) -> None:
+        super().__init__(lines)
+        self._dropped = 0
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Never waits."""
+        try:
+            if self._dropped:
+                told = orjson.dumps({"event": "dropped", "lines": self._dropped}).decode()
+                self.queue.put_nowait(logging.makeLogRecord({"msg": told, "levelno": logging.WARNING}))
+                self._dropped = 0
+            self.queue.put_nowait(record)
+        except queue.Full:
+            self._dropped += 1
+
+
 @contextmanager
 def written() -> Iterator[None]:
     """While inside, the lines go to standard error as they are, by a thread of their own: a slow terminal or a full
-    pipe must not hold answers up."""
-    lines: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    pipe must not hold answers up, nor fill the memory."""
+    lines: queue.Queue[Any] = queue.Queue(MOST)
     out = logging.StreamHandler(sys.stderr)
     out.setFormatter(logging.Formatter("%(message)s"))
-    feeding = logging.handlers.QueueHandler(lines)
+    feeding = Feeding(lines)
     listener = logging.handlers.QueueListener(lines, out)
     propagated, level = LOG.propagate, LOG.level
     LOG.addHandler(feeding)

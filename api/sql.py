@@ -21,9 +21,11 @@ from api.graphql.compile import Output
 from api.graphql.negotiate import Refused, body, json_only
 from api.graphql.scalars import kind as scalar_kind
 from api.graphql.service import SETTINGS
+from api.headers import headers
 from connectors.base import Bound, Cancel
 from connectors.errors import QueryError
 from connectors.types import PgType
+from federation import provenance
 from federation.result import Result
 from federation.session import Session
 
@@ -52,13 +54,14 @@ class Sql:
             raise Refused(405, "use POST", {"Allow": "POST"})
         statement = await _statement(request)
         kind = _kind(request.headers.get("accept", "*/*"))
+        last = _last(request.query_params.get("provenance", ""), kind)
         trace = request.headers.get("traceparent", "")
         session = Session(who.name, SETTINGS, timeout=TIMEOUT, protocol="http", trace=trace)
         result = await self._run(statement, session, who, cancel)
-        pieces = _arrow(result) if kind == ARROW else _lines(result)
+        pieces = _arrow(result) if kind == ARROW else _lines(result, last)
         first = await anext(pieces, b"")
-        headers = {"Cache-Control": "no-store"}
-        return StreamingResponse(_stream(first, pieces, result, cancel, kind), media_type=kind, headers=headers)
+        told = {"Cache-Control": "no-store", **headers(provenance.facts(result.parts))}
+        return StreamingResponse(_stream(first, pieces, result, cancel, kind), media_type=kind, headers=told)
 
     async def _run(self, statement: Statement, session: Session, who: Principal, cancel: Cancel) -> Result:
         prepared = await self._engine.prepare(statement.sql, session)
@@ -108,6 +111,15 @@ def _kind(accept: str) -> str:
     raise Refused(406, f"the answer can be {ARROW} or {LINES}")
 
 
+def _last(wanted: str, kind: str) -> bool:
+    """Whether the account of the whole answer comes as its last line."""
+    if wanted not in ("", "last"):
+        raise Refused(400, "`provenance` can be last: the account of the whole answer as its last line")
+    if wanted and kind == ARROW:
+        raise Refused(400, f"only {LINES} has a last line for `provenance`")
+    return bool(wanted)
+
+
 def _bound(type_: PgType, value: Any) -> Bound:
     kind = scalar_kind(type_)
     try:
@@ -120,7 +132,7 @@ def _bound(type_: PgType, value: Any) -> Bound:
         raise QueryError(error.message, sqlstate="22P02") from None
 
 
-async def _lines(result: Result) -> AsyncGenerator[bytes, None]:
+async def _lines(result: Result, last: bool = False) -> AsyncGenerator[bytes, None]:
     names = [name for name, _ in result.columns]
     if len(set(names)) < len(names):
         raise QueryError(
@@ -132,6 +144,8 @@ async def _lines(result: Result) -> AsyncGenerator[bytes, None]:
     async for batch in result.batches:
         for start in range(0, batch.num_rows, encode.ROWS):
             yield encode.lines(batch.slice(start, encode.ROWS), outputs)
+    if last:
+        yield orjson.dumps({"provenance": [fact.json() for fact in provenance.facts(result.parts)]}) + b"\n"
 
 
 async def _arrow(result: Result) -> AsyncGenerator[bytes, None]:

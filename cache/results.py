@@ -1,212 +1,341 @@
-"""Answers kept for a short while and bounded by bytes; identical concurrent runs are one run."""
+"""Answers kept within bounds of age and bytes; identical runs at once are one; old ones serve where that is allowed."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, TypeVar
 
-from cachetools import TLRUCache
+from cache.entries import Entries, Entry
+from cache.flights import Flight, Flights, Work, nothing
+from cache.keep import Counters, Found, How, Keep
+from connectors.errors import Error, LimitExceeded, QueryError, SourceError
 
-from connectors.errors import Error
+__all__ = ["Counters", "Found", "How", "Keep", "ResultCache"]
 
 T = TypeVar("T")
-How = Literal["hit", "miss", "shared"]
+PAUSE = 1.0  # seconds, at least, between two attempts to renew a value
+ERRORS = 1024  # statements whose own error is remembered
+ERROR_KEPT = 1.0  # seconds, at most
+AT_ONCE = 2  # runs of one `refresh`
+# Of errors of the statement itself: not down (08), cancelled or stopped (57), limits (53, 54), conflicts (40, 55).
+_PASSING = ("08", "40", "53", "54", "55", "57", "58", "XX")
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
-    """A value and how it was found: stored before (hit), run for us (miss), or run for others and us (shared)."""
-
-    value: T
-    how: How
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the cache did since it was made; `stored` counts the values kept."""
-
-    hits: int = 0
-    misses: int = 0
-    shared: int = 0
-    stored: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    value: Any
-    born: float
-    expires: float
-    size: int
-
-
-@dataclass(slots=True, eq=False)
-class _Flight:
-    """A run that is under way. It belongs to nobody in particular and ends when its last waiter has left."""
-
-    task: asyncio.Task[Any] | None = None
-    waiters: int = 0
-    dispose: Callable[[Any], None] | None = None
-
-    @property
-    def open(self) -> bool:
-        return self.task is not None and not self.task.done()
-
-
-def _expires(_key: Hashable, entry: _Entry, _now: float) -> float:
-    return entry.expires
-
-
-def _size(entry: _Entry) -> int:
-    return entry.size
+class _Failed:
+    error: Error
+    asked: float  # nothing was read before
+    failed: float
+    tags: frozenset[str]
+    order: int
 
 
 @dataclass(slots=True)
 class ResultCache:
-    """At most `max_bytes` of values, none larger than `max_entry` (default: an eighth of it), least recently used out.
+    """At most `max_bytes` of values, none larger than `max_entry` (default: an eighth of it).
 
-    `clock` gives seconds. To be used from one event loop.
+    `clock` gives seconds. `jitter` is the share by which a ttl may be cut, by each key differently, so that what came
+    together does not end together. To be used from one event loop.
     """
 
     max_bytes: int
     max_entry: int = 0
     clock: Callable[[], float] = time.monotonic
+    jitter: float = 0.1
     counters: Counters = field(default_factory=Counters)
-    _entries: TLRUCache[Hashable, _Entry] = field(init=False, repr=False)
-    _flights: dict[Hashable, _Flight] = field(default_factory=dict, repr=False)
-    _tasks: set[asyncio.Task[Any]] = field(default_factory=set, repr=False)
-    _closing: bool = False
+    _entries: Entries = field(init=False, repr=False)
+    _flights: Flights = field(init=False, repr=False)
+    _failed: dict[Hashable, _Failed] = field(default_factory=dict, repr=False)
+    _invalidations: int = 0
+    _invalid: dict[str, int] = field(default_factory=dict, repr=False)  # by tag, the number of its last one
 
     def __post_init__(self) -> None:
-        self.max_entry = self.max_entry or self.max_bytes // 8
-        self._entries = TLRUCache(self.max_bytes, _expires, self.clock, _size)
+        self.max_entry = min(self.max_entry or self.max_bytes // 8, self.max_bytes)
+        self._entries = Entries(self.max_bytes, self.clock, self.counters)
+        self._flights = Flights(self._fly)
 
     @property
     def bytes(self) -> int:
         """Bytes of the values kept now."""
-        return int(self._entries.currsize)
+        return self._entries.bytes
 
-    def peek(self, key: Hashable, ttl: float) -> Any | None:
-        """The stored value if it is younger than both its own TTL and `ttl`; None where there is none."""
-        entry = self._entries.get(key)
-        if entry is None or not self.clock() < min(entry.expires, entry.born + ttl):
-            return None
-        self.counters.hits += 1
-        return entry.value
+    @property
+    def entries(self) -> int:
+        """How many values are kept now."""
+        return len(self._entries)
+
+    def peek(self, key: Hashable, keep: Keep) -> Found[Any] | None:
+        """The stored value if it is fresh by these terms; never runs anything."""
+        entry = self._entry(key, keep)
+        return None if entry is None else self._fresh(key, entry, keep, self.clock())
 
     async def get_or_run(
         self,
         key: Hashable,
-        ttl: float,
+        keep: Keep,
         run: Callable[[], Awaitable[T]],
         size: Callable[[T], int],
         *,
         born: Callable[[T], float] | None = None,
         dispose: Callable[[T], None] | None = None,
+        cost: Callable[[T], float] | None = None,
+        forgives: Callable[[BaseException], bool] = nothing,
+        until: Callable[[T], float] | None = None,
+        floor: Callable[[], float] | None = None,
+        patience: float = math.inf,
+        renewable: bool = True,
     ) -> Found[T]:
         """The stored value, or that of a run under way, or of a run that this call starts.
 
-        A value is kept for `ttl` seconds from `born(value)` (default: when its run began), if `size(value)` bytes
-        are allowed. A run's error goes to everybody who waits for it and is never kept. A caller that is cancelled
-        leaves the run to the others; the last one to leave cancels it. `dispose` is called with a value that was
-        delivered, after its last waiter has left (in the next turn of the loop), so that what nobody took is freed.
+        A value is fresh for `keep.ttl` seconds from `born(value)` (default: when its run began), and kept if
+        `size(value)` bytes are allowed. A run's error goes to everybody who waits for it, unless it `forgives` that and
+        an old value is within bounds; the same where a run takes longer than `patience` (seconds). An error of the
+        statement itself is told again for a second at most, within the ttl; no other is kept.
+
+        What was read before this call by more than `keep.max_age` is never given: a run under way is joined only if
+        its `floor()` (default: when it began) is later. A caller that is cancelled leaves the run to the others; the
+        last one to leave cancels it. `dispose` is called with a value that was delivered, after its last waiter has
+        left (in the next turn of the loop), so that what nobody took is freed. `renewable`: `refresh` may run it again.
         """
-        stored = self.peek(key, ttl)
-        if stored is not None:
-            return Found(stored, "hit")
-        flight = self._flights.get(key)
-        how: How = "shared"
-        if flight is None or not flight.open:
-            how = "miss"
-            flight = self._launch(key, ttl, run, size, born)
-            flight.dispose = dispose
-        if how == "miss":
-            self.counters.misses += 1
-        else:
-            self.counters.shared += 1
-        return Found(await self._wait(key, flight), how)
+        now = self.clock()
+        entry = self._entry(key, keep)
+        if entry is not None:
+            found = self._fresh(key, entry, keep, now)
+            if found is not None:
+                return found
+        work = Work(keep, run, size, born, dispose, cost, forgives, until, floor, renewable)
+        if entry is not None:
+            found = self._old(key, entry, work, now)
+            if found is not None:
+                return found
+        self._raise_again(key, keep, now)
+        return await self._run(key, work, now, patience)
+
+    def invalidate(self, tag: str, spare: Callable[[Hashable], bool] | None = None) -> int:
+        """Forget what is kept of this tag, but for the keys to `spare`; says how many values. What is being read now
+        reaches those who wait for it, and is neither kept nor shared with anybody who asks from now on."""
+        self._invalidations += 1
+        self._invalid[tag] = self._invalidations
+        keys = [key for key in self._entries.tagged(tag) if spare is None or not spare(key)]
+        for key in keys:
+            self._entries.drop(key)
+        self._flights.outdate(tag, spare)
+        gone = [key for key, each in self._failed.items() if tag in each.tags and (spare is None or not spare(key))]
+        for key in gone:
+            del self._failed[key]
+        self.counters.invalidated += len(keys)
+        return len(keys)
+
+    def refresh(self, tag: str) -> int:
+        """Forget what is kept of this tag and read it again at once, a few at a time, what took longest first; says
+        how many values are read."""
+        entries = [(key, self._entries.get(key)) for key in self._entries.tagged(tag)]
+        todo = [(entry.cost, key, entry.renew) for key, entry in entries if entry is not None and entry.renew]
+        todo.sort(key=lambda each: each[0])
+        self.invalidate(tag)
+        left = [(key, work) for _, key, work in todo]
+        for _ in range(min(AT_ONCE, len(todo))):
+            self._flights.add(asyncio.get_running_loop().create_task(self._renew(left)))
+        return len(todo)
 
     def clear(self) -> None:
-        """Forget what is kept; runs under way go on, and are kept when they end."""
+        """Forget what is kept; what is being read now is not kept either."""
         self._entries.clear()
+        self._failed.clear()
+        self._flights.outdate(None)
 
     async def close(self) -> None:
         """Cancel every run and wait until each has ended."""
-        self._closing = True
-        for task in tuple(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._flights.close()
         self.clear()
 
-    def _launch(
-        self,
-        key: Hashable,
-        ttl: float,
-        run: Callable[[], Awaitable[T]],
-        size: Callable[[T], int],
-        born: Callable[[T], float] | None,
-    ) -> _Flight:
-        flight = _Flight()
-        started = self.clock()
+    def _fresh(self, key: Hashable, entry: Entry, keep: Keep, now: float) -> Found[Any] | None:
+        age = now - entry.born
+        if age >= keep.ttl * entry.part or now >= entry.until or age > keep.max_age:
+            return None
+        self._use(key, entry, keep)
+        self.counters.hits += 1
+        return Found(entry.value, "hit", age)
 
-        async def fly() -> T:
-            value = await run()
-            if ttl > 0:
-                self._store(key, ttl, value, size(value), started if born is None else born(value))
-            return value
+    def _old(self, key: Hashable, entry: Entry, work: Work, now: float) -> Found[Any] | None:
+        """A value past its ttl, where it may serve without anybody's waiting: one run behind the scenes renews it."""
+        keep, age = work.keep, now - entry.born
+        if age > keep.max_age:
+            return None
+        failing = entry.error is not None and entry.forgiven and age < keep.ttl + keep.on_error
+        if age >= keep.ttl + keep.revalidate and not failing:
+            return None
+        if now >= entry.again and self._joinable(key, work.keep, -math.inf) is None:
+            self._launch(key, work, behind=True)
+        return self._stale(key, entry, keep, age)
 
-        task = asyncio.get_running_loop().create_task(fly())
-        flight.task = task
-        self._flights[key] = flight
-        self._tasks.add(task)
-        task.add_done_callback(lambda done: self._land(key, flight, done))
+    def _instead(self, key: Hashable, work: Work, error: Error) -> Found[Any] | None:
+        """An old value in the place of an error."""
+        entry = self._entry(key, work.keep) if work.keep.on_error > 0 and work.forgives(error) else None
+        if entry is None or self._flights.closing:
+            return None
+        age, keep = self.clock() - entry.born, work.keep
+        if age > keep.max_age or age >= keep.ttl + keep.on_error:
+            return None
+        self._failing(entry, work, error)
+        return self._stale(key, entry, keep, age)
+
+    def _stale(self, key: Hashable, entry: Entry, keep: Keep, age: float) -> Found[Any]:
+        self._use(key, entry, keep)
+        if entry.error is None:
+            self.counters.stale_revalidate += 1
+        else:
+            self.counters.stale_error += 1
+        return Found(entry.value, "stale", age, entry.error)
+
+    def _use(self, key: Hashable, entry: Entry, keep: Keep) -> None:
+        self._entries.use(entry)
+        if not keep.tags <= entry.tags:
+            self._entries.tag(key, entry, keep.tags)
+        entry.expires = max(entry.expires, entry.born + keep.reach)
+        self.counters.saved_ms += entry.cost
+
+    def _raise_again(self, key: Hashable, keep: Keep, now: float) -> None:
+        """The statement's own error, where it was told a moment ago."""
+        failed = self._failed.get(key)
+        if failed is None:
+            return
+        if now >= failed.failed + ERROR_KEPT or self._invalidated(keep.tags - failed.tags, failed.order):
+            del self._failed[key]
+        elif now < failed.failed + keep.ttl and now - failed.asked <= keep.max_age:
+            self.counters.negative += 1
+            raise failed.error.with_traceback(None)
+
+    def _joinable(self, key: Hashable, keep: Keep, oldest: float) -> Flight | None:
+        flight = self._flights.get(key)
+        if flight is None or self._invalidated(keep.tags - flight.tags, flight.order):
+            return None
+        return flight if flight.open_to(oldest) else None
+
+    def _entry(self, key: Hashable, keep: Keep) -> Entry | None:
+        """What is kept of that key, unless it is from before an invalidation of something that only now it is of."""
+        entry = self._entries.get(key)
+        if entry is None or keep.tags <= entry.tags:
+            return entry
+        if self._invalidated(keep.tags - entry.tags, entry.order):
+            self._entries.drop(key)
+            self.counters.invalidated += 1
+            return None
+        return entry
+
+    def _invalidated(self, tags: frozenset[str], order: int) -> bool:
+        """Whether one of these was invalidated after the invalidation of that number."""
+        return any(self._invalid.get(tag, 0) > order for tag in tags)
+
+    async def _run(self, key: Hashable, work: Work, now: float, patience: float) -> Found[Any]:
+        flight = self._joinable(key, work.keep, now - work.keep.max_age)
+        if flight is None:
+            how: How = "miss"
+            self.counters.misses += 1
+            flight = self._launch(key, work)
+        else:
+            how = "shared"
+            self.counters.shared += 1
+            self._flights.tag(flight, work.keep.tags)
+        try:
+            value = await self._wait(key, flight, work, patience)
+        except Error as error:
+            found = self._instead(key, work, error)
+            if found is None:
+                raise
+            return found
+        born = flight.born(value)
+        if how == "shared":
+            if born < now - work.keep.max_age:  # it was made of what had been kept
+                return await self._run(key, work, self.clock(), patience)
+            self.counters.saved_ms += flight.cost(value)
+        return Found(value, how, self.clock() - born)
+
+    async def _wait(self, key: Hashable, flight: Flight, work: Work, patience: float) -> Any:
+        """The flight's value; where an old one could serve instead, only for so long."""
+        if work.keep.on_error <= 0 or self._entries.get(key) is None:
+            return await self._flights.wait(flight)
+        try:
+            return await self._flights.wait(flight, patience)
+        except TimeoutError:
+            raise LimitExceeded(f"there was no answer within {patience:.3g} s", sqlstate="57014") from None
+
+    def _launch(self, key: Hashable, work: Work, behind: bool = False) -> Flight:
+        flight = Flight(key, work, self.clock(), work.keep.tags, behind, self._invalidations)
+        self._flights.launch(flight)
         return flight
 
-    def _store(self, key: Hashable, ttl: float, value: Any, size: int, born: float) -> None:
-        expires = born + ttl
-        if self.clock() < expires and size <= min(self.max_entry, self.max_bytes):
-            self._entries[key] = _Entry(value, born, expires, size)
-            self.counters.stored += 1
-
-    async def _wait(self, key: Hashable, flight: _Flight) -> Any:
-        task = flight.task
-        assert task is not None  # noqa: S101  (for the type checker: a launched flight has its task)
-        flight.waiters += 1
+    async def _fly(self, flight: Flight) -> Any:
         try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            if task.cancelled() and self._closing:  # not our caller was cancelled, but the run it waited for
-                raise Error("the server is shutting down", sqlstate="57P01") from None
+            value = await flight.work.run()
+        except Exception as error:
+            self._fell(flight, error)
             raise
-        finally:
-            flight.waiters -= 1
-            if not flight.waiters:
-                self._abandon(key, flight, task)
+        self._arrived(flight, value)
+        return value
 
-    def _abandon(self, key: Hashable, flight: _Flight, task: asyncio.Task[Any]) -> None:
-        if task.done():
-            # In the next turn: the waiter that leaves now has not yet returned the value to its caller.
-            task.get_loop().call_soon(_dispose, flight, task)
+    def _arrived(self, flight: Flight, value: Any) -> None:
+        """Keep it, if it may be kept and nothing younger is; for as long as any reader so far could use it."""
+        self.counters.refreshed += flight.behind
+        work, key, born, old = flight.work, flight.key, flight.born(value), self._entries.get(flight.key)
+        reach = max(work.keep.reach, 0.0 if old is None else old.expires - old.born)
+        if flight.outdated or not self.clock() < born + reach or (old is not None and old.born > born):
             return
-        self._forget(key, flight)  # before the cancellation arrives, so that a newcomer starts afresh
-        task.cancel()
+        size, until = work.size(value), math.inf if work.until is None else work.until(value)
+        if size > self.max_entry:
+            self.counters.refused += 1
+            self._entries.drop(key)  # what there was is out of date
+            return
+        if self.clock() >= until and reach <= work.keep.ttl:
+            return
+        again = work if work.renewable else None
+        entry = Entry(value, born, born + reach, until, size, flight.cost(value), flight.tags, again)
+        entry.order, entry.part = flight.order, self._part(key)
+        self._entries.put(key, entry)
+        self.counters.stored += 1
 
-    def _land(self, key: Hashable, flight: _Flight, task: asyncio.Task[Any]) -> None:
-        self._forget(key, flight)
-        self._tasks.discard(task)
-        if not flight.waiters:
-            _dispose(flight, task)
+    def _part(self, key: Hashable) -> float:
+        """The share of its ttl that a value of this key lives."""
+        return 1.0 - self.jitter * (hash(key) & 0xFFFF) / 0x10000
 
-    def _forget(self, key: Hashable, flight: _Flight) -> None:
-        if self._flights.get(key) is flight:
-            del self._flights[key]
+    def _fell(self, flight: Flight, error: Exception) -> None:
+        self.counters.refresh_failed += flight.behind
+        if flight.behind:
+            state = error.sqlstate if isinstance(error, Error) else type(error).__name__
+            log.warning("a value kept could not be renewed: %s", state)  # the message may hold data
+        if flight.outdated:
+            return
+        entry, work = self._entries.get(flight.key), flight.work
+        if entry is not None:
+            self._failing(entry, work, error)
+        if work.keep.ttl > 0 and isinstance(error, Error) and _own(error) and not work.forgives(error):
+            while len(self._failed) >= ERRORS:
+                del self._failed[next(iter(self._failed))]
+            asked = flight.began if work.floor is None else work.floor()
+            self._failed[flight.key] = _Failed(error, asked, self.clock(), flight.tags, flight.order)
+
+    def _failing(self, entry: Entry, work: Work, error: Exception) -> None:
+        entry.error = error if isinstance(error, Error) else Error(type(error).__name__)
+        entry.forgiven = work.forgives(error)
+        entry.again = self.clock() + max(PAUSE, work.keep.ttl / 10)
+
+    async def _renew(self, todo: list[tuple[Hashable, Work]]) -> None:
+        """Run what is neither kept nor under way already; the last first."""
+        while todo:
+            key, work = todo.pop()
+            if self._entries.get(key) is None and self._joinable(key, work.keep, -math.inf) is None:
+                flight = self._launch(key, work, behind=True)
+                assert flight.task is not None  # noqa: S101  (for the type checker)
+                await asyncio.wait([flight.task])
 
 
-def _dispose(flight: _Flight, task: asyncio.Task[Any]) -> None:
-    # Asking for the exception also tells asyncio that somebody looked at it.
-    if task.cancelled() or task.exception() is not None or flight.dispose is None or flight.waiters:
-        return
-    dispose, flight.dispose = flight.dispose, None
-    dispose(task.result())
+def _own(error: Error) -> bool:
+    """Whether the statement is at fault, and would be again."""
+    return isinstance(error, QueryError | SourceError) and not error.sqlstate.startswith(_PASSING)

@@ -18,16 +18,17 @@ from planner.plan import Plan
 class Answer:
     """What the merge gave, and what is known of the rows that it was given; not these themselves, they may be large.
 
-    `oldest` is the cache's clock when the oldest of them was read.
+    `oldest` is the cache's clock when the oldest of them was read, `until` when the first stop to be fresh.
     """
 
     merged: Merged
     fetched: InitVar[Fetched]
     parts: list[Part] = field(init=False)
     oldest: float = field(init=False)
+    until: float = field(init=False)
 
     def __post_init__(self, fetched: Fetched) -> None:
-        self.parts, self.oldest = fetched.parts, fetched.born
+        self.parts, self.oldest, self.until = fetched.parts, fetched.born, fetched.until
 
     @property
     def whole(self) -> bool:
@@ -41,6 +42,14 @@ class Answer:
     def born(self) -> float:
         """The cache's clock when the oldest of its rows was read."""
         return self.oldest
+
+    def fresh_until(self) -> float:
+        """The cache's clock when it stops to be fresh: with the first of its parts; a stale one makes it stale."""
+        return self.until
+
+    def cost(self) -> float:
+        """The ms that it took."""
+        return self.merged.ms
 
     def drop(self) -> None:
         """Stop the rest, where nobody claimed it."""
@@ -63,5 +72,5 @@ def _seen(part: Part, how: str) -> Part:
     if how == "miss" or part.cache == "none":
         return replace(part)
     origin = "cache" if how == "hit" and part.origin == "live" else part.origin
-    spared = part.statements + part.spared
-    return replace(part, cache=how, statements=0, ms=0.0, waited=0.0, origin=origin, spared=spared)
+    cache, spared = part.cache if part.cache == "stale" else how, part.statements + part.spared
+    return replace(part, cache=cache, statements=0, ms=0.0, waited=0.0, origin=origin, spared=spared)

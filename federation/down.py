@@ -30,6 +30,11 @@ class Policy:
             stale = True
         return cls(stale)
 
+    @property
+    def ways(self) -> tuple[str, ...]:
+        """As a view lists them."""
+        return ("stale", self.then) if self.stale else (self.then,)
+
     def __and__(self, other: Policy) -> Policy:
         """What both allow."""
         return Policy(self.stale and other.stale, min(self.then, other.then, key=_STRICT.index))

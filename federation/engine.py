@@ -271,8 +271,22 @@ class Engine:
         settings = tuple(sorted(session.settings.items()))
         key = ("answer", prepared.terms.signature, bind.frozen(params), session.user, settings)
         run = partial(self._merged, prepared, params, query)
-        ttl, born = prepared.terms.ttl, Answer.born
-        found = await self.cache.get_or_run(key, ttl, run, Answer.size, born=born, dispose=Answer.drop)
+        keep = prepared.terms.keep
+        if session.max_age is not None:
+            keep = replace(keep, max_age=session.max_age.within(step.fragment.source for step in prepared.terms.steps))
+        oldest = self.cache.clock() - keep.max_age
+        found = await self.cache.get_or_run(
+            key,
+            keep,
+            run,
+            Answer.size,
+            born=Answer.born,
+            dispose=Answer.drop,
+            cost=Answer.cost,
+            until=Answer.fresh_until,
+            floor=lambda: oldest,
+            renewable=False,
+        )
         if found.value.whole or found.value.merged.rest is not None:
             return found.value, found.how
         return await run(), "miss"  # it is large, and another client is taking the rest of it
@@ -339,7 +353,8 @@ class Engine:
         if computed is None and prepared.plan.computed:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, query.session)
-        asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel)
+        patience = prepared.terms.deadline(query.session).left()
+        asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel, patience=patience)
         if prepared.plan.boundaries:
             await self._boundaries(prepared, asked)
         return asked

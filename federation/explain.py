@@ -7,7 +7,7 @@ from typing import Any
 
 from connectors.base import Bound
 from connectors.statistics import Estimate
-from federation import bind
+from federation import bind, provenance
 from federation.explain_values import value_json, value_text
 from federation.merge import SMALL
 from federation.prepare import Prepared
@@ -31,8 +31,8 @@ class Explanation:
 
     @property
     def plan(self) -> Plan:
-        """The plan that suits the values."""
-        return self.prepared.plan
+        """The plan that suits the values; where sources turned out to be down, the one without them."""
+        return self.result.plan if self.result is not None and self.result.plan.left_out else self.prepared.plan
 
     @property
     def catalog(self) -> Catalog:
@@ -72,6 +72,9 @@ class Explanation:
         lines.append(f"  kept for {self.prepared.terms.ttl:g} s" if self._kept else "  not kept: " + self._why_not_kept)
         for pruned in self.plan.pruned:
             lines.append(f"  not asked: {', '.join(pruned.tables) or 'a part'}, as no row has {pruned.why}")
+        for source, policy in self._policies.items():
+            lines.append(f"  while {source} is down: {policy}")
+        lines += [f"  {fact.warning}: {fact.why}" for fact in self._missing]
         for fragment in self.plan.fragments:
             lines += self._fragment_lines(fragment)
         if self.prepared.terms.refused is not None:
@@ -101,6 +104,8 @@ class Explanation:
             },
             "computed": [{"sql": sql, "type": kind.sql} for sql, kind in plan.computed],
             "pruned": [{"tables": list(pruned.tables), "why": pruned.why} for pruned in plan.pruned],
+            "on_source_down": self._policies,
+            "missing": [fact.json() for fact in self._missing],
             "merge": None if plan.streams else self._merge_json(),
             "fragments": [self._fragment_json(fragment) for fragment in plan.fragments],
             "actual": None
@@ -115,6 +120,17 @@ class Explanation:
                 "merge_ms": round(result.merge_ms, 3),
             },
         }
+
+    @property
+    def _policies(self) -> dict[str, str]:
+        """What the views allow, where that is more than to fail."""
+        found = {source: policy.ways for source, policy in self.prepared.terms.policies.items()}
+        return {source: ", ".join(ways) for source, ways in sorted(found.items()) if ways != ("fail",)}
+
+    @property
+    def _missing(self) -> list[provenance.Fact]:
+        parts = self.result.parts if self.result is not None else []
+        return [fact for fact in provenance.facts(parts) if fact.missing]
 
     @property
     def _guards(self) -> list[str]:
@@ -134,12 +150,16 @@ class Explanation:
 
     @property
     def _kept(self) -> bool:
+        if self.plan.left_out:
+            return False
         return self.prepared.terms.ttl > 0 and (self.prepared.terms.cacheable or self.plan.streams)
 
     @property
     def _why_not_kept(self) -> str:
         if not self.plan.fragments:
             return "no source is asked"
+        if self.plan.left_out:
+            return "a source is left out"
         ttl = self.prepared.terms.ttl
         return "a source or view allows no age" if ttl <= 0 else "the statement has another answer each time"
 
@@ -282,6 +302,8 @@ def _part_json(part: Part) -> dict[str, Any]:
         "read_at": part.read_at,
         "as_of": part.as_of,
         "ttl": part.ttl,
+        "origin": part.origin,
+        "why": part.why or None,
         "sql": part.sql,
         "contained": part.contained or None,
     }

@@ -9,13 +9,13 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, cast
 
 import pyarrow as pa
 
-from cache.results import Found, How, ResultCache
+from cache.results import Found, Keep, ResultCache
 from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import hanging, timed_out
@@ -25,6 +25,7 @@ from federation.channel import Channel, Rest, Stream
 from federation.contain import Index
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
+from federation.forgive import forgives
 from federation.gates import Gates
 from federation.naming import named
 from federation.permit import Load, Permit, Wish
@@ -39,10 +40,23 @@ from views.catalog import SYSTEM, Catalog
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
 SLACK = 0.5  # seconds that a source has to report its own timeout, before we take it that it hangs
+PATIENT = 0.8  # of an asker's time; then an old value serves, where one may
 PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
 log = logging.getLogger(__name__)
 
-_WORST = ("miss", "shared", "contained", "hit")
+_WORST = ("miss", "shared", "stale", "contained", "hit")
+
+
+@dataclass(slots=True)
+class Mark:
+    """When a statement was sent, by the cache's clock; None before."""
+
+    clock: Callable[[], float]
+    at: float | None = None
+
+    def floor(self) -> float:
+        """The time before which its rows surely were not read."""
+        return self.clock() if self.at is None else self.at
 
 
 @dataclass(slots=True, eq=False)
@@ -109,10 +123,11 @@ class Fetcher:
     async def gather(self, steps: Sequence[Step], asked: Asked) -> Fetched:
         """All rows of all fragments; independent ones at once, the others when they have their keys.
 
-        One that fails stops the rest; so do the deadline and the client's cancel.
+        One that fails stops the rest; so do the deadline and the client's cancel. Sources that may well refuse go
+        first, so that the others are not asked in vain.
         """
         ready = asked.ready or Fetched({}, [])
-        fetched = Fetched(dict(ready.tables), list(ready.parts), ready.born, computed=asked.given.computed)
+        fetched = Fetched(dict(ready.tables), list(ready.parts), ready.born, ready.until, asked.given.computed)
         todo = {step.fragment.id: step for step in steps if step.fragment.id not in ready.tables}
 
         def doing() -> str:
@@ -122,13 +137,16 @@ class Fetcher:
             )
 
         async def one(step: Step) -> None:
-            for other in step.fragment.after - ready.tables.keys():
+            for other in step.fragment.after - fetched.tables.keys():
                 await asyncio.shield(tasks[other])
             await self._fetch(step, asked, fetched)
             del todo[step.fragment.id]
 
         tasks: dict[int, asyncio.Task[None]] = {}
         async with within(asked.deadline, asked.cancel, doing):
+            for step in tuple(todo.values()):
+                if len(todo) > 1 and not step.fragment.after and self.gates.of(step.fragment.source).doubtful:
+                    await one(step)
             if len(todo) == 1:
                 await one(*todo.values())
             else:
@@ -148,9 +166,9 @@ class Fetcher:
             return f"source {source} had not answered ({self.gates.of(source).state})"
 
         async with within(asked.deadline, asked.cancel, doing):
-            rows, how = await self._open(step, asks[0], asked)
-            rest = self._metered(step, asked, rows, how)
-        part = self._part(step, step.sql_of(asks[0]), [Found(rows, how)])
+            found = await self._open(step, asks[0], asked)
+            rows, rest = found.value, self._metered(step, asked, found)
+        part = self._part(step, step.sql_of(asks[0]), [found])
 
         def done(count: int) -> None:
             part.rows = count
@@ -190,10 +208,11 @@ class Fetcher:
         part = self._part(step, step.sql_of(asks[0]) if asks else step.sql, found)
         fetched.parts.append(part)
         fetched.born = min([fetched.born, *(each.value.born for each in found)])
+        fetched.until = min([fetched.until, *(each.value.born + step.ttl for each in found)])
 
     async def _whole(self, step: Step, query: SourceQuery, asked: Asked) -> Found[Rows]:
         """All rows of one statement: kept, or being read for another, or read now."""
-        key = self._key(step, query, asked)
+        key = self._key(step, query)
         found = await self._get(key, step, query, None, asked)
         if not found.value.complete:  # a stream that is under way and too large to be shared
             found = await self._get((*key, "whole"), step, query, None, asked)
@@ -205,11 +224,12 @@ class Fetcher:
         source = step.fragment.source
         asked.query.spent.spend(source, self.gates.of(source).limits.query, rows, size, seconds)
 
-    def _metered(self, step: Step, asked: Asked, rows: Rows, how: How) -> Rest | None:
+    def _metered(self, step: Step, asked: Asked, found: Found[Rows]) -> Rest | None:
         """The rest of a stream; what its query has had of it is counted, if it was asked for it."""
+        rows = found.value
         rest = rows.claim()
         try:
-            if how == "miss":
+            if found.how == "miss":
                 self._spend(step, asked, rows.count, rows.bytes, rows.ms / 1000)
         except BaseException:
             if rest is not None:
@@ -217,25 +237,36 @@ class Fetcher:
             raise
         return None if rest is None else Metered(rest, partial(self._spend, step, asked))
 
-    async def _open(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Rows, How]:
+    async def _open(self, step: Step, query: SourceQuery, asked: Asked) -> Found[Rows]:
         """All rows, or the first and an unclaimed rest."""
-        found = await self._get(self._key(step, query, asked), step, query, HEAD, asked)
+        found = await self._get(self._key(step, query), step, query, HEAD, asked)
         if found.value.complete or found.value.rest is not None:
-            return found.value, found.how
+            return found
         # Another client streams the rest.
-        return await self._read(step, query, HEAD, asked.query, asked.deadline), "miss"
+        return Found(await self._read(step, query, HEAD, asked.query, Mark(self.cache.clock), asked.deadline), "miss")
 
     async def _get(
         self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked
     ) -> Found[Rows]:
         if step.fragment.source == SYSTEM:
             return Found(await self._own(query, asked.query), "miss")
-        run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query)
+        sent, keep = Mark(self.cache.clock), _keep(step, asked)
+        run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query, sent)
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
-            peek = partial(self.cache.peek, ttl=step.ttl)
-            user, read = asked.query.session.user, partial(self._read, step, head=head, asker=asked.query)
-            run = Reading(self._index, step, query, user, key, frozenset(), peek, read, head is None)
-        found = await self.cache.get_or_run(key, step.ttl, run, _size, born=_born, dispose=Rows.drop)
+            read = partial(self._read, step, head=head, asker=asked.query, mark=sent)
+            run = Reading(self._index, step, query, "", key, frozenset(), partial(self._kept, keep), read, head is None)
+        found = await self.cache.get_or_run(
+            key,
+            keep,
+            run,
+            partial(_size, key),
+            born=_born,
+            dispose=Rows.drop,
+            cost=_cost,
+            forgives=forgives,
+            floor=sent.floor,
+            patience=PATIENT * asked.patience,
+        )
         shadow = self.gates.of(step.fragment.source).shadow
         if shadow is not None and found.value.complete:
             shadow.read(key, found.how == "miss", found.value.ms)
@@ -248,18 +279,30 @@ class Fetcher:
         ms = (time.perf_counter() - began) * 1000
         return Rows([batch], True, read_at, born, ms, as_of=age.live(read_at))
 
-    def _key(self, step: Step, query: SourceQuery, asked: Asked) -> tuple[Any, ...]:
+    def _kept(self, keep: Keep, key: tuple[Any, ...]) -> Rows | None:
+        found = self.cache.peek(key, keep)
+        return None if found is None else found.value
+
+    def _key(self, step: Step, query: SourceQuery) -> tuple[Any, ...]:
+        """All that the rows depend on. Not the user: the source is asked as one account, whoever asks us; what a user
+        may read was checked before, and what depends on the user comes as a parameter's value."""
         full = None if query.parts is step.fragment.text.parts else query.sql
-        return (step.signature, full, bind.frozen(query.params), asked.query.session.user)
+        return (step.signature, full, bind.frozen(query.params))
 
     async def _read(
-        self, step: Step, query: SourceQuery, head: int | None, asker: Query | None, deadline: Deadline | None = None
+        self,
+        step: Step,
+        query: SourceQuery,
+        head: int | None,
+        asker: Query | None,
+        mark: Mark,
+        deadline: Deadline | None = None,
     ) -> Rows:
         """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
         told = self._as_of.get(step.fragment.source, {}).get("kind")
         as_of = await self._age(step) if told in ("file", "query") else ""
         try:
-            rows = await self._run(step, query, head, asker, deadline)
+            rows = await self._run(step, query, head, asker, mark, deadline)
         except Error as error:
             error.source = step.fragment.source
             raise
@@ -267,7 +310,13 @@ class Fetcher:
         return rows
 
     async def _run(
-        self, step: Step, query: SourceQuery, head: int | None, asker: Query | None, deadline: Deadline | None = None
+        self,
+        step: Step,
+        query: SourceQuery,
+        head: int | None,
+        asker: Query | None,
+        mark: Mark,
+        deadline: Deadline | None = None,
     ) -> Rows:
         """Ask the source, when its gate lets us.
 
@@ -288,7 +337,9 @@ class Fetcher:
         try:
             longest = gate.limits.longest
             seconds = longest if deadline is None else min(longest, deadline.left())
-            born, read_at, began = self.cache.clock(), time.time(), time.perf_counter()
+            born = self.cache.clock()
+            mark.at = born if mark.at is None else mark.at
+            read_at, began = time.time(), time.perf_counter()
             work = self._start(step, query, permit, head, seconds, sent)
         except BaseException as error:
             permit.leave(error)
@@ -296,7 +347,7 @@ class Fetcher:
         try:
             got = await work.head()
         except Stale:
-            return await self._run(step, query, head, asker, deadline)
+            return await self._run(step, query, head, asker, mark, deadline)
         ms = (time.perf_counter() - began) * 1000
         rest = work if isinstance(work, Channel) and not got.complete else None
         return Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited)
@@ -305,7 +356,7 @@ class Fetcher:
         """What the source says itself, asked at most once a second; it is never in a statement's way."""
         run = partial(self._ask_age, step, self._as_of[step.fragment.source])
         key = ("as of", step.fragment.source, step.version)
-        return (await self.cache.get_or_run(key, age.KEPT, run, len)).value
+        return (await self.cache.get_or_run(key, Keep(age.KEPT), run, len)).value
 
     async def _ask_age(self, step: Step, told: Mapping[str, Any]) -> str:
         source = step.fragment.source
@@ -313,7 +364,7 @@ class Fetcher:
             return await age.of_files(self._connectors.get(source))
         question = Step(age.question(source, str(told["sql"])), 0.0, step.version, kind="chore")
         try:
-            rows = await self._run(question, age.asked(question.fragment), None, None)
+            rows = await self._run(question, age.asked(question.fragment), None, None, Mark(self.cache.clock))
         except Error as error:
             log.warning("source %s does not tell its data's age: %s", source, error)
             return ""
@@ -373,7 +424,7 @@ class Fetcher:
             sql=sql,
             rows=sum(each.value.count for each in found),
             bytes=sum(each.value.bytes for each in found),
-            ms=max((each.value.ms for each in found if each.how != "hit"), default=0.0),
+            ms=max((each.value.ms for each in found if each.how in ("miss", "shared")), default=0.0),
             cache=min(map(_how, found), key=_WORST.index) if found else "none",
             read_at=read_at,
             as_of=min((each.value.as_of for each in found), default=""),
@@ -386,6 +437,7 @@ class Fetcher:
             spared=sum(_how(each) != "miss" for each in found),
             fingerprint=step.fingerprint,
             kind=step.kind,
+            why=next((_why(each.error) for each in found if each.error is not None), ""),
         )
 
 
@@ -406,11 +458,30 @@ def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:
 
 
 def _origin(found: Sequence[Found[Rows]]) -> str:
+    if any(each.how == "stale" for each in found):
+        return "stale"
     return "cache" if found and all(each.how == "hit" or not each.value.statements for each in found) else "live"
 
 
-def _size(rows: Rows) -> int:
-    return rows.size
+def _why(error: Error) -> str:
+    """In words that hold nobody's data."""
+    return error.message if forgives(error) else f"reading it again failed ({error.sqlstate})"
+
+
+def _keep(step: Step, asked: Asked) -> Keep:
+    """The step's terms, within what the asker allows."""
+    max_age = asked.query.session.max_age
+    bound = None if max_age is None else max_age.of(step.fragment.source)
+    return step.keep if bound is None else replace(step.keep, max_age=bound)
+
+
+def _size(key: tuple[Any, ...], rows: Rows) -> int:
+    """What keeping them costs: the key holds the parameters as text, the run to read them again has their values."""
+    return rows.size + 3 * sum(len(value) for _, _, value in key[2])
+
+
+def _cost(rows: Rows) -> float:
+    return rows.ms
 
 
 def _born(rows: Rows) -> float:

@@ -139,6 +139,11 @@ class Gate:
         self._closed = reason
         self._admit()
 
+    @property
+    def doubtful(self) -> bool:
+        """Whether the source may well refuse: it is switched off, or its breaker is not closed."""
+        return self._closed is not None or (self.breaker is not None and self.breaker.state != "closed")
+
     def resize(self, limits: Limits, adaptive: Rules | None = None) -> None:
         """Take over the owner's new limits; statements that run already are left alone."""
         self.limits, self._pace = limits, Pace.of(limits)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from federation.result import Part
-from views.catalog import CLASSES
+from views.catalog import CLASSES, SYSTEM
 
 _WORST = ("missing", "stale", "copy", "cache", "live")
 WHY = 500  # characters of a reason that are told
@@ -46,7 +46,7 @@ class Fact:
     def warning(self) -> str:
         """What whoever reads the answer has to know; '' where it is whole and within its time."""
         if self.missing:
-            done = "their rows are left out" if self.policy == "partial" else "their columns are NULL"
+            done = "its rows are left out" if self.policy == "partial" else "its columns are NULL"
             return f"source {self.source} is down: {done} ({', '.join(self.tables)})"
         if self.origin == "stale":
             return f"source {self.source}: what is shown is past its time" + (
@@ -76,11 +76,11 @@ class Fact:
 
 def facts(parts: Iterable[Part], now: float | None = None) -> tuple[Fact, ...]:
     """What each source gave to the answer of these parts, by name; those that nothing had to be asked of are not among
-    them. `now`: when it was answered, in seconds since the epoch."""
+    them, nor is what the server knows of itself. `now`: when it was answered, in seconds since the epoch."""
     now = time.time() if now is None else now
     found: dict[str, list[Part]] = {}
     for part in parts:
-        if part.origin == "missing" or part.cache != "none":
+        if part.source != SYSTEM and (part.origin == "missing" or part.cache != "none"):
             found.setdefault(part.source, []).append(part)
     return tuple(_fact(source, found[source], now) for source in sorted(found))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from cache.results import Keep
 from connectors.base import Bound, Cancel, SourceQuery
 from federation import bind
 from federation.channel import Channel
@@ -24,10 +25,12 @@ from planner.plan import Fragment
 class Step:
     """A fragment with what the catalog says about fetching it: `ttl` seconds that its rows may be kept; `heavy`: it
     is past its source's budget of examined rows, so that one such statement at a time runs there; `kind`: lookup |
-    report | extract | chore; `views` are those of the statement that read its source.
+    report | extract | chore; `views` are those of the statement that read its source; `revalidate` and `on_error`:
+    seconds past the ttl in which old rows serve while they are read again, and where they cannot be; `tags`: what the
+    rows are of, to invalidate them by.
 
-    `sql`, `schema` (Arrow), `signature` (all of it that a cache key needs) and `fingerprint` (of the SQL) are worked
-    out once.
+    `keep` (these terms for the cache), `sql`, `schema` (Arrow), `signature` (all of it that a cache key needs) and
+    `fingerprint` (of the SQL) are worked out once.
     """
 
     fragment: Fragment
@@ -36,6 +39,10 @@ class Step:
     heavy: bool = False
     kind: Kind = "report"
     views: tuple[str, ...] = ()
+    revalidate: float = 0.0
+    on_error: float = 0.0
+    tags: frozenset[str] = frozenset()
+    keep: Keep = field(init=False)
     sql: str = field(init=False)
     schema: pa.Schema = field(init=False)
     signature: str = field(init=False)
@@ -44,6 +51,8 @@ class Step:
     def __post_init__(self) -> None:
         kinds = [kind for _, kind in self.fragment.columns]
         sql = bind.text(self.fragment.text)
+        keep = Keep(self.ttl, self.revalidate, self.on_error, tags=self.tags)
+        object.__setattr__(self, "keep", keep)
         object.__setattr__(self, "sql", sql)
         object.__setattr__(self, "schema", pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(kinds)]))
         types = ",".join(f"{kind.name}:{kind.mod}:{kind.oid}" for kind in kinds)
@@ -103,12 +112,14 @@ class Rows:
 
 @dataclass(slots=True)
 class Fetched:
-    """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read; `computed` are the
-    values that were computed for it; `query` for which they were read, where it goes on elsewhere."""
+    """The rows of a plan's fragments; `born` is the cache's clock when the oldest of them was read, `until` when the
+    first of them stop to be fresh; `computed` are the values that were computed for it; `query` for which they were
+    read, where it goes on elsewhere."""
 
     tables: dict[int, pa.Table]
     parts: list[Part]
     born: float = math.inf
+    until: float = math.inf
     computed: Sequence[Bound] = ()
     query: Query | None = None
 
@@ -120,10 +131,11 @@ class Fetched:
 @dataclass(slots=True)
 class Asked:
     """For which query rows are fetched, with which values, and until when: shared work has no client's deadline nor
-    cancel."""
+    cancel. `patience`: the seconds that whoever asks has."""
 
     query: Query
     given: bind.Given
     deadline: Deadline
     cancel: Cancel
     ready: Fetched | None = None  # what was read before all others
+    patience: float = math.inf

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cache.results import Keep
 from connectors.errors import LimitExceeded
 from federation import budgets
 from federation.deadline import Deadline
@@ -26,12 +27,14 @@ _VOLATILE = re.compile(
     re.IGNORECASE,
 )
 
+NEVER = Keep(0.0)
 EXTRACT = 20_000  # rows from which a fragment is an extract, which stands back behind lookups and reports
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """`ttl`: seconds that the answer may be kept; `timeout` the least of the views', with the view's name;
+    """`ttl`: seconds that the answer may be kept; `keep`: the same for the cache, which holds it as long as each of its
+    parts is fresh; `timeout` the least of the views', with the view's name;
     `cacheable`: whether the same statement has the same answer for as long as the data does not change;
     `signature`: all of the statement that a cache key needs. `questions` are the steps of which only their source can
     tell whether they keep within its budget; `refused` is why the plan may not run. `most`: the view that allows the
@@ -48,6 +51,7 @@ class Terms:
     most: View | None = None
     policies: Mapping[str, Policy] = field(default_factory=dict)
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    keep: Keep = NEVER
 
     @classmethod
     def of(cls, statement: Statement, plan: Plan, catalog: Catalog) -> Terms:
@@ -55,7 +59,11 @@ class Terms:
         views = catalog.views_behind(statement.relations)
         most = min((view.ttl for view in views if view.ttl is not None), default=None)
         read_by = readers(statement.relations, catalog)
-        steps = tuple(_step(fragment, most, catalog, read_by) for fragment in plan.fragments)
+        policy = policies(statement.relations, catalog) if any(view.on_source_down for view in views) else {}
+        steps = tuple(
+            _step(fragment, plan, catalog, _readers(views, fragment, read_by), most, policy)
+            for fragment in plan.fragments
+        )
         timeouts = [(view.timeout, f"view {view.schema}.{view.name}") for view in views if view.timeout]
         texts = (statement.text, *(view.text for view in views))
         own = statement.session or statement.fleeting or plan.session
@@ -75,8 +83,9 @@ class Terms:
             questions,
             _refused(steps, catalog),
             budgets.strictest(views),
-            policies(statement.relations, catalog) if any(view.on_source_down for view in views) else {},
+            policy,
             read_by,
+            _whole(steps, ttl),
         )
 
     def deadline(self, session: Session) -> Deadline:
@@ -100,11 +109,60 @@ def _refused(steps: tuple[Step, ...], catalog: Catalog) -> LimitExceeded | None:
     return None
 
 
-def _step(fragment: Fragment, most: float | None, catalog: Catalog, read_by: Mapping[str, tuple[str, ...]]) -> Step:
-    source = catalog.sources[fragment.source]
-    ttl = source.ttl if most is None else min(source.ttl, most)
+def _readers(views: Sequence[View], fragment: Fragment, read_by: Mapping[str, tuple[str, ...]]) -> list[View]:
+    """The views that read the fragment's source."""
+    names = read_by.get(fragment.source, ())
+    return [view for view in views if f"{view.schema}.{view.name}" in names]
+
+
+def _step(
+    fragment: Fragment,
+    plan: Plan,
+    catalog: Catalog,
+    views: list[View],
+    most: float | None,
+    policies: Mapping[str, Policy],
+) -> Step:
+    source, policy = catalog.sources[fragment.source], policies.get(fragment.source)
     heavy = budgets.past(fragment, source)
-    return Step(fragment, ttl, catalog.version, heavy, _kind(fragment, heavy), read_by.get(source.name, ()))
+    on_error = _least(source.stale_if_error, [view.stale_if_error for view in views])
+    return Step(
+        fragment,
+        source.ttl if most is None else min(source.ttl, most),
+        catalog.version,
+        heavy,
+        _kind(fragment, heavy),
+        tuple(sorted(f"{view.schema}.{view.name}" for view in views)),
+        _least(source.stale_while_revalidate, [view.stale_while_revalidate for view in views]),
+        on_error if policy is None or policy.stale else 0.0,
+        _tags(fragment, plan, views),
+    )
+
+
+def _least(of_source: float, of_views: list[float | None]) -> float:
+    """The least of those that are said; a source says nothing with 0."""
+    said = [seconds for seconds in of_views if seconds is not None]
+    return min([*said, of_source] if of_source > 0 else said, default=0.0)
+
+
+def _tags(fragment: Fragment, plan: Plan, views: list[View]) -> frozenset[str]:
+    """By what its rows can be invalidated; those of a copy also by their original."""
+    tables = {(fragment.source, table) for table in fragment.tables}
+    tables |= {original for original, copy in plan.copies if copy in tables}
+    return frozenset(
+        (
+            *(f"source:{source}" for source, _ in tables),
+            f"source:{fragment.source}",
+            *(f"table:{source}.{table}" for source, table in tables),
+            *(f"view:{view.schema}.{view.name}" for view in views),
+        )
+    )
+
+
+def _whole(steps: tuple[Step, ...], ttl: float) -> Keep:
+    """The terms of an answer that may be kept for `ttl` at least."""
+    longest = max((step.ttl for step in steps), default=0.0) if ttl > 0 else 0.0
+    return Keep(longest, tags=frozenset().union(*(step.tags for step in steps)))
 
 
 def _kind(fragment: Fragment, heavy: bool) -> Kind:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from cache.results import Found, ResultCache
-from connectors.errors import Error, SourceError
+from cache import results
+from cache.results import Found, Keep, ResultCache
+from connectors.errors import Error, LimitExceeded, QueryError, SourceError
 
 
 @dataclass
@@ -58,19 +56,30 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def ask(cache: ResultCache, source: Source, ttl: float = 10, size: int = 1, **more: Any) -> asyncio.Task[Found[Any]]:
-    return asyncio.create_task(cache.get_or_run("key", ttl, source.run, lambda _: size, **more))
+def ask(
+    cache: ResultCache, source: Source, ttl: float = 10, size: int = 1, keep: Keep | None = None, **more: Any
+) -> asyncio.Task[Found[Any]]:
+    return asyncio.create_task(cache.get_or_run("key", keep or Keep(ttl), source.run, lambda _: size, **more))
+
+
+def down(error: BaseException) -> bool:
+    return isinstance(error, SourceError) and error.sqlstate == "08006"
+
+
+def fixed(max_bytes: int = 100, **more: Any) -> ResultCache:
+    """Without jitter: times are exact."""
+    return ResultCache(max_bytes, max_entry=max_bytes, jitter=0.0, **more)
 
 
 @drive
 async def test_a_stored_value_is_a_hit_until_its_ttl_ends() -> None:
     clock, source = Clock(), Source()
     source.gate.set()
-    cache = ResultCache(100, clock=clock, max_entry=100)
+    cache = fixed(clock=clock)
     assert await ask(cache, source) == Found("answer", "miss")
-    clock.now += 9.9
-    assert await ask(cache, source) == Found("answer", "hit")
-    clock.now += 0.2
+    clock.now += 9.75
+    assert await ask(cache, source) == Found("answer", "hit", 9.75)
+    clock.now += 0.25
     assert await ask(cache, source) == Found("answer", "miss")
     assert source.starts == 2
 
@@ -79,7 +88,7 @@ async def test_a_stored_value_is_a_hit_until_its_ttl_ends() -> None:
 async def test_a_reader_with_a_shorter_ttl_does_not_take_an_older_value() -> None:
     clock, source = Clock(), Source()
     source.gate.set()
-    cache = ResultCache(100, clock=clock, max_entry=100)
+    cache = fixed(clock=clock)
     await ask(cache, source, ttl=60)
     clock.now += 6
     assert (await ask(cache, source, ttl=60)).how == "hit"
@@ -90,7 +99,7 @@ async def test_a_reader_with_a_shorter_ttl_does_not_take_an_older_value() -> Non
 @drive
 async def test_the_ttl_counts_from_the_start_of_the_run_or_from_what_the_value_says() -> None:
     clock, source = Clock(), Source()
-    cache = ResultCache(100, clock=clock, max_entry=100)
+    cache = fixed(clock=clock)
     task = ask(cache, source)
     await settle()
     clock.now += 11  # the run took longer than the TTL: its data is too old to be kept
@@ -105,7 +114,7 @@ async def test_the_ttl_counts_from_the_start_of_the_run_or_from_what_the_value_s
 
 @drive
 async def test_identical_concurrent_calls_run_once_even_with_ttl_0() -> None:
-    source, cache = Source(), ResultCache(100)
+    source, cache = Source(), fixed()
     tasks = [ask(cache, source, ttl=0) for _ in range(100)]
     await settle()
     source.gate.set()
@@ -118,19 +127,19 @@ async def test_identical_concurrent_calls_run_once_even_with_ttl_0() -> None:
 
 @drive
 async def test_an_error_goes_to_all_who_wait_and_is_not_kept() -> None:
-    source, cache = Source(answer=SourceError("crm is down")), ResultCache(100)
+    source, cache = Source(answer=SourceError("crm is down", sqlstate="08006")), fixed()
     tasks = [ask(cache, source) for _ in range(3)]
     await settle()
     source.gate.set()
     errors = await asyncio.gather(*tasks, return_exceptions=True)
     assert [str(error) for error in errors] == ["crm is down"] * 3
     source.answer = "back"
-    assert await ask(cache, source) == Found("back", "miss")
+    assert (await ask(cache, source)).value == "back"
 
 
 @drive
 async def test_the_run_outlives_its_leader_while_others_wait() -> None:
-    source, cache = Source(), ResultCache(100)
+    source, cache = Source(), fixed()
     leader, follower = ask(cache, source), ask(cache, source)
     await settle()
     leader.cancel()
@@ -138,13 +147,13 @@ async def test_the_run_outlives_its_leader_while_others_wait() -> None:
     assert leader.cancelled()
     assert source.stops == 0
     source.gate.set()
-    assert await follower == Found("answer", "shared")
+    assert (await follower).how == "shared"
     assert source.starts == 1
 
 
 @drive
 async def test_the_last_to_leave_cancels_the_run_and_a_newcomer_starts_afresh() -> None:
-    source, cache = Source(), ResultCache(100)
+    source, cache = Source(), fixed()
     tasks = [ask(cache, source), ask(cache, source)]
     await settle()
     for task in tasks:
@@ -154,7 +163,7 @@ async def test_the_last_to_leave_cancels_the_run_and_a_newcomer_starts_afresh() 
     await settle()
     assert (source.starts, source.stops) == (2, 1)
     source.gate.set()
-    assert await newcomer == Found("answer", "miss")
+    assert (await newcomer).how == "miss"
 
 
 @drive
@@ -170,22 +179,27 @@ async def test_a_value_that_is_too_large_reaches_its_waiters_and_is_not_kept() -
 
 
 @drive
-async def test_least_recently_used_goes_first() -> None:
-    cache = ResultCache(100, max_entry=100)
+async def test_what_saved_least_a_byte_goes_first() -> None:
+    cache = fixed()
 
-    async def get(key: str) -> str:
+    async def get(key: str, cost: float) -> str:
         async def run() -> str:
             return key
 
-        return (await cache.get_or_run(key, 60, run, lambda _: 40)).how
+        return (await cache.get_or_run(key, Keep(60), run, lambda _: 40, cost=lambda _: cost)).how
 
-    assert [await get(key) for key in ("a", "b", "a", "c", "a", "b")] == ["miss", "miss", "hit", "miss", "hit", "miss"]
+    assert [await get(*each) for each in (("dear", 100.0), ("cheap", 1.0), ("cheap", 1.0), ("new", 10.0))] == [
+        "miss", "miss", "hit", "miss",
+    ]  # fmt: skip
+    assert [await get(*each) for each in (("dear", 100.0), ("new", 10.0), ("cheap", 1.0))] == ["hit", "hit", "miss"]
     assert cache.bytes == 80
+    assert cache.counters.evicted == 2  # what is cheap and large may be the one that goes
+    assert cache.counters.saved_ms == 1.0 + 100.0 + 10.0
 
 
 @drive
 async def test_what_nobody_took_is_disposed_of_once() -> None:
-    source, cache, disposed = Source(), ResultCache(100), list[str]()
+    source, cache, disposed = Source(), fixed(), list[str]()
     task = ask(cache, source, dispose=disposed.append)
     await settle()
     source.gate.set()
@@ -197,10 +211,10 @@ async def test_what_nobody_took_is_disposed_of_once() -> None:
 
 @drive
 async def test_dispose_comes_after_the_last_waiter_had_its_turn() -> None:
-    source, cache, order = Source(), ResultCache(100), list[str]()
+    source, cache, order = Source(), fixed(), list[str]()
 
     async def wait() -> None:
-        await cache.get_or_run("key", 1, source.run, lambda _: 1, dispose=lambda _: order.append("disposed"))
+        await cache.get_or_run("key", Keep(1), source.run, lambda _: 1, dispose=lambda _: order.append("disposed"))
         order.append("taken")
 
     tasks = [asyncio.create_task(wait()) for _ in range(2)]
@@ -213,7 +227,7 @@ async def test_dispose_comes_after_the_last_waiter_had_its_turn() -> None:
 
 @drive
 async def test_close_ends_runs_and_tells_their_waiters() -> None:
-    source, cache = Source(), ResultCache(100)
+    source, cache = Source(), fixed()
     task = ask(cache, source)
     await settle()
     await cache.close()
@@ -222,139 +236,353 @@ async def test_close_ends_runs_and_tells_their_waiters() -> None:
     assert source.stops == 1
 
 
-@dataclass
-class Call:
-    """One caller of the machine: which run it must be served by, or the stored value it must have got."""
-
-    task: asyncio.Task[Found[int]]
-    run: int
-
-
-@dataclass
-class Run:
-    """A run as the machine's model sees it; its value is its own number."""
-
-    number: int
-    ttl: float
-    began: float
-    size: int
-    end: asyncio.Future[int]
-    callers: set[int] = field(default_factory=set)
-    cancelled: bool = False
+@drive
+async def test_past_the_ttl_the_old_value_serves_at_once_while_one_run_renews_it() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, revalidate=20)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep)
+    clock.now += 15
+    source.gate.clear()
+    source.answer = "newer"
+    tasks = [ask(cache, source, keep=keep) for _ in range(50)]
+    assert await asyncio.gather(*tasks) == [Found("answer", "stale", 15.0)] * 50
+    await settle()
+    assert source.starts == 2
+    source.gate.set()
+    await settle()
+    assert await ask(cache, source, keep=keep) == Found("newer", "hit", 0.0)
+    assert (cache.counters.refreshed, cache.counters.stale_revalidate) == (1, 50)
 
 
-class CacheMachine(RuleBasedStateMachine):
-    """Random calls, endings, failures, cancellations and time; the model says who gets what from which run.
+@drive
+async def test_nobody_waits_past_the_bound_of_revalidation() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, revalidate=20)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep)
+    clock.now += 30
+    assert (await ask(cache, source, keep=keep)).how == "miss"
 
-    Every value is the number of the run that made it, so that a caller served by the wrong run is seen.
-    """
 
-    callers = Bundle("callers")
+@drive
+async def test_a_run_behind_the_scenes_is_not_ended_by_askers_that_leave_but_by_close() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, revalidate=20)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep)
+    clock.now += 15
+    source.gate.clear()
+    await ask(cache, source, keep=keep)
+    joined = ask(cache, source, keep=Keep(10, revalidate=20, max_age=1))
+    await settle()
+    joined.cancel()
+    await settle()
+    assert (source.starts, source.stops) == (2, 0)
+    await cache.close()
+    assert source.stops == 1
+    assert not cache._flights._tasks
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.loop = asyncio.new_event_loop()
-        self.clock = Clock()
-        self.cache = ResultCache(10, clock=self.clock, max_entry=6)
-        self.runs: list[Run] = []
-        self.flying: dict[str, int] = {}
-        self.calls: list[Call] = []
 
-    def teardown(self) -> None:
-        self.loop.run_until_complete(self.cache.close())
-        self.spin()
-        for call in self.calls:
-            if not call.task.cancelled():
-                call.task.exception()
-        self.loop.close()
+@drive
+async def test_a_refresh_that_fails_is_not_tried_again_at_once() -> None:
+    clock, source, keep = Clock(), Source(), Keep(50, revalidate=100)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep)
+    source.answer = error = SourceError("crm is down", sqlstate="08006")
+    clock.now += 60
+    for starts in (2, 2, 2, 3, 3):
+        await ask(cache, source, keep=keep, forgives=down)
+        await settle()
+        assert source.starts == starts
+        clock.now += 2
+    found = await ask(cache, source, keep=keep, forgives=down)
+    assert (found.how, found.error) == ("stale", error)
+    assert cache.counters.refresh_failed == 2
 
-    def spin(self) -> None:
-        self.loop.run_until_complete(settle())
 
-    @rule(target=callers, key=st.sampled_from("ab"), ttl=st.sampled_from([0.0, 5.0, 20.0]), size=st.integers(1, 8))
-    def call(self, key: str, ttl: float, size: int) -> int:
-        number = len(self.runs)
+@drive
+async def test_an_old_value_serves_in_the_place_of_an_error_within_its_bound() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, on_error=60)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep, forgives=down)
+    source.answer = error = SourceError("crm is down", sqlstate="08006")
+    clock.now += 69
+    assert await ask(cache, source, keep=keep, forgives=down) == Found("answer", "stale", 69.0, error)
+    clock.now += 1
+    with pytest.raises(SourceError, match="down"):
+        await ask(cache, source, keep=keep, forgives=down)
+    assert cache.counters.stale_error == 1
+    assert cache.entries == 0
 
+
+@drive
+async def test_a_bound_is_the_askers_own_whatever_others_were_allowed() -> None:
+    clock, source = Clock(), Source()
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=Keep(10, on_error=600), forgives=down)
+    source.answer = SourceError("crm is down", sqlstate="08006")
+    clock.now += 70
+    for _ in range(2):
+        with pytest.raises(SourceError, match="down"):
+            await ask(cache, source, keep=Keep(10, on_error=60), forgives=down)
+        assert (await ask(cache, source, keep=Keep(10, on_error=600), forgives=down)).how == "stale"
+
+
+@drive
+async def test_a_run_that_ends_late_does_not_replace_a_younger_value() -> None:
+    clock, slow, quick = Clock(), Source(answer="old"), Source(answer="young")
+    quick.gate.set()
+    cache = fixed(clock=clock)
+    first = ask(cache, slow)
+    await settle()
+    clock.now += 1
+    assert (await ask(cache, quick, keep=Keep(10, max_age=0))).value == "young"
+    slow.gate.set()
+    assert (await first).value == "old"
+    assert (await ask(cache, slow)).value == "young"
+
+
+@drive
+async def test_a_renewal_that_nobody_waits_for_ends_with_its_invalidation() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, revalidate=20, tags=frozenset({"source:crm"}))
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep)
+    clock.now += 15
+    source.gate.clear()
+    await ask(cache, source, keep=keep)
+    await settle()
+    cache.invalidate("source:crm")
+    await settle()
+    assert (source.starts, source.stops) == (2, 1)
+
+
+@drive
+async def test_while_a_source_is_down_one_asker_at_a_time_finds_out_and_nobody_waits_for_it() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, on_error=600)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep, forgives=down)
+    source.answer = SourceError("crm is down", sqlstate="08006")
+    clock.now += 20
+    await ask(cache, source, keep=keep, forgives=down)
+    source.gate.clear()  # from now on it does not even say so
+    clock.now += 2
+    for _ in range(10):
+        assert (await ask(cache, source, keep=keep, forgives=down)).how == "stale"
+    await settle()
+    assert source.starts == 3
+    source.answer = "back"
+    source.gate.set()
+    await settle()
+    assert (await ask(cache, source, keep=keep, forgives=down)).value == "back"
+
+
+@drive
+async def test_the_statements_own_error_is_never_replaced_by_an_old_value() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, on_error=600)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    await ask(cache, source, keep=keep, forgives=down)
+    source.answer = QueryError("there is no column x", sqlstate="42703")
+    clock.now += 20
+    with pytest.raises(QueryError):
+        await ask(cache, source, keep=keep, forgives=down)
+
+
+@drive
+async def test_a_run_that_takes_too_long_gives_way_to_an_old_value_and_goes_on() -> None:
+    clock, source, keep = Clock(), Source(), Keep(10, on_error=600)
+    source.gate.set()
+    cache = fixed(clock=clock)
+    late = lambda error: getattr(error, "sqlstate", "") == "57014"  # noqa: E731
+    await ask(cache, source, keep=keep, forgives=late)
+    clock.now += 20
+    source.gate.clear()
+    found = await ask(cache, source, keep=keep, forgives=late, patience=0.01)
+    assert (found.how, str(found.error)) == ("stale", "there was no answer within 0.01 s")
+    assert (source.starts, source.stops) == (2, 0)
+    assert (await ask(cache, source, keep=keep, forgives=late, patience=60)).how == "stale"  # at once: it is known
+    source.answer = "newer"
+    source.gate.set()
+    await settle()
+    assert (await ask(cache, source, keep=keep)).value == "newer"
+
+
+@drive
+async def test_an_error_of_the_statement_itself_is_told_again_for_a_second() -> None:
+    clock, source = Clock(), Source(answer=QueryError("division by zero", sqlstate="22012"))
+    source.gate.set()
+    cache = fixed(clock=clock)
+    for _ in range(1000):
+        with pytest.raises(QueryError, match="division"):
+            await ask(cache, source)
+    assert (source.starts, cache.counters.negative) == (1, 999)
+    with pytest.raises(QueryError):
+        await ask(cache, source, ttl=0)
+    assert source.starts == 2
+    clock.now += 1
+    with pytest.raises(QueryError):
+        await ask(cache, source)
+    assert source.starts == 3
+
+
+@pytest.mark.parametrize("error", [LimitExceeded("too many rows"), SourceError("gone", sqlstate="08006"), Error("bug")])
+def test_no_other_error_is_told_again(error: Error) -> None:
+    @drive
+    async def run() -> None:
+        source, cache = Source(answer=error), fixed()
+        source.gate.set()
+        for _ in range(2):
+            with pytest.raises(type(error)):
+                await ask(cache, source)
+        assert source.starts == 2
+
+    run()
+
+
+@drive
+async def test_errors_that_are_remembered_are_bounded() -> None:
+    cache = fixed(clock=Clock())
+
+    async def fail() -> int:
+        raise QueryError("no")
+
+    for number in range(results.ERRORS + 10):
+        with pytest.raises(QueryError):
+            await cache.get_or_run(number, Keep(60), fail, lambda _: 1)
+    assert len(cache._failed) == results.ERRORS
+
+
+@drive
+async def test_max_age_beats_every_other_term() -> None:
+    clock, source = Clock(), Source()
+    source.gate.set()
+    cache = fixed(clock=clock)
+    terms = dict[str, float](ttl=60, revalidate=60, on_error=600)
+    await ask(cache, source, keep=Keep(**terms))
+    clock.now += 6
+    assert (await ask(cache, source, keep=Keep(**terms, max_age=6))).how == "hit"
+    source.answer = SourceError("down", sqlstate="08006")
+    with pytest.raises(SourceError):
+        await ask(cache, source, keep=Keep(**terms, max_age=5), forgives=down)
+    clock.now += 60
+    with pytest.raises(SourceError):
+        await ask(cache, source, keep=Keep(**terms, max_age=5), forgives=down)
+    assert (await ask(cache, source, keep=Keep(**terms, max_age=100), forgives=down)).how == "stale"
+
+
+@drive
+async def test_a_run_is_joined_only_if_its_statement_was_sent_late_enough() -> None:
+    clock, source, sent = Clock(), Source(), list[float]()
+    cache = fixed(clock=clock)
+
+    def join(max_age: float) -> asyncio.Task[Found[Any]]:
+        return ask(
+            cache,
+            source,
+            keep=Keep(60, max_age=max_age),
+            born=lambda _: clock.now,
+            floor=lambda: sent[0] if sent else clock.now,
+        )
+
+    first = join(0)
+    await settle()
+    clock.now += 100  # it waits at the gate
+    second = join(0)
+    await settle()
+    assert source.starts == 1
+    sent.append(clock.now)
+    clock.now += 2
+    third, fourth = join(2), join(1)
+    await settle()
+    assert source.starts == 2
+    source.gate.set()
+    assert [(await task).how for task in (first, second, third, fourth)] == ["miss", "shared", "shared", "miss"]
+
+
+@drive
+async def test_invalidation_forgets_by_tag_and_what_is_under_way_is_not_kept() -> None:
+    source, cache = Source(), fixed()
+    before = ask(cache, source, keep=Keep(60, tags=frozenset({"source:crm"})))
+    await settle()
+    joined = ask(cache, source, keep=Keep(60, tags=frozenset({"view:a.b"})))
+    await settle()
+    assert cache.invalidate("view:a.b") == 0
+    source.gate.set()
+    after = ask(cache, source, keep=Keep(60, tags=frozenset({"source:crm"})))
+    assert [(await task).how for task in (before, joined, after)] == ["miss", "shared", "miss"]
+    assert (source.starts, cache.entries) == (2, 1)
+    assert (await ask(cache, source, keep=Keep(60, tags=frozenset({"view:c.d"})))).how == "hit"
+    assert cache.invalidate("view:a.b") == 0
+    assert cache.invalidate("view:c.d", spare=lambda key: key == "key") == 0
+    assert cache.invalidate("view:c.d") == 1
+    assert (await ask(cache, source)).how == "miss"
+    assert not cache._flights._tagged
+
+
+@drive
+async def test_refresh_reads_again_at_once_a_few_at_a_time() -> None:
+    cache, going, most, asked = fixed(), 0, 0, list[str]()
+
+    async def get(key: str, cost: float) -> str:
+        async def run() -> str:
+            nonlocal going, most
+            asked.append(key)
+            going += 1
+            most = max(most, going)
+            await asyncio.sleep(0)
+            going -= 1
+            return key
+
+        keep = Keep(60, tags=frozenset({"source:crm"}))
+        return (await cache.get_or_run(key, keep, run, lambda _: 1, cost=lambda _: cost)).how
+
+    for number in range(6):
+        await get(str(number), number)
+    most, asked[:] = 0, []
+    assert cache.refresh("source:crm") == 6
+    assert cache.entries == 0
+    await asyncio.sleep(0)
+    assert await get("5", 5) == "shared"
+    while len(cache._flights):
+        await settle()
+    assert (sorted(asked), asked[0], most) == (list("012345"), "5", results.AT_ONCE)
+    assert [await get(str(number), number) for number in range(6)] == ["hit"] * 6
+
+
+@drive
+async def test_values_that_came_together_do_not_end_together() -> None:
+    clock = Clock()
+    cache = ResultCache(1000, clock=clock, max_entry=100)
+
+    async def get(key: int) -> bool:
         async def run() -> int:
-            end = self.loop.create_future()
-            made = Run(number, ttl, self.clock.now, size, end)
-            self.runs.append(made)
-            self.flying[key] = number
-            try:
-                return int(await end)
-            except asyncio.CancelledError:
-                made.cancelled = True
-                raise
-            finally:
-                if self.flying.get(key) == number:
-                    del self.flying[key]
+            return key
 
-        before = dict(self.flying)
-        task = self.loop.create_task(self.cache.get_or_run(key, ttl, run, lambda _: size))
-        caller = len(self.calls)
-        self.spin()
-        if task.done():  # only a hit ends at once, and no hit is older than either TTL allows
-            served = self.runs[task.result().value]
-            assert task.result().how == "hit"
-            assert self.clock.now < served.began + min(ttl, served.ttl)
-            assert served.size <= 6
-            assert not served.cancelled
-        elif key in before:
-            served = self.runs[before[key]]
-            assert len(self.runs) == number, "a second run beside one under way"
-            served.callers.add(caller)
-        else:
-            assert len(self.runs) == number + 1, "neither stored nor run"
-            served = self.runs[number]
-            served.callers.add(caller)
-        self.calls.append(Call(task, served.number))
-        return caller
+        return (await cache.get_or_run(key, Keep(100), run, lambda _: 1)).how == "hit"
 
-    def finish(self, caller: int, fail: bool) -> None:
-        run = self.runs[self.calls[caller].run]
-        if run.end.done():
-            return
-        if fail:
-            run.end.set_exception(SourceError(str(run.number)))
-        else:
-            run.end.set_result(run.number)
-        self.spin()
-        for other in run.callers:
-            task = self.calls[other].task
-            assert task.done(), "a lost wake-up"
-            if fail:
-                assert str(task.exception()) == str(run.number)
-            else:
-                assert task.result().value == run.number
-
-    @rule(caller=callers)
-    def succeed(self, caller: int) -> None:
-        self.finish(caller, fail=False)
-
-    @rule(caller=callers)
-    def fail(self, caller: int) -> None:
-        self.finish(caller, fail=True)
-
-    @rule(caller=consumes(callers))
-    def vanish(self, caller: int) -> None:
-        call = self.calls[caller]
-        run = self.runs[call.run]
-        call.task.cancel()
-        self.spin()
-        run.callers.discard(caller)
-        if not run.end.done() or run.cancelled:
-            assert run.cancelled == (not run.callers), "a run lives exactly while somebody waits for it"
-
-    @rule(seconds=st.sampled_from([0.5, 3.0, 15.0]))
-    def later(self, seconds: float) -> None:
-        self.clock.now += seconds
-
-    @invariant()
-    def bounded(self) -> None:
-        assert self.cache.bytes <= 10
-        assert len(self.cache._flights) == len(self.flying)
-        assert len(self.cache._tasks) == len(self.flying)
+    keys = [n * 641 for n in range(100)]
+    for key in keys:
+        await get(key)
+    clock.now += 89
+    assert all(cache.peek(key, Keep(100)) for key in keys)
+    clock.now += 6
+    assert 30 < sum(cache.peek(key, Keep(100)) is not None for key in keys) < 70
+    clock.now += 5
+    assert not any(cache.peek(key, Keep(100)) for key in keys)
 
 
-CacheMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
-TestCacheMachine = CacheMachine.TestCase
+@drive
+async def test_what_has_expired_gives_its_place_back() -> None:
+    clock, source, cache = Clock(), Source(), fixed()
+    cache = fixed(clock=clock)
+    source.gate.set()
+    await ask(cache, source, size=60)
+    clock.now += 11
+    await cache.get_or_run("other", Keep(10), source.run, lambda _: 50)
+    assert (cache.bytes, cache.counters.expired, cache.counters.evicted) == (50, 1, 0)

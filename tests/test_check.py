@@ -200,8 +200,6 @@ def test_protection_is_checked_all_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        ("freshness: {stale_while_revalidate: 45s}", "freshness.stale_while_revalidate"),
-        ("freshness: {stale_if_error: 10m}", "freshness.stale_if_error"),
         ("tests: [{unique: [a]}]", "tests"),
     ],
 )

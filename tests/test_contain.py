@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,7 @@ from federation.session import Session
 from federation.watch import Sent
 from tests.differential.texts import column_texts
 from tests.folders import write
+from tests.servers import Server
 
 ANN = Session("ann")
 Rows = Counter[tuple[str | None, ...]]
@@ -237,7 +241,7 @@ def statements(draw: st.DrawFn) -> str:
     )
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(asked=st.lists(statements(), min_size=2, max_size=8), broad=st.booleans())
 def test_whatever_was_asked_before_the_answer_is_postgresqls(world: World, asked: list[str], broad: bool) -> None:
     world.forget()
@@ -312,7 +316,7 @@ def test_keys_that_were_asked_for_are_not_asked_again(world: World) -> None:
     assert (part.cache, part.contained, [each.rows for each in sent]) == ("miss", "", [525])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(asked=st.lists(st.tuples(st.integers(1, 60), st.integers(0, 30), st.sampled_from(("", " AND o.amount < 3")))))
 def test_whatever_keys_were_asked_for_the_answer_is_postgresqls(
     world: World, asked: list[tuple[int, int, str]]
@@ -320,3 +324,115 @@ def test_whatever_keys_were_asked_for_the_answer_is_postgresqls(
     world.forget()
     for first, more, condition in asked:
         world.check(_by_keys(first, first + more, condition))
+
+
+# -- real servers
+
+
+TABLE = """CREATE TABLE orders (id bigint PRIMARY KEY, region varchar(20) {bytes}, status varchar(20),
+    placed date, at {moment} NULL, total decimal(10,2), items int)"""
+DASHBOARD = "SELECT id, region, status, placed, at, total, items FROM {0}.orders WHERE placed >= DATE '2024-01-01'"
+GROUPS = "SELECT region, placed, count(*), sum(total) FROM {0}.orders GROUP BY region, placed"
+TILES = (
+    "SELECT region, placed, count(*) FROM {0}.orders WHERE placed >= DATE '2024-02-01' GROUP BY region, placed",
+    "SELECT region, sum(total) FROM {0}.orders WHERE region = 'north' GROUP BY region, placed HAVING count(*) > 3",
+    "SELECT id, placed FROM {0}.orders WHERE placed BETWEEN DATE '2024-03-01' AND '2024-03-31' AND region = 'north'",
+    "SELECT id, total FROM {0}.orders WHERE placed >= DATE '2024-01-01' AND region IN ('north', 'east')",
+    "SELECT id, at FROM {0}.orders WHERE placed > DATE '2024-01-15' AND at < TIMESTAMP '2024-02-01 06:00:00.5'",
+    "SELECT id FROM {0}.orders WHERE placed >= DATE '2024-01-01' AND total > 400.005 AND items IS NULL",
+    "SELECT id, region FROM {0}.orders WHERE placed >= DATE '2024-01-01' AND region <> 'north' AND total <= 12.30",
+)
+
+
+def _orders() -> list[tuple[Any, ...]]:
+    chance = random.Random(8)
+    start = datetime(2023, 11, 1)
+    regions, states = ("north", "North", "east", "süd", None), ("open", "Open", "paid")
+    return [
+        (
+            number,
+            chance.choice(regions),
+            chance.choice(states),
+            (start + timedelta(days=number % 200)).date() if number % 17 else None,
+            start + timedelta(minutes=number * 97, microseconds=500_000 * (number % 2)) if number % 13 else None,
+            Decimal(chance.randrange(50_000)) / 100,
+            chance.choice((None, *range(8))),
+        )
+        for number in range(1_000)
+    ]
+
+
+def _fill(server: Server, database: str, bytewise: str, moment: str) -> None:
+    connection = server.admin(database)
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS orders")
+        cursor.execute(TABLE.format(bytes=bytewise, moment=moment))
+        rows = _orders()
+        marks = ", ".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(rows))
+        cursor.execute(f"INSERT INTO orders VALUES {marks}", [value for row in rows for value in row])
+    connection.close()
+
+
+def _calls(server: Server) -> int:
+    """Statements on the table that the server says it has run since the last look."""
+    if server.kind == "postgresql":
+        ours = (
+            "query LIKE '%orders\" AS t1%' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database())"
+        )
+        seen = f"SELECT coalesce(sum(calls), 0)::int FROM pg_stat_statements WHERE {ours}"  # not the oracle's
+        ((calls,),) = server.run(seen, database=server.database)
+        server.run("SELECT pg_stat_statements_reset()", database=server.database)
+    else:
+        digest = "performance_schema.events_statements_summary_by_digest"
+        seen = f"SELECT coalesce(sum(count_star), 0) FROM {digest} WHERE digest_text LIKE '%orders` AS `t1`%'"
+        ((calls,),) = server.run(seen)
+        server.run(f"TRUNCATE {digest}")
+    return int(calls)
+
+
+@pytest.mark.service
+@pytest.mark.parametrize("containment", [True, False])
+def test_a_dashboard_is_one_statement_to_its_source(
+    tmp_path: Path, postgresql: Server, mariadb: Server, monkeypatch: pytest.MonkeyPatch, containment: bool
+) -> None:
+    """By the servers' own account, and every tile as one PostgreSQL answers it."""
+    for database in (postgresql.database, "postgres"):
+        _fill(postgresql, database, 'COLLATE "C"', "timestamp")
+    _fill(mariadb, mariadb.database, "COLLATE utf8mb4_nopad_bin", "datetime(6)")
+    files: dict[str, str | bytes] = {"vdw.yml": f"name: t\ncache: {{containment: {str(containment).lower()}}}\n"}
+    for name, server in (("crm", postgresql), ("shop", mariadb)):
+        options = {**server.options, "password": {"env": "CONTAIN_SECRET"}}
+        files[f"sources/{name}.yml"] = json.dumps({"kind": server.kind, "ttl": "1h", "connection": options})
+    monkeypatch.setenv("CONTAIN_SECRET", postgresql.password)
+
+    async def run(oracle: Any) -> None:
+        async with open_project(write(tmp_path, files)) as runtime:
+            world = World(asyncio.Runner(), runtime, oracle)
+            for name, server in (("crm", postgresql), ("shop", mariadb)):
+                _calls(server)
+                for sql in (DASHBOARD, GROUPS, *TILES):
+                    result = await runtime.engine.query(sql.format(name), ANN)
+                    table = await result.table()
+                    texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
+                    assert Counter(zip(*texts, strict=True)) == world.wanted(sql.format("public")), sql
+                assert _calls(server) == (2 if containment else 2 + len(TILES))
+
+    with postgresql.admin() as oracle:
+        asyncio.run(run(oracle))
+    for server, database in ((postgresql, "postgres"), (postgresql, postgresql.database), (mariadb, mariadb.database)):
+        server.run("DROP TABLE orders", database=database)
+
+
+def test_explain_says_in_what_an_answer_is_contained(world: World) -> None:
+    world.forget()
+    world.check(FIRST)
+
+    async def explained() -> tuple[str, Any]:
+        told = await world.runtime.engine.explain("SELECT id FROM shop.t WHERE n > 0 AND g = 2", ANN, analyze=True)
+        return told.text(), told.json()
+
+    text, found = world.runner.run(explained())
+    assert "cache contained, 0 statements" in text
+    assert 'contained in: SELECT "t1"."id"' in text.replace("t1.", '"t1".')
+    assert "; checked here: shop.t.n >, shop.t.g =" in text
+    assert found["fragments"][0]["actual"]["contained"] in text

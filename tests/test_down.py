@@ -233,7 +233,7 @@ def test_one_account_for_each_source() -> None:
     assert (crm.source, crm.origin, crm.as_of, crm.read_at, crm.age) == ("crm", "cache", 900.0, 900.0, 110.0)
     assert (crm.rows, crm.statements, crm.freshness, crm.warning) == (4, 1, "real_time", "")
     assert (erp.missing, erp.age, erp.freshness) == (True, None, "")
-    assert erp.warning == "source erp is down: their columns are NULL (t)"
+    assert erp.warning == "source erp is down: its columns are NULL (t)"
     assert erp.json()["why"] == "gone"
 
 

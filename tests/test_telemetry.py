@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.server
 import json
+import logging
+import queue
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from api import logs
 from tests.sources import wait_for
 from tests.test_serve import served
 
@@ -118,3 +121,15 @@ def check_spans(receiver: Receiver, queries: int) -> None:
         assert root.start_time_unix_nano <= span.start_time_unix_nano <= root.end_time_unix_nano
     assert any(root.trace_id.hex() == TRACE.split("-")[1] for root in roots.values()), "the caller's trace goes on"
     assert SECRET not in str(receiver.spans)
+
+
+def test_a_log_that_nobody_reads_neither_waits_nor_grows() -> None:
+    lines: queue.Queue[logging.LogRecord] = queue.Queue(2)
+    log = logging.Logger("own")
+    log.addHandler(logs.Feeding(lines))
+    for number in range(5):
+        log.info("%d", number)
+    first = [lines.get_nowait().getMessage() for _ in range(2)]
+    log.info("later")
+    assert first == ["0", "1"]
+    assert [lines.get_nowait().getMessage() for _ in range(2)] == ['{"event":"dropped","lines":3}', "later"]

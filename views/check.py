@@ -226,10 +226,8 @@ def _protection(draft: ViewDraft) -> Iterator[Diagnostic]:
 
 
 def _later(draft: ViewDraft) -> Iterator[Diagnostic]:
-    header, fresh = draft.header, draft.header.freshness
+    header = draft.header
     present: dict[KeyPath, bool] = {
-        ("freshness", "stale_while_revalidate"): fresh.stale_while_revalidate is not None,
-        ("freshness", "stale_if_error"): fresh.stale_if_error is not None,
         ("tests",): bool(header.tests),
     }
     for path in (path for path, is_present in present.items() if is_present):

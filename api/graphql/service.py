@@ -19,9 +19,10 @@ from api.graphql.documents import Document, Invalid
 from api.graphql.execution import Request, Schema
 from api.graphql.limits import Limits
 from api.graphql.negotiate import GRAPHQL, JSON, Asked, Refused, asked, media_type
-from api.graphql.provenance import Provenance, remaining
+from api.graphql.provenance import Provenance, account, remaining
 from api.graphql.schema import build
 from api.graphql.values import measure
+from api.headers import headers
 from connectors.base import Cancel
 from federation.session import Session
 
@@ -62,17 +63,17 @@ class Service:
             question = await asked(http, self._persisted)
             return await self._answer(http, question, kind, principal, cancel)
         except Refused as refused:
-            headers = {"Cache-Control": "no-store", **refused.headers}
+            more = {"Cache-Control": "no-store", **refused.headers}
             code = {"PersistedQueryNotFound": "PERSISTED_QUERY_NOT_FOUND"}.get(refused.message, "BAD_REQUEST")
             error = {"message": refused.message, "extensions": {"code": code}}
-            return _json({"errors": [error]}, kind, refused.status, headers)
+            return _json({"errors": [error]}, kind, refused.status, more)
         except Invalid as invalid:
             # Only the newer media type may tell by status: old clients read nothing but 200.
             status = 400 if kind == GRAPHQL else 200
-            headers = {"Cache-Control": "no-store"}
+            more = {"Cache-Control": "no-store"}
             if invalid.writes and http.method == "GET":
-                status, headers = 405, {**headers, "Allow": "POST"}
-            return _json({"errors": _formatted(invalid.errors)}, kind, status, headers)
+                status, more = 405, {**more, "Allow": "POST"}
+            return _json({"errors": _formatted(invalid.errors)}, kind, status, more)
 
     async def _answer(self, http: HttpRequest, question: Asked, kind: str, who: Principal, cancel: Cancel) -> Response:
         schema = await self.schema()
@@ -122,21 +123,25 @@ def _told(error: GraphQLError) -> Any:
 def _response(http: HttpRequest, answer: dict[str, Any], fields: list[Provenance], kind: str, version: str) -> Response:
     data = orjson.dumps(answer)
     if fields:
-        told = {"fields": [field.extension() for field in fields], "warnings": []}
+        warnings = [warning for field in fields for warning in field.warnings()]
+        told = {"fields": [field.extension() for field in fields], "warnings": warnings}
         data = data[:-1] + b',"extensions":' + orjson.dumps({"provenance": told}) + b"}"
-    if http.method == "POST" or "errors" in answer:
-        return Response(data, 200, {"Cache-Control": "no-store"}, f"{kind}; charset=utf-8")
+    aged = headers(account(fields))
+    if http.method == "POST" or "errors" in answer or any(field.cache == "PARTIAL" for field in fields):
+        return Response(data, 200, {"Cache-Control": "no-store", **aged}, f"{kind}; charset=utf-8")
     # Weak, and over the data alone: the ages in the extensions differ from one answer to the next.
     tag = f'W/"{hashlib.sha256(orjson.dumps(answer) + version.encode()).hexdigest()[:32]}"'
-    headers = {
+    # What remains is told from now on, so there is no Age, from which a cache would count it down once more.
+    kept = {
         "Cache-Control": f"private, max-age={remaining(fields)}",
         "ETag": tag,
         "Vary": "Accept, Authorization",
+        **{name: value for name, value in aged.items() if name != "Age"},
     }
     if tag in http.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    return Response(data, 200, headers, f"{kind}; charset=utf-8")
+        return Response(status_code=304, headers=kept)
+    return Response(data, 200, kept, f"{kind}; charset=utf-8")
 
 
-def _json(answer: dict[str, Any], kind: str, status: int, headers: dict[str, str]) -> Response:
-    return Response(orjson.dumps(answer), status, headers, f"{kind}; charset=utf-8")
+def _json(answer: dict[str, Any], kind: str, status: int, more: dict[str, str]) -> Response:
+    return Response(orjson.dumps(answer), status, more, f"{kind}; charset=utf-8")

@@ -88,6 +88,7 @@ class CopyOut:
         engine = self._session.server.engine
         assert engine is not None  # noqa: S101
         result = await engine.run(self._prepared, self._bounds, settings.session(), cancel)
+        await self._session.handover.account.tell(result.parts)
         try:
             async for batch in result.batches:
                 for piece in rows.slices(batch):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from api import errors
 from api.pgwire import packets
+from api.pgwire.account import Account
 from api.pgwire.backend import BIND, CLOSE, DESCRIBE, EXECUTE, PARSE, QUERY, SYNCED, Backend, CanonError, Reply
 from api.pgwire.desk import Desk
 from api.pgwire.packets import Field
@@ -32,8 +33,10 @@ class Handover:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.desk = Desk(session)
+        self.account = Account(session)
         self.statements: dict[bytes, Bindable] = {}
         self.doubted: set[bytes] = set()  # names of statements that SQL may have dropped
+        self.telling: set[bytes] = set()  # names of statements that may read the account of the last answer
         self.portals: dict[bytes, Portal] = {}
         self.handlers: dict[bytes, Handler] = {
             b"Q": self._guarded(self._query),
@@ -67,6 +70,9 @@ class Handover:
 
     async def _parse(self, raw: bytes) -> None:
         asked = packets.read_parse(raw)
+        self.telling.discard(asked.name)
+        if self.account.asks(asked.query):
+            self.telling.add(asked.name)
         ours = None
         if self.desk.may_touch(asked.query):
             if not await self._calm():
@@ -101,6 +107,8 @@ class Handover:
             return
         if statement in self.doubted and statement in self.statements and self.backend.status != "E":
             await self._doubt(statement)
+        if statement in self.telling and await self._calm():
+            await self.account.publish()
         ours = self.statements.get(statement)
         if ours is None:
             await self._drop(name)
@@ -145,6 +153,8 @@ class Handover:
 
     async def _query(self, raw: bytes) -> None:
         text = raw[5:-1]
+        if self.account.asks(text) and await self._calm():
+            await self.account.publish()
         if not self.desk.may_touch(text):
             if b"" in self.portals:
                 await self._drop(b"")
@@ -168,6 +178,8 @@ class Handover:
         """Statements of one Query, one by one: without a Sync between them they are one transaction."""
         for start, end in pieces:
             text = query[start:end].encode(self.session.settings.encoding)
+            if start and self.account.asks(text) and await self.backend.settle():
+                await self.account.publish()
             ours = None
             if self.desk.may_touch(text):
                 if not await self.backend.settle():

@@ -9,9 +9,10 @@ from api.pgwire.encodings import codec
 from federation.session import Session
 
 # Settings that change an answer but are not reported; asked for again when a text may have changed them.
-ASKED = ("extra_float_digits", "bytea_output", "statement_timeout")
+ASKED = ("extra_float_digits", "bytea_output", "statement_timeout", "client_min_messages")
 _TOUCHED = re.compile(
-    rb"extra_float_digits|bytea_output|statement_timeout|set_config|\breset\b|\bdiscard\b|u&\"", re.IGNORECASE
+    rb"extra_float_digits|bytea_output|statement_timeout|client_min_messages|set_config|\breset\b|\bdiscard\b|u&\"",
+    re.IGNORECASE,
 )
 # Settings that an answer depends on; whoever has the same may share it.
 ENGINE = (
@@ -20,7 +21,7 @@ ENGINE = (
 # The canon reports what has changed at ReadyForQuery; a statement that comes before it has to ask.
 REPORTED = ("search_path", "TimeZone", "DateStyle", "IntervalStyle", "standard_conforming_strings", "client_encoding")
 _SETS = re.compile(rb"\b(?:set|reset|discard|rollback|set_config)\b", re.IGNORECASE)
-DEFAULTS = {"extra_float_digits": "1", "bytea_output": "hex", "statement_timeout": "0"}
+DEFAULTS = {"extra_float_digits": "1", "bytea_output": "hex", "statement_timeout": "0", "client_min_messages": "notice"}
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(?:,|$)')
 

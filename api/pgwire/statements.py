@@ -20,7 +20,7 @@ from api.pgwire.packets import Bind, Described, Field, spread
 from api.pgwire.portals import Listed, Portal, Relayed, Start, Streamed
 from api.pgwire.rewrite import Road
 from connectors.base import Bound, Cancel
-from connectors.errors import QueryError
+from connectors.errors import Error, QueryError
 from connectors.types import PgType
 from federation.canon.arrays import wire_type
 from federation.canon.residual import BATCH, dumped, inputs, with_arrays
@@ -30,6 +30,7 @@ from planner.plan import Plan
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
+    from federation.deadline import Deadline
     from federation.prepare import Prepared
     from federation.result import Result
     from federation.steps import Fetched
@@ -137,21 +138,36 @@ class Ours:
 
         async def start(cancel: Cancel) -> Result:
             assert engine is not None  # noqa: S101
-            return await engine.run(prepared, bounds, own, cancel)
+            result = await engine.run(prepared, bounds, own, cancel)
+            await self.session.handover.account.tell(result.parts)
+            return result
 
         return start
 
     # -- the canon's way ----------------------------------------------------------------------------------------
 
     async def gathered(self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel) -> tuple[Prepared, Fetched]:
-        """`_gathered`, under a plan that does without values that no source has, where there are such."""
-        try:
-            return prepared, await self._gathered(prepared, bounds, cancel)
-        except Unheld:
-            prepared = prepared.plainly(bounds, self.session.settings.session())
-            return prepared, await self._gathered(prepared, bounds, cancel)
+        """The rows of all fragments and the plan that they are of: another where values are such as no source has,
+        or where a source is down that the views can do without."""
+        engine, own = self.session.server.engine, self.session.settings.session()
+        assert engine is not None  # noqa: S101
+        deadline = prepared.terms.deadline(own)
+        while True:
+            try:
+                fetched = await self._gathered(prepared, bounds, cancel, deadline)
+            except Unheld:
+                if prepared.plain:
+                    raise
+                prepared = prepared.plainly(bounds, own)
+            except Error as error:
+                prepared = engine.without(prepared, bounds, own, error)
+            else:
+                await self.session.handover.account.tell(fetched.parts)
+                return prepared, fetched
 
-    async def _gathered(self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel) -> Fetched:
+    async def _gathered(
+        self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel, deadline: Deadline
+    ) -> Fetched:
         """The rows of all fragments; what is computed is of the session's own moment while it has a transaction."""
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
@@ -160,7 +176,7 @@ class Ours:
         if prepared.plan.computed and self.session.backend.status == "T":
             computed = await self._computed(prepared, bounds)
         with desk.work(cancel):
-            return await engine.gather(prepared, bounds, own, cancel, computed)
+            return await engine.gather(prepared, bounds, own, cancel, computed, deadline)
 
     async def _computed(self, prepared: Prepared, bounds: Sequence[Bound]) -> list[Bound]:
         plan, settings = prepared.plan, self.session.settings

@@ -55,7 +55,7 @@ _RELID = re.compile(r" :relid (\d+)")
 _WRITES = re.compile(r" :commandType [2-9]")
 _OF_SESSION = re.compile(
     r"\b(?:pg_backend_pid|set_config|currval|lastval|nextval|setval|pg_my_temp_schema|pg_advisory_\w+"
-    r"|pg_try_advisory_\w+|pg_notify|pg_current_xact_id\w*|txid_current\w*|pg_listening_channels|inet_\w+_(?:addr|port))\("
+    r"|vdw\.provenance|pg_try_advisory_\w+|pg_notify|pg_current_xact_id\w*|txid_current\w*|pg_listening_channels|inet_\w+_(?:addr|port))\("
 )
 _BY_OID = {oid: PgType(name) for name, (oid, _, _) in BUILTIN.items()} | {
     array: PgType("_" + name) for name, (_, array, _) in BUILTIN.items() if array

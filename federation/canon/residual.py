@@ -41,8 +41,10 @@ FEW = 200  # rows; beyond, a plan made without knowing the rows may be a bad one
 OURS = frozenset({"role", "session_authorization", "search_path", "statement_timeout"})
 # Texts by the plan's identity (which the entry itself keeps from being another's): a plan is costly to compare.
 _written: LRUCache[tuple[object, ...], tuple[Plan, str]] = LRUCache(512)
+# Asked of the session's own user: the connection may still be in the role of whoever had it before.
 ROLE = (
-    "coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1 AND pg_has_role(oid, 'SET') AND NOT rolsuper), 'none')"
+    "coalesce((SELECT rolname FROM pg_roles WHERE rolname = $1 AND pg_has_role(session_user, oid, 'SET')"
+    " AND NOT rolsuper), 'none')"
 )
 
 

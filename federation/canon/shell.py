@@ -76,6 +76,23 @@ ALTER ROLE vdw_merge SET default_transaction_read_only = on;
 """
 
 
+# A session's last answer, by source: what its setting of that name holds, which the front puts there (JSON).
+PROVENANCE = "vdw.provenance"
+TELLS = f"""
+CREATE OR REPLACE FUNCTION vdw.provenance(
+  OUT source text, OUT origin text, OUT as_of timestamptz, OUT read_at timestamptz, OUT age interval, OUT ttl interval,
+  OUT class text, OUT rows bigint, OUT statements bigint, OUT missing boolean, OUT policy text, OUT why text,
+  OUT tables text[], OUT views text[]) RETURNS SETOF record LANGUAGE sql STABLE ROWS 3 AS $$
+SELECT p.source, p.origin, p.as_of, p.read_at, make_interval(secs => p.age), make_interval(secs => p.ttl), p.class,
+  p.rows, p.statements, p.missing, p.policy, p.why, p.tables, p.views
+FROM jsonb_to_recordset(coalesce(nullif(current_setting('{PROVENANCE}', true), ''), '[]')::jsonb) AS p(
+  source text, origin text, as_of timestamptz, read_at timestamptz, age float8, ttl float8, class text, rows bigint,
+  statements bigint, missing boolean, policy text, why text, tables text[], views text[])
+$$;
+COMMENT ON FUNCTION vdw.provenance() IS
+  'Where the last answer over virtual relations in this session came from, by source, and what it lacks';
+"""  # noqa: S608  (a name of ours)
+
 LOCK = "SELECT pg_advisory_xact_lock(3171)"
 DURABLE = "SET LOCAL synchronous_commit = on"  # a crash of the server must not undo it
 BEGIN = (DURABLE, f"SET LOCAL lock_timeout = '{LOCK_WAIT}'", LOCK)
@@ -127,6 +144,8 @@ def support(dsn: str) -> None:
         connection.execute(LOCK)
         if connection.execute("SELECT to_regclass('vdw.shell')").fetchone() == (None,):
             connection.execute(SUPPORT)
+        if connection.execute("SELECT to_regprocedure('vdw.provenance()')").fetchone() == (None,):
+            connection.execute(TELLS.encode())
 
 
 def _install(connection: psycopg.Connection, wanted: Mapping[tuple[str, str], Relation]) -> None:

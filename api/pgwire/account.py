@@ -1,0 +1,69 @@
+"""Where a session's last answer came from: a warning where it lacks something, and `vdw.provenance()` for the rest."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from api.pgwire import packets
+from federation import provenance
+from federation.canon.shell import PROVENANCE
+from views.catalog import SYSTEM
+
+if TYPE_CHECKING:
+    from api.pgwire.session import Session
+    from federation.result import Part
+
+HINT = "SELECT * FROM vdw.provenance() tells more."
+_ASKS = re.compile(rb"provenance", re.IGNORECASE)
+_EXECUTES = re.compile(rb"\bexecute\b", re.IGNORECASE)
+_LACKING = frozenset(("missing", "stale"))
+
+
+class Account:
+    """Of one session. `parts` are those of its last answer over virtual relations, begun `at` that time of day."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._asked = False  # a text of this session has named the function
+        self.parts: Sequence[Part] = ()
+        self.at = 0.0
+
+    async def tell(self, parts: Sequence[Part]) -> None:
+        """An answer begins: warn of what it lacks, behind what was said before and ahead of its CommandComplete."""
+        if any(part.source != SYSTEM for part in parts):
+            self.parts, self.at = parts, time.time()
+        if not any(part.origin in _LACKING for part in parts):
+            return
+        await self._session.handover.desk.refresh()
+        if self._session.settings.values["client_min_messages"] == "error":
+            return
+        found = [fact for fact in provenance.facts(parts, self.at) if fact.warning]
+        letters = {
+            "S": "WARNING",
+            "V": "WARNING",
+            "C": "01000",
+            "M": "; ".join(fact.warning for fact in found),
+            "D": "; ".join(dict.fromkeys(fact.why for fact in found if fact.why)),
+            "H": HINT,
+        }
+        told = {letter: text.replace("\0", "") for letter, text in letters.items() if text}
+        self._session.backend.say(packets.error(told, b"N"))
+
+    def asks(self, text: bytes) -> bool:
+        """Whether a text may read the function, by itself or by what it executes."""
+        named = _ASKS.search(text) is not None
+        self._asked = self._asked or named
+        return named or (self._asked and _EXECUTES.search(text) is not None)
+
+    async def publish(self) -> None:
+        """Put it where the function finds it: a setting of the session, in its own backend."""
+        backend = self._session.backend
+        if backend.status == "E" or backend.failed:
+            return  # nothing runs there now
+        told = json.dumps([fact.json() for fact in provenance.facts(self.parts, self.at)])
+        asked = "SELECT pg_catalog.set_config($1, $2, false)"
+        await self._session.handover.desk.ask(asked, (PROVENANCE.encode(), told.encode()))
