@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cache.results import ResultCache
+from cache.results import Keep, ResultCache
 from connectors.errors import LimitExceeded, SourceError
 from connectors.stopping import timed_out
 from federation.adaptive import Adaptive
@@ -230,7 +230,7 @@ def test_budgets_of_a_query_are_told_once_for_each() -> None:
 @settings(max_examples=20, deadline=None)
 def test_ttl(reads: list[tuple[float, str]], ttl: int) -> None:
     now = 1000.0
-    cache = ResultCache(1 << 20, clock=lambda: now)
+    cache = ResultCache(1 << 20, clock=lambda: now, jitter=0.0)
     shadow = Shadow("crm", Observed(ttl=float(ttl)), WIDE, lambda: now)
     hits = 0
 
@@ -242,7 +242,7 @@ def test_ttl(reads: list[tuple[float, str]], ttl: int) -> None:
 
         for gap, key in reads:
             now += gap
-            hits += (await cache.get_or_run(key, float(ttl), value, len)).how == "hit"
+            hits += (await cache.get_or_run(key, Keep(float(ttl)), value, len)).how == "hit"
             shadow.read(key, True, 0.0)
 
     asyncio.run(work())
