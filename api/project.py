@@ -22,7 +22,7 @@ from federation.build import Built, build, rebuild
 from federation.canon import residual, roles
 from federation.canon.analyse import Analyser
 from federation.canon.server import Canon
-from federation.control import Control
+from federation.control import Control, shut
 from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
 from federation.gates import Gates
@@ -118,6 +118,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project), sessions)
         gates = Gates()
         stack.callback(gates.close)
+        shut(gates, folder / project.file.state)
         built = await build(project, canon, gates=gates)
         analyser = Analyser(canon)
         stack.push_async_callback(analyser.close)

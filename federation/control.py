@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -18,13 +17,14 @@ from federation.ledger import SAVED, Ledger
 from federation.ledger_store import Record, Shape
 from federation.masked import masked
 from federation.query import LEFT, Query
-from federation.receipt import Receipt, visible
+from federation.receipt import DRY_RUN, Receipt, visible
 from federation.switches import Switch, Switches
 from federation.system import System, Visitor
 from federation.watch import Sent
 
 if TYPE_CHECKING:
     from federation.engine import Engine
+    from federation.gates import Gates
     from federation.prepare import Prepared
 
 OPERATOR = "vdw"  # who asks by the project's own commands; no user can have the name
@@ -105,9 +105,8 @@ class Control:
 
     def _told(self) -> Iterator[tuple[str, str, Any]]:
         for source, gate in self._engine.gates.items():
-            shadow = getattr(gate, "shadow", None)
-            if shadow is not None:
-                yield source, "dry run", shadow.report()
+            if gate.shadow is not None:
+                yield source, DRY_RUN, gate.shadow.report()
 
     def _chores(self) -> Iterator[tuple[str, str, Counted]]:
         self._connectors.update(self._engine.connectors.values())
@@ -226,13 +225,10 @@ def _shape(query: Query | None, source: str, fingerprint: str, kind: str) -> Sha
     return source, ", ".join(query.views), session.user, session.protocol, fingerprint, kind
 
 
-def stored(state: Path, source: str, seconds: float) -> Record | None:
-    """What the ledger of a state folder has, for commands while no server runs; None where there is no ledger."""
-    from federation.ledger_store import NAME, Store
-
-    del source
-    if not (state / NAME).exists():
-        return None
-    now = time.time()
-    with contextlib.closing(Store(state)) as store:
-        return store.read((now - seconds) // 60 * 60, now + 60)
+def shut(gates: Gates, state: Path) -> None:
+    """Close the gates of sources that are disabled, before anything is asked of them."""
+    switches = Switches(state)
+    switches.look()
+    for switch in switches:
+        if switch.kind == "source":
+            gates.of(switch.name).closed = switch.told

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.tally import SESSION, Counted
+from federation import state
 from federation.ledger_store import Page, Peak, Record, Shape, Spent, Store
 from federation.masked import masked
 
@@ -215,9 +216,7 @@ class Ledger:
         if self._store is None:
             server = f"{socket.gethostname()}:{os.getpid()}"
             try:
-                if self._folder is not None:
-                    self._folder.mkdir(parents=True, exist_ok=True)
-                self._store = Store(self._folder, server)
+                self._store = Store(None if self._folder is None else state.folder(self._folder), server)
             except (OSError, sqlite3.Error) as error:
                 told = "the ledger cannot be kept in %s (%s): receipts tell of this process alone, until it ends"
                 log.warning(told, self._folder, error)

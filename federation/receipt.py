@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,6 +19,12 @@ BY: Mapping[str, Callable[[Shape], tuple[str, ...]]] = {
     "fingerprint": lambda shape: (shape[4],),
     "protocol": lambda shape: (shape[3],),
     "kind": lambda shape: (shape[5],),
+}
+DRY_RUN = "dry run"
+_WOULD = {
+    "refuse": "would have been refused",
+    "wait": "would have waited",
+    "cached": "would have been answered from the cache",
 }
 PEAKS = ("in_flight", "waiting", "rate")
 
@@ -39,7 +45,7 @@ class Receipt:
     texts: Mapping[str, str]
     peaks: Mapping[str, int]
     limits: Limits | None = None
-    told: Mapping[str, Any] = field(default_factory=dict)  # what its guards say besides: the dry run
+    dry_run: Sequence[Mapping[str, Any]] = ()  # a server's `Shadow.report` each
 
     @classmethod
     def of(cls, record: Record, source: str, since: float, until: float, limits: Limits | None = None) -> Receipt:
@@ -64,8 +70,8 @@ class Receipt:
         peaks = {
             name: max((getattr(peak, name) for peak in own), default=0) for name in ("in_flight", "waiting", "rate")
         }
-        told = {what: facts for name, what, _, facts in record.told if name == source}
-        return cls(source, since, until, total, sessions, groups, refused, record.texts, peaks, limits, told)
+        dry = [{"server": by, **facts} for name, what, by, facts in record.told if (name, what) == (source, DRY_RUN)]
+        return cls(source, since, until, total, sessions, groups, refused, record.texts, peaks, limits, dry)
 
     def json(self) -> dict[str, Any]:
         """JSON-ready; keys are only ever added."""
@@ -80,7 +86,7 @@ class Receipt:
             "sessions": {"statements": self.sessions.statements, "ms": round(self.sessions.ms, 3)},
             "contract": self._contract(),
             **{f"by_{name}": self._group(name) for name in BY},
-            "dry_run": self.told.get("dry run"),
+            "dry_run": list(self.dry_run),
         }
 
     def text(self, by: str | None = None) -> str:
@@ -98,8 +104,8 @@ class Receipt:
         lines += ["", *self._contract_lines()]
         for name in [by] if by else ["view", "user", "fingerprint", "kind"]:
             lines += ["", f"By {name}, the most time first:", *self._group_lines(name)]
-        for what, facts in self.told.items():
-            lines += ["", f"{what.capitalize()}: {_facts(facts)}"]
+        for report in self.dry_run:
+            lines += ["", *_dry_run_lines(report)]
         return "\n".join(lines)
 
     @property
@@ -186,10 +192,20 @@ def _most(found: Iterable[tuple[str, Any]], measure: Callable[[tuple[str, Any]],
     return sorted(found, key=lambda one: (-measure(one), one[0]))
 
 
-def _facts(facts: Any) -> str:
-    if isinstance(facts, Mapping):
-        return ", ".join(f"{key.replace('_', ' ')} {_facts(value)}" for key, value in facts.items()) or "nothing"
-    return ", ".join(map(_facts, facts)) or "nothing" if isinstance(facts, list) else str(facts)
+def _dry_run_lines(report: Mapping[str, Any]) -> list[str]:
+    """What the rules under `observe:` would have done to the statements of one server."""
+    seen = _count(report["statements"], "statement")
+    lines = [f"Watched only, {seen} of server {report['server']} since {_moment(report['since'])}:"]
+    for rule, told in report["rules"].items():
+        proposed = f" {told['proposed']:g}" if told["proposed"] is not None else ""
+        count, cost = _count(told["count"], "statement"), ""
+        if told["does"] == "limit":
+            lines.append(f"  {rule}: now {told['limit']} at once of {told['of']}, at the least {told['least']}")
+            continue
+        if told["count"]:
+            cost = f", {_time(told['ms'])} in all, {_time(told['most_ms'])} at the most"
+        lines.append(f"  {rule}{proposed}: {count} {_WOULD[told['does']]}{cost}")
+    return lines
 
 
 def _moment(at: float) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from connectors.errors import ConfigError, QueryError, SourceError
+from federation import state
 
 NAME = "switches.json"
 EVERY = 0.5  # seconds between two looks at the file
@@ -142,7 +143,7 @@ class Switches:
             yield self._known
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            state.folder(self._path.parent)
             with self._path.with_suffix(".lock").open("a") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 known = _read(self._path)

@@ -491,13 +491,12 @@ def test_commands_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture
     assert vdw("query", "SELECT count(*) FROM shop.orders", "-p", folder) == 0
     assert vdw("disable", "source", "shop", "--reason", "night", "-p", folder) == 0
     assert vdw("query", "SELECT count(*) FROM shop.orders", "-p", folder) == 3
-    assert "night" in capsys.readouterr().err
+    assert "night" in capsys.readouterr().err  # it was not even asked for its tables
     assert vdw("enable", "source", "shop", "-p", folder) == 0
     capsys.readouterr()
     assert vdw("receipt", "shop", "--json", "-p", folder) == 0
     told = json.loads(capsys.readouterr().out)
     assert [(one["protocol"], one["statements"]) for one in told["by_protocol"]] == [("cli", 1)]
-    assert told["refused"] == [{"why": "closed", "count": 1}]
 
 
 def test_a_query_is_listed_and_cancelled(home: Served, commands: Any, capsys: pytest.CaptureFixture[str]) -> None:

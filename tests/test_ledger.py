@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from federation import ledger as ledger_module
 from federation.ledger import OTHER, Ledger
 from federation.ledger_store import NAME, Page, Record, Spent, Store
 from federation.masked import masked
-from federation.receipt import Receipt, visible
+from federation.receipt import DRY_RUN, Receipt, visible
 from federation.system import Visitor
 from views.catalog import Limits
 
@@ -271,6 +272,32 @@ def test_a_receipt_as_text() -> None:
     assert lines[1].split() == "asked: 4 statements, 40 rows, 0.3 kB, 120.0 ms, waited 0.0 ms, 1 error".split()
     assert "  refused: 4; 4 queue" in lines
     assert "  at once:  2, used 0" in lines
+
+
+def test_a_receipt_has_the_dry_run() -> None:
+    rules = {
+        "rate": {"proposed": 10.0, "does": "wait", "count": 3, "ms": 1500.0, "most_ms": 700.0},
+        "adaptive": {
+            "proposed": 2.0,
+            "does": "limit",
+            "count": 0,
+            "ms": 0,
+            "most_ms": 0,
+            "limit": 3,
+            "of": 4,
+            "least": 1,
+        },
+    }
+    told = [
+        ("crm", DRY_RUN, "host:1", {"since": 60.0, "statements": 7, "rules": rules}),
+        ("erp", DRY_RUN, "host:1", {}),
+    ]
+    made = Receipt.of(replace(record(), told=told), "crm", 0, 3600)
+    assert [one["server"] for one in made.json()["dry_run"]] == ["host:1"]
+    assert made.text().splitlines()[-2:] == [
+        "  rate 10: 3 statements would have waited, 1.5 s in all, 700.0 ms at the most",
+        "  adaptive: now 3 at once of 4, at the least 1",
+    ]
 
 
 def test_what_others_may_know_of_a_receipt() -> None:
