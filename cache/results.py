@@ -71,6 +71,11 @@ class ResultCache:
         """How many values are kept now."""
         return len(self._entries)
 
+    @property
+    def invalidations(self) -> int:
+        """How many times something was invalidated."""
+        return self._invalidations
+
     def peek(self, key: Hashable, keep: Keep) -> Found[Any] | None:
         """The stored value if it is fresh by these terms; never runs anything."""
         entry = self._entry(key, keep)

@@ -113,7 +113,6 @@ class _Entry:
     scope: Scope
     sql: str
     rows: int
-    tags: frozenset[str]
 
 
 Peek = Callable[[Hashable], Rows | None]
@@ -125,33 +124,30 @@ class Index:
 
     _frames: LRUCache[Hashable, list[_Entry]] = field(default_factory=lambda: LRUCache(FRAMES))
 
-    def add(self, scope: Scope, key: Hashable, sql: str, rows: int, tags: frozenset[str]) -> None:
+    def add(self, scope: Scope, key: Hashable, sql: str, rows: int) -> None:
         """Remember rows that were just read; the entries with most rows stay, as they answer most."""
         if rows > MOST_ROWS or not _worthwhile(scope, rows):
             return
         entries = self._frames.get(scope.frame, [])
-        kept = [each for each in entries if not (each.tags <= tags and match(scope, each.scope))]
-        kept.append(_Entry(key, scope, sql, rows, tags))
+        kept = [each for each in entries if not match(scope, each.scope)]
+        kept.append(_Entry(key, scope, sql, rows))
         kept.sort(key=lambda each: each.rows)
         self._frames[scope.frame] = kept[-ENTRIES:]
 
-    def find(self, scope: Scope, tags: frozenset[str], most: int, peek: Peek) -> Hit | None:
+    def find(self, scope: Scope, most: int, peek: Peek) -> Hit | None:
         """Kept rows that answer the statement, those with the fewest rows first and `most` at the most; `peek` says
-        whether they still are kept, and fresh.
-
-        Whatever would invalidate the answer would have invalidated them: they have all of its `tags`.
-        """
-        for entry in self._entries(scope, tags, most):
+        whether they still are kept, and fresh for whoever asks."""
+        for entry in self._entries(scope, most):
             found = match(entry.scope, scope)
             rows = peek(entry.key) if found is not None else None
             if found is not None and rows is not None:
                 return Hit(rows, found, entry.sql)
         return None
 
-    def parts(self, scope: Scope, tags: frozenset[str], most: int, peek: Peek) -> tuple[list[Hit], frozenset[Any]]:
+    def parts(self, scope: Scope, most: int, peek: Peek) -> tuple[list[Hit], frozenset[Any]]:
         """Kept rows for some of the statement's keys each, and the keys that are left for its source."""
         left, hits = scope.asked_keys, list[Hit]()
-        for entry in self._entries(scope, tags, most):
+        for entry in self._entries(scope, most):
             there = entry.scope.limits.get(scope.keys or ())
             keys = left & (there.values.members or frozenset()) if there is not None else left
             found = match(entry.scope, scope.of_keys(keys)) if keys else None
@@ -161,9 +157,9 @@ class Index:
                 left -= keys
         return hits, left
 
-    def _entries(self, scope: Scope, tags: frozenset[str], most: int) -> Iterator[_Entry]:
+    def _entries(self, scope: Scope, most: int) -> Iterator[_Entry]:
         for entry in tuple(self._frames.get(scope.frame, ())):
-            if entry.rows <= most and tags <= entry.tags:
+            if entry.rows <= most:
                 yield entry
 
 
@@ -216,13 +212,13 @@ def _said(checks: Sequence[tuple[int, Limit, Column]]) -> str:
 # -- what a statement asks for
 
 
-def scope(fragment: Fragment, query: SourceQuery, version: str, user: str) -> Scope | None:
+def scope(fragment: Fragment, query: SourceQuery, version: str) -> Scope | None:
     """What one of a fragment's statements asks for; None where that is not known well enough."""
     region = fragment.region
     given = _given(fragment, query) if region is not None else None
     if region is None or given is None:
         return None
-    frame = (fragment.source, version, user, *_known(region.frame, given))
+    frame = (fragment.source, version, *_known(region.frame, given))
     columns = tuple(_known(column, given) for column in region.columns)
     order = _known(region.order, given) if region.order is not None else None
     try:

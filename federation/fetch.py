@@ -254,7 +254,8 @@ class Fetcher:
         run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query, sent)
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
             read = partial(self._read, step, head=head, asker=asked.query, mark=sent)
-            run = Reading(self._index, step, query, "", key, frozenset(), partial(self._kept, keep), read, head is None)
+            peek, order = partial(self._kept, keep), self._order
+            run = Reading(self._index, step, query, key, peek, read, head is None, order)
         found = await self.cache.get_or_run(
             key,
             keep,
@@ -278,6 +279,9 @@ class Fetcher:
         batch = await self.system.batch(query, asker.session.user)
         ms = (time.perf_counter() - began) * 1000
         return Rows([batch], True, read_at, born, ms, as_of=age.live(read_at))
+
+    def _order(self) -> int:
+        return self.cache.invalidations
 
     def _kept(self, keep: Keep, key: tuple[Any, ...]) -> Rows | None:
         found = self.cache.peek(key, keep)

@@ -21,33 +21,32 @@ AT_ONCE = 20_000  # rows that are checked on the loop itself, in half a millisec
 @dataclass(slots=True, eq=False)
 class Reading:
     """`peek` gives the rows kept under a key if they are fresh for whoever asks; `read` asks the source; `whole`: for
-    all rows, so that they may come from several places."""
+    all rows, so that they may come from several places; `order` counts what has been invalidated."""
 
     index: Index
     step: Step
     query: SourceQuery
-    user: str
     key: Hashable
-    tags: frozenset[str]
     peek: Peek
     read: Callable[[SourceQuery], Awaitable[Rows]]
     whole: bool
+    order: Callable[[], int]
     scope: Scope | None = field(init=False, default=None)
 
     async def __call__(self) -> Rows:
         """The rows."""
         if self.scope is None:
-            self.scope = scope(self.step.fragment, self.query, self.step.version, self.user)
+            self.scope = scope(self.step.fragment, self.query, self.step.version)
         rows = await self._kept(self.scope) if self.scope is not None else None
         if rows is None:
-            rows = await self.read(self.query)
+            rows = await self._read(self.query)
         if self.scope is not None and rows.complete and rows.statements:
-            self.index.add(self.scope, self.key, self.step.sql_of(self.query), rows.count, self.tags)
+            self.index.add(self.scope, self.key, self.step.sql_of(self.query), rows.count)
         return rows
 
     async def _kept(self, scope: Scope) -> Rows | None:
         most = MOST_FOR_FEW if self.step.fragment.small and scope.keys is None else MOST_ROWS
-        hit = self.index.find(scope, self.tags, most, self.peek)
+        hit = self.index.find(scope, most, self.peek)
         with contextlib.suppress(Unclear):
             if hit is not None:
                 return await self._answer([hit])
@@ -57,14 +56,14 @@ class Reading:
 
     async def _by_keys(self, scope: Scope, most: int) -> Rows | None:
         """Rows that are kept for most of the keys, and those of the source for the others."""
-        hits, left = self.index.parts(scope, self.tags, most, self.peek)
+        hits, left = self.index.parts(scope, most, self.peek)
         keys = scope.asked_keys
         if not hits or len(left) * 2 > len(keys):
             return None
         kept = await self._answer(hits)
         if not left:
             return kept
-        rest = await self.read(for_keys(self.step.fragment, self.query, left))
+        rest = await self._read(for_keys(self.step.fragment, self.query, left))
         as_of = min(each.as_of for each in (kept, rest))
         return replace(
             rest,
@@ -72,8 +71,16 @@ class Reading:
             read_at=min(kept.read_at, rest.read_at),
             born=min(kept.born, rest.born),
             as_of=as_of,
+            order=kept.order,
+            lasting=kept.lasting,
             contained=f"for {len(keys) - len(left)} of {len(keys)} keys: {kept.contained}",
         )
+
+    async def _read(self, query: SourceQuery) -> Rows:
+        order = self.order()
+        rows = await self.read(query)
+        rows.order = order
+        return rows
 
     async def _answer(self, hits: Sequence[Hit]) -> Rows:
         """What kept rows give, as old as the oldest of them."""
@@ -88,4 +95,7 @@ class Reading:
         said = "; ".join(dict.fromkeys(hit.said for hit in hits))
         as_of = min(hit.rows.as_of for hit in hits)
         ms = (time.perf_counter() - began) * 1000
-        return Rows(batches, True, read_at, born, ms, as_of=as_of, contained=said, statements=0)
+        rows = Rows(batches, True, read_at, born, ms, as_of=as_of, contained=said, statements=0)
+        rows.order = min(hit.rows.order for hit in hits)
+        rows.lasting = rows.order == self.order()  # else they would be taken for younger than what was invalidated
+        return rows

@@ -83,6 +83,8 @@ class Rows:
     waited: float = 0.0  # ms at the source's gate
     contained: str = ""  # of which kept rows these were taken, and what was checked for that
     statements: int = 1  # that were sent for them
+    order: int = 0  # how much had been invalidated when they were read
+    lasting: bool = True  # they may be kept
 
     @property
     def count(self) -> int:
@@ -96,7 +98,7 @@ class Rows:
     @property
     def size(self) -> int:
         """Bytes that keeping them costs; an incomplete answer is never kept."""
-        return self.bytes + 1024 if self.complete else sys.maxsize
+        return self.bytes + 1024 if self.complete and self.lasting else sys.maxsize
 
     def claim(self) -> Channel | None:
         """The rest, for the first who asks."""

@@ -6,13 +6,16 @@ import asyncio
 import json
 import random
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import psycopg
 import pytest
@@ -21,8 +24,8 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from api.project import Runtime, open_project
-from connectors.base import Bound
 from federation.canon.server import Canon
+from federation.freshness import MaxAge
 from federation.query import Query
 from federation.result import Part
 from federation.session import Session
@@ -90,9 +93,9 @@ class World:
         self.runner, self.runtime, self.oracle = runner, runtime, oracle
         self.seen: Counter[str] = Counter()
 
-    def rows(self, sql: str, params: Sequence[Bound] = ()) -> tuple[Rows, list[Part]]:
+    def rows(self, sql: str, session: Session = ANN) -> tuple[Rows, list[Part]]:
         async def ask() -> tuple[Rows, list[Part]]:
-            result = await self.runtime.engine.query(sql, ANN, params)
+            result = await self.runtime.engine.query(sql, session)
             table = await result.table()
             texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
             return Counter(zip(*texts, strict=True)), result.parts
@@ -436,3 +439,36 @@ def test_explain_says_in_what_an_answer_is_contained(world: World) -> None:
     assert 'contained in: SELECT "t1"."id"' in text.replace("t1.", '"t1".')
     assert "; checked here: shop.t.n >, shop.t.g =" in text
     assert found["fragments"][0]["actual"]["contained"] in text
+
+
+NARROW = "SELECT id, name FROM shop.t WHERE n >= 0"
+
+
+def test_what_was_invalidated_answers_nobody(world: World) -> None:
+    world.forget()
+    world.check(FIRST)
+    assert world.runtime.engine.cache.invalidate("table:shop.t") == 1
+    assert [part.cache for part in world.check(NARROW)] == ["miss"]
+
+
+def test_an_answer_is_not_taken_for_younger_than_what_was_invalidated(world: World) -> None:
+    """Whoever reads it by another name, of which something was invalidated since, must not find it kept."""
+    world.forget()
+    world.check(FIRST)
+    world.runtime.engine.cache.invalidate("view:other.view")
+    assert [part.cache for _ in range(2) for part in world.check(NARROW)] == ["contained", "contained"]
+
+
+def test_nothing_answers_past_its_bound(world: World) -> None:
+    world.forget()
+    (first,) = world.check(FIRST)
+    (part,) = world.check(NARROW)
+    assert (part.cache, part.origin, part.read_at) == ("contained", "cache", first.read_at)
+    world.runtime.engine.cache.invalidate("view:other.view")
+    parts = world.rows(NARROW, session=replace(ANN, max_age=MaxAge(0.0)))[1]
+    assert [part.cache for part in parts] == ["miss"]
+    world.forget()
+    world.check(FIRST)
+    cache = world.runtime.engine.cache
+    with patch.object(cache, "clock", lambda: time.monotonic() + 3601):
+        assert [part.cache for part in world.check(NARROW)] == ["miss"]
