@@ -28,6 +28,7 @@ from api.cli import main
 from connectors.errors import ConfigError, LimitExceeded, QueryError, SourceError
 from connectors.types import PgType, numeric
 from federation.canon.server import Canon
+from federation.provenance import Fact
 from tests.folders import write
 from views.schema import text
 
@@ -229,6 +230,11 @@ def test_a_long_line_is_shown_around_the_place(capsys: pytest.CaptureFixture[str
 # -- tables
 
 
+def test_what_an_answer_lacks_is_said_in_any_case(capsys: pytest.CaptureFixture[str]) -> None:
+    console.provenance([Fact("shop", "missing", policy="nulls", why="gone\x1b", tables=("t",)), Fact("crm", "live")])
+    assert capsys.readouterr() == ("", "warning: source shop is down: its columns are NULL (t) (gone\\x1b)\n")
+
+
 def test_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     console.table(["name", "n"], [["ada\x1b[31m", "1"], [None, "22"], ["[b]", "é"]], [False, True])
     assert capsys.readouterr().out.splitlines() == [
@@ -382,6 +388,18 @@ def test_query(vdw: Cli, sample: Path) -> None:
         "          2   Grace Hopper        25",
         "          3   Edgar Codd           0",
     ]
+
+
+@pytest.mark.service
+def test_query_says_where_its_answer_came_from(vdw: Cli, sample: Path) -> None:
+    asked = ("query", "-p", sample, "select count(*) as n from crm.customers", "-f", "csv")
+    assert vdw(*asked) == (0, "n\n3\n", "")
+    code, out, err = vdw(*asked, "--provenance", "json")
+    (fact,) = json.loads(err)
+    assert (code, out) == (0, "n\n3\n")
+    assert (fact["source"], fact["origin"], fact["class"], fact["statements"]) == ("shop", "live", "real_time", 1)
+    code, _, err = vdw(*asked, "--provenance", "text")
+    assert re.fullmatch(r"shop: live, \d\.\d s old \(real_time\), \d+ rows?, 1 statement\n", err)
 
 
 @pytest.mark.service

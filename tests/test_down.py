@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import Bound, Cancel
-from connectors.errors import Error, LimitExceeded, SourceError
+from connectors.errors import Error, LimitExceeded, SourceError, TimedOut
 from federation import provenance
 from federation.canon.server import Canon
 from federation.down import FAIL, Missing, Policy, policies, readers
@@ -135,10 +135,48 @@ def test_a_partial_answer_is_exact_labelled_and_not_kept(tmp_path: Path, canon: 
 @pytest.mark.parametrize(
     "error",
     [
+        DOWN,
+        SourceError("it shuts down", sqlstate="57P01"),
+        SourceError("disk full", sqlstate="53100"),
+        TimedOut("its owner's time is over", 30.0, hint=""),
+        TimedOut("it does not even end it when told to", 1.0, hangs=True, hint=""),
+    ],
+    ids=lambda error: error.message,
+)
+def test_what_says_that_a_source_is_down(tmp_path: Path, canon: Canon, error: Error) -> None:
+    async def test(made: Engine, world: World) -> None:
+        world.erp.fault = error
+        assert (await answered(made, COUNT))[0] == [(0, None)]
+
+    asking(tmp_path, canon, test)
+
+
+def test_the_deadline_is_that_of_the_whole(tmp_path: Path, canon: Canon) -> None:
+    """The first try takes some of the time; what is left is for the second."""
+
+    async def test(made: Engine, world: World) -> None:
+        prepared = await made.prepare("SELECT (SELECT count(*) FROM sales.big), count(*) FROM crm.customers", ANN)
+        world.erp.fault = DOWN
+        world.erp.gate.clear()
+        world.crm.gate.clear()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.4, world.erp.gate.set)
+        loop.call_later(1.0, world.crm.gate.set)  # in time for one who had as long again
+        with pytest.raises(LimitExceeded) as late:
+            await made.run(prepared, [], replace(ANN, timeout=0.8), Cancel())
+        assert late.value.sqlstate == "57014"
+
+    asking(tmp_path, canon, test)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
         SourceError("relation does not exist", sqlstate="HV000"),
         SourceError("permission denied", sqlstate="42501"),
         SourceError("not a number", sqlstate="HV004"),
         LimitExceeded("more rows than allowed"),
+        TimedOut("a client had less time than the owner allows", 1.0, hint=""),
         LimitExceeded("canceling statement due to user request", sqlstate="57014"),
     ],
     ids=lambda error: error.sqlstate,

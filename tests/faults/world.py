@@ -62,6 +62,10 @@ VIEWS = {
     "crm/tickets": "select id, customer_id, subject from desk.tickets",
     "crm/events": "select id, what from side.events",
     "crm/opened": "select t.id, p.name, t.subject from crm.tickets t join crm.people p on p.id = t.customer_id",
+    "crm/known": "/*---\non_source_down: {desk: nulls}\n---*/\nselect p.id, p.name, t.subject from crm.people p "
+    "left join crm.tickets t on t.customer_id = p.id",
+    "crm/all": "/*---\non_source_down: {shop: partial, desk: partial}\n---*/\n"
+    "select id, name as what from shop.customers union all select id, subject from desk.tickets",
     "crm/orders": "select id, customer_id, label from shop.orders",
     "crm/notes": "select id, body from desk.notes",
     "crm/prices": "select id, price from shop.prices",
