@@ -72,6 +72,7 @@ async def _serve(folder: Path, ready: Callable[[Runtime, Serving], None]) -> Non
 async def _until(stop: asyncio.Event, folder: Path, ready: Callable[[Runtime, Serving], None]) -> None:
     async with open_project(folder) as runtime, serving(runtime) as where, contextlib.AsyncExitStack() as stack:
         stack.enter_context(frozen())
+        _tell(runtime, stack)
         reloads: set[asyncio.Task[None]] = set()
 
         def reload() -> None:
@@ -106,7 +107,6 @@ async def serving(runtime: Runtime, explore: bool | None = None) -> AsyncIterato
     listen = runtime.project.file.listen
     folder = runtime.project.folder
     async with contextlib.AsyncExitStack() as stack:
-        _tell(runtime, stack)
         http = sql = None
         if listen.http.enabled:
             http = await stack.enter_async_context(_http(runtime, listen.http, folder, explore))

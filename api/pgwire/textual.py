@@ -114,12 +114,15 @@ def _exponential(value: float, length: int, *neighbours: float) -> str:
         length += 1
 
 
+_LEAST_PLAIN = float(np.float32(1e-4))  # a little less than 1e-4, and written 0.0001
+
+
 def single_text(value: np.float32) -> str:
     """float4out with extra_float_digits > 0."""
     if not math.isfinite(value):
         return double_text(float(value))
     size = abs(float(value))
-    if 1e-4 <= size < 1e6 or size == 0:
+    if _LEAST_PLAIN <= size < 1e6 or size == 0:
         return str(np.format_float_positional(value, unique=True, trim="-"))
     written = str(np.format_float_scientific(value, unique=True, trim="-", exp_digits=2))
     if size < 2**24:

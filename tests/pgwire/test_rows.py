@@ -104,7 +104,11 @@ def test_float8(pg: PGconn, values: list[float | None]) -> None:
     same(pg, pa.array(values, pa.float64()), PgType("float8"), [packed("!d", v) for v in values])
 
 
-@given(maybe(st.floats(width=32) | st.sampled_from([1e6, 999999.0, 1234567.0, 16777216.0, 1e10])))
+# Where it changes to an exponent; the first is the value nearest to 1e-4, and less.
+EDGES = [9.999999747378752e-05, 9.999999019782990e-05, 1e6, 999999.0, 1234567.0, 16777216.0, 1e10]
+
+
+@given(maybe(st.floats(width=32) | st.sampled_from(EDGES)))
 @FAST
 def test_float4(pg: PGconn, values: list[float | None]) -> None:
     same(pg, pa.array(values, pa.float32()), PgType("float4"), [packed("!f", v) for v in values])
