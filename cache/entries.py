@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from cache.flights import Work
 from cache.keep import Counters
 from connectors.errors import Error
 
@@ -26,7 +27,7 @@ class Entry:
     size: int
     cost: float
     tags: frozenset[str]
-    renew: Any = None
+    renew: Work | None = None  # how to read it again
     order: int = 0  # how many invalidations there had been when it was asked for
     part: float = 1.0  # of a reader's ttl: values that came together shall not end together
     error: Error | None = None

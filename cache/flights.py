@@ -136,10 +136,10 @@ class Flights:
             if not flight.waiters:
                 self._abandon(flight, task)
 
-    def outdate(self, tag: str | None, spare: Callable[[Hashable], bool] | None = None) -> None:
+    def outdate(self, tag: str | None, spare: Callable[[Work], bool] | None = None) -> None:
         """Nobody joins the flights of this tag (None: all) any more, nor is kept what they give; who waits gets it."""
         for flight in tuple(self._open.values() if tag is None else self._tagged.get(tag, ())):
-            if spare is not None and spare(flight.key):
+            if spare is not None and spare(flight.work):
                 continue
             flight.outdated = True
             self._forget(flight)

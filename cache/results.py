@@ -15,9 +15,10 @@ from cache.flights import Flight, Flights, Work, nothing
 from cache.keep import Counters, Found, How, Keep
 from connectors.errors import Error, LimitExceeded, QueryError, SourceError
 
-__all__ = ["Counters", "Found", "How", "Keep", "ResultCache"]
+__all__ = ["Counters", "Found", "How", "Keep", "ResultCache", "Work"]
 
 T = TypeVar("T")
+Spare = Callable[[Work], bool]
 PAUSE = 1.0  # seconds, at least, between two attempts to renew a value
 ERRORS = 1024  # statements whose own error is remembered
 ERROR_KEPT = 1.0  # seconds, at most
@@ -123,32 +124,39 @@ class ResultCache:
         self._raise_again(key, keep, now)
         return await self._run(key, work, now, patience)
 
-    def invalidate(self, tag: str, spare: Callable[[Hashable], bool] | None = None) -> int:
-        """Forget what is kept of this tag, but for the keys to `spare`; says how many values. What is being read now
-        reaches those who wait for it, and is neither kept nor shared with anybody who asks from now on."""
+    def invalidate(self, tag: str, spare: Spare | None = None) -> int:
+        """Forget what is kept of this tag, but for what to `spare` by how it was made; says how many values. What is
+        being read now reaches those who wait for it, and is neither kept nor shared with anybody who asks from now on.
+        """
         self._invalidations += 1
         self._invalid[tag] = self._invalidations
-        keys = [key for key in self._entries.tagged(tag) if spare is None or not spare(key)]
-        for key in keys:
+        entries = self._outdated(tag, spare)
+        for key in entries:
             self._entries.drop(key)
         self._flights.outdate(tag, spare)
-        gone = [key for key, each in self._failed.items() if tag in each.tags and (spare is None or not spare(key))]
-        for key in gone:
+        for key in [key for key, each in self._failed.items() if tag in each.tags]:
             del self._failed[key]
-        self.counters.invalidated += len(keys)
-        return len(keys)
+        self.counters.invalidated += len(entries)
+        return len(entries)
 
-    def refresh(self, tag: str) -> int:
-        """Forget what is kept of this tag and read it again at once, a few at a time, what took longest first; says
-        how many values are read."""
-        entries = [(key, self._entries.get(key)) for key in self._entries.tagged(tag)]
-        todo = [(entry.cost, key, entry.renew) for key, entry in entries if entry is not None and entry.renew]
+    def refresh(self, tag: str, spare: Spare | None = None) -> int:
+        """As `invalidate`, and what was kept is read again at once, a few at a time, what took longest first; says how
+        many values are read."""
+        todo = [(entry.cost, key, entry.renew) for key, entry in self._outdated(tag, spare).items() if entry.renew]
         todo.sort(key=lambda each: each[0])
-        self.invalidate(tag)
+        self.invalidate(tag, spare)
         left = [(key, work) for _, key, work in todo]
         for _ in range(min(AT_ONCE, len(todo))):
             self._flights.add(asyncio.get_running_loop().create_task(self._renew(left)))
         return len(todo)
+
+    def _outdated(self, tag: str, spare: Spare | None) -> dict[Hashable, Entry]:
+        kept = ((key, self._entries.get(key)) for key in self._entries.tagged(tag))
+        return {
+            key: entry
+            for key, entry in kept
+            if entry is not None and (spare is None or entry.renew is None or not spare(entry.renew))
+        }
 
     def clear(self) -> None:
         """Forget what is kept; what is being read now is not kept either."""

@@ -22,6 +22,7 @@ from federation.duck import Duck
 from federation.explain import Explanation
 from federation.fetch import Fetcher
 from federation.gates import Gates
+from federation.invalidate import changed
 from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.permit import Load
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
@@ -236,6 +237,11 @@ class Engine:
     def stop(self, source: str, why: Error) -> None:
         """End all that runs at a source; whoever waits for it is told why."""
         self._fetcher.stop(source, why)
+
+    def invalidate(self, name: str, key: Mapping[str, Any] | None = None, refresh: bool = False) -> int:
+        """Forget what is kept of a source ("crm"), a table or view ("crm.customers"), or of a view's rows by values of
+        its key; what is asked from now on is read anew, with `refresh` at once. Says how many kept values went."""
+        return changed(name, self.catalog, key).forget(self.cache, refresh)
 
     @property
     def preparing(self) -> Counts:

@@ -140,12 +140,13 @@ class Condition:
 class Region:
     """Which rows a fragment asks for: those of `frame` that meet all `conditions`, of each its `columns`, in `order`
     where that is not None. Two regions of one frame differ in nothing else, so that the rows of one may answer the
-    other."""
+    other. `repeated`: a table stands in it more than once."""
 
     frame: Term
     columns: tuple[Term, ...]
     conditions: tuple[Condition, ...] = ()
     order: Term | None = None
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,13 +77,15 @@ def region(rel: Rel, columns: Sequence[int], keys: Keys) -> Region | None:
     `keys` is what stands in its statement for each of its predicates over keys.
     """
     try:
-        block = _Reader(keys).block(rel)
+        reader = _Reader(keys)
+        block = reader.block(rel)
         outs = tuple(block.env[i].term for i in columns)
     except (_Opaque, KeyError):
         return None
     digest = hashlib.blake2b(block.frame.text.encode(), digest_size=16).hexdigest()
     frame = Term(digest, block.frame.values)
-    return Region(frame, outs, tuple(dict.fromkeys(c for c, _ in block.free)), block.order)
+    conditions, repeated = tuple(dict.fromkeys(c for c, _ in block.free)), max(reader.scans.values(), default=0) > 1
+    return Region(frame, outs, conditions, block.order, repeated)
 
 
 @dataclass(slots=True)
