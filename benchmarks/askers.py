@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks.callers import FAILURES, Caller, Rows, SqlCaller, WebCaller, code
+from benchmarks.callers import BUGS, FAILURES, Caller, Rows, SqlCaller, WebCaller, code
 from benchmarks.oltp import ACCOUNTS, Oltp
 from benchmarks.stage import Served
 
@@ -129,20 +129,19 @@ class Crowd:
     askers: Sequence[Caller]
     branches: int
     think: float
-    seed: int
+    chance: random.Random
 
     @classmethod
     async def connect(cls, served: Served, count: int, branches: int, think: float, seed: int) -> Crowd:
         """So many, half of each protocol (one: SQL), all with their connection."""
         askers: list[Caller] = [WebCaller(served) if number % 2 else SqlCaller(served) for number in range(count)]
         await asyncio.gather(*(asker.connect() for asker in askers))
-        return cls(askers, branches, think, seed)
+        return cls(askers, branches, think, random.Random(seed))
 
     async def ask(self, count: int, tally: Tally, stop: asyncio.Event) -> None:
         """The first `count` ask until told to stop; who has not got an answer a little later leaves without it."""
-        chance = random.Random(self.seed)
         tasks = [
-            asyncio.create_task(self._client(asker, tally, random.Random(chance.random()), stop))
+            asyncio.create_task(self._client(asker, tally, random.Random(self.chance.random()), stop))
             for asker in self.askers[:count]
         ]
         await stop.wait()
@@ -177,6 +176,8 @@ class Crowd:
             rows = await asker.ask(question, number)
         except FAILURES as error:
             tally.errors[code(error)] += 1
+            if code(error) in BUGS:
+                tally.wrong.append(f"{question.name}: {error!r}")
             return
         tally.seconds.append(time.perf_counter() - clock)
         if wrong := question.right(rows, number):

@@ -13,6 +13,7 @@ from benchmarks.web import Web
 
 Rows = list[dict[str, Any]]
 PATIENCE = 20.0  # seconds that a client waits for an answer
+BUGS = ("XX000", "INTERNAL_SERVER_ERROR", "HTTP 500")
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)  # TimeoutError is an OSError
 
 
@@ -34,7 +35,11 @@ class Caller(Protocol):
 
 
 class Refused(OSError):
-    """GraphQL's answer is an error; its text is the code."""
+    """GraphQL's answer is an error, with its code."""
+
+    def __init__(self, code: str, text: str = "") -> None:
+        super().__init__(f"{code} {text}")
+        self.code = code
 
 
 class SqlCaller:
@@ -89,7 +94,8 @@ class WebCaller:
             raise Refused(f"HTTP {status}")
         told = json.loads(answer)
         if told.get("errors"):
-            raise Refused(str(told["errors"][0].get("extensions", {}).get("code", "invalid")))
+            first = told["errors"][0]
+            raise Refused(str(first.get("extensions", {}).get("code", "invalid")), str(first.get("message")))
         return list(told["data"]["rows"])
 
     async def close(self) -> None:
@@ -102,5 +108,5 @@ class WebCaller:
 def code(error: BaseException) -> str:
     """The sqlstate, or what kind of a failure it is."""
     if isinstance(error, Refused):
-        return str(error)
+        return error.code
     return str(getattr(error, "sqlstate", None) or type(error).__name__)

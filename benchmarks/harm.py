@@ -116,39 +116,45 @@ class Site:
             _project(folder, self.server, grant, max(self.given.clients))
             with stage.served(folder) as served, Watch(self.server) as watch:
                 await self._steps(name, grant, served, watch)
+            if self.failed:
+                _say(stage.complaint(folder))
 
     async def _steps(self, name: str, grant: dict[str, Any], served: stage.Served, watch: Watch) -> None:
         most = max(self.given.clients)
         crowd = await Crowd.connect(served, most, self.given.scale, self.given.think, self.given.seed)
-        last = await self._window()
+        last = await self._window(self.given.seconds)
         for clients in self.given.clients:
             _say(f"{self.server.kind}, {name} the gate, {clients} clients")
             step = Step(clients, grant, [last], [], Tally(), [])
+            aimed = grant is GRANTED and clients == AIM_CLIENTS
+            seconds = self.given.steady if aimed else self.given.seconds
+            if seconds != len(last):
+                step.without = [await self._window(seconds)]
             began, counted = time.time(), await served.metrics()
-            for _ in range(self.given.rounds if grant is GRANTED and clients == AIM_CLIENTS else 1):
-                await self._round(step, crowd)
+            for _ in range(self.given.rounds if aimed else 1):
+                await self._round(step, crowd, seconds)
             last = step.without[-1]
             step.seen = watch.between(began, time.time())
             step.counted = {key: value - counted.get(key, 0) for key, value in (await served.metrics()).items()}
             self._tell(f"{self.server.kind}, {name} the gate, {clients} clients", step)
         await crowd.close()
 
-    async def _round(self, step: Step, crowd: Crowd) -> None:
+    async def _round(self, step: Step, crowd: Crowd, seconds: int) -> None:
         """A window with our clients, then one without."""
         stop = asyncio.Event()
         asking = asyncio.create_task(crowd.ask(step.clients, step.tally, stop))
         await asyncio.sleep(SETTLE)
-        step.with_us.append(await self._window())
+        step.with_us.append(await self._window(seconds))
         stop.set()
         await asking
         await self._quiet()
-        step.without.append(await self._window())
+        step.without.append(await self._window(seconds))
 
-    async def _window(self) -> Window:
-        """The transactions of `--seconds`, second by second; they are due at the same moments in each."""
+    async def _window(self, seconds: int) -> Window:
+        """The transactions, second by second; they are due at the same moments in each window."""
         start = time.time() + WARM
-        ran = await self.load.run(self.rate, WARM + self.given.seconds, self.given.seed)
-        return [ran.between(start + second, start + second + 1) for second in range(self.given.seconds)]
+        ran = await self.load.run(self.rate, WARM + seconds, self.given.seed)
+        return [ran.between(start + second, start + second + 1) for second in range(seconds)]
 
     async def _quiet(self) -> None:
         """Until the source does nothing for us any more."""
@@ -247,9 +253,11 @@ def main() -> None:
     parser.add_argument(
         "--think", type=float, default=1.0, help="seconds between two questions of a client, on average"
     )
-    parser.add_argument("--scale", type=int, default=2, help="branches of 100,000 accounts (default 2)")
+    parser.add_argument("--scale", type=int, default=1, help="branches of 100,000 accounts (default 1)")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=3, help=f"of {AIM_CLIENTS} clients with the gate (default 3)")
+    aim = f"of {AIM_CLIENTS} clients with the gate"
+    parser.add_argument("--steady", type=int, default=TTL, help=f"seconds of a window {aim}: what is kept expires once")
+    parser.add_argument("--rounds", type=int, default=1, help=f"windows {aim} (default 1)")
     given = parser.parse_args()
     given.seconds = max(round(given.seconds), 1)
     failed = []

@@ -64,6 +64,12 @@ class Served:
         return int(kilobytes) * 1024
 
 
+def complaint(place: Path) -> str:
+    """The first error of ours that the server of the folder has logged, or ''."""
+    _, found, rest = (place / "served.log").read_text(errors="replace").partition("Traceback")
+    return (found + rest)[:4_000]
+
+
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
     """A temporary folder that is gone at the end."""
