@@ -281,7 +281,7 @@ class Samples:
 
     def verdicts(self) -> dict[str, dict[str, Any]]:
         """The slope of each over the second half (least squares), an hour; `flat` where over that half it makes less
-        than 2% of the mean, or than what single samples differ from the line."""
+        than 5% of the mean, than what single samples differ from the line, or than one."""
         half = len(self.at) // 2
         at = np.array(self.at[half:])
         told = {}
@@ -290,7 +290,7 @@ class Samples:
             slope, base = np.polyfit(at - at[0], some, 1)
             grown = slope * (at[-1] - at[0])
             spread = float(np.std(some - (base + slope * (at - at[0]))))
-            flat = grown <= max(0.02 * some.mean(), spread, 0.5)
+            flat = grown <= max(0.05 * some.mean(), spread, 1.0)
             numbers = {
                 "first": some[0],
                 "last": some[-1],

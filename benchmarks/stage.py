@@ -67,7 +67,7 @@ class Served:
 def complaint(place: Path) -> str:
     """The first error of ours that the server of the folder has logged, or ''."""
     _, found, rest = (place / "served.log").read_text(errors="replace").partition("Traceback")
-    return (found + rest)[:4_000]
+    return (found + rest)[:12_000]
 
 
 @contextlib.contextmanager

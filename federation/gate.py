@@ -68,7 +68,8 @@ class Gate:
     _pace: Pace | None = None
     _arrival: float = 0.0
     _mean: float = 0.0  # seconds that a statement takes
-    _again: asyncio.TimerHandle | None = field(default=None, repr=False)
+    _again: asyncio.Handle | None = field(default=None, repr=False)
+    _again_at: float = 0.0  # uvloop's handle of a moment that has come does not tell it
 
     def __post_init__(self) -> None:
         self._pace, self.cap = Pace.of(self.limits), _cap(self.limits)
@@ -328,10 +329,10 @@ class Gate:
         loop = asyncio.get_running_loop()
         at = loop.time() + seconds
         if self._again is not None:
-            if self._again.when() <= at:
+            if self._again_at <= at:
                 return
             self._again.cancel()
-        self._again = loop.call_at(at, self._looked)
+        self._again, self._again_at = loop.call_at(at, self._looked), at
 
     def _looked(self) -> None:
         self._again = None

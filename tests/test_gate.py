@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
+import uvloop
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -77,6 +78,23 @@ def test_counters() -> None:
         assert gate.load.ms > 0
 
     asyncio.run(run())
+
+
+def test_a_rate_under_the_servers_own_loop() -> None:
+    """uvloop rounds moments to milliseconds: one that is nearer is a callback, without a time of its own."""
+
+    async def run() -> int:
+        gate = Gate("crm", Limits(concurrency=4, rate=2_000, burst=1))
+
+        async def one() -> None:
+            permit = await gate.enter()
+            await asyncio.sleep(0)
+            permit.leave()
+
+        await asyncio.gather(*(one() for _ in range(200)))
+        return gate.load.statements
+
+    assert uvloop.run(run()) == 200
 
 
 class GateMachine(RuleBasedStateMachine):
