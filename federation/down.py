@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 
 from federation.result import Part
 from planner.plan import Plan
@@ -46,18 +48,19 @@ Ways = Mapping[str, frozenset[Policy | None]]
 
 
 def policies(relations: Iterable[Key], catalog: Catalog) -> dict[str, Policy]:
-    """For each source that is read where these relations are: what may be done while it is down.
+    """For each source that is read where these relations are, and of which a view says something: what may be done
+    while it is down.
 
     Along each way from the statement through views to a table of the source, every view that names the source has to
     allow it, and one has to name it; where there are several ways, all of them count.
     """
     known: dict[Key, Ways] = {}
-    found: dict[str, Policy] = {}
+    told: dict[str, set[Policy | None]] = {}
     for key in relations:
         for source, ways in _ways(key, catalog, known).items():
-            for way in ways:
-                found[source] = (way or FAIL) & found.get(source, way or FAIL)
-    return found
+            told.setdefault(source, set()).update(ways)
+    found = {source: [way or FAIL for way in ways] for source, ways in told.items() if ways != {None}}
+    return {source: reduce(and_, ways) for source, ways in found.items()}
 
 
 def _ways(key: Key, catalog: Catalog, known: dict[Key, Ways]) -> Ways:

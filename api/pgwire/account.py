@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HINT = "SELECT * FROM vdw.provenance() tells more."
 _ASKS = re.compile(rb"provenance", re.IGNORECASE)
 _EXECUTES = re.compile(rb"\bexecute\b", re.IGNORECASE)
+_SILENT = {"error": ("WARNING", "NOTICE"), "warning": ("NOTICE",)}  # by client_min_messages
 _LACKING = frozenset(("missing", "stale"))
 
 
@@ -39,12 +40,14 @@ class Account:
         if not any(part.origin in _LACKING for part in parts):
             return
         await self._session.handover.desk.refresh()
-        if self._session.settings.values["client_min_messages"] == "error":
-            return
         found = [fact for fact in provenance.facts(parts, self.at) if fact.warning]
+        # What is past its time as its owner wishes, while it is renewed, is worth a word; what is down, a warning.
+        severity = "WARNING" if any(fact.why for fact in found) else "NOTICE"
+        if severity in _SILENT.get(self._session.settings.values["client_min_messages"], ()):
+            return
         letters = {
-            "S": "WARNING",
-            "V": "WARNING",
+            "S": severity,
+            "V": severity,
             "C": "01000",
             "M": "; ".join(fact.warning for fact in found),
             "D": "; ".join(dict.fromkeys(fact.why for fact in found if fact.why)),

@@ -28,6 +28,20 @@ LIST = "source, origin, missing, policy, tables, views"
 Row = tuple[object, ...]
 FILES = {
     "sources/crm.yml": "kind: sqlite\nconnection: {path: crm.db}\nttl: 60s\n",
+    "sources/dwh.yml": "kind: parquet\nconnection: {folder: dwh}\nttl: 60s\n",
+    "views/sales/facts.view.sql": """
+        /*---
+        freshness: {ttl: 50ms, stale_if_error: 10m}
+        on_source_down: {dwh: [stale, partial]}
+        ---*/
+        select id, name from dwh.facts
+        """,
+    "views/sales/renewed.view.sql": """
+        /*---
+        freshness: {ttl: 50ms, stale_while_revalidate: 10m}
+        ---*/
+        select id, seven from dwh.facts
+        """,
     "views/sales/all.view.sql": """
         /*---
         on_source_down: {shop: nulls}
@@ -216,6 +230,35 @@ def test_who_wants_no_warnings_has_none(aged: Front, client: psycopg.Connection,
         client.execute("set client_min_messages = warning")
         client.execute("select * from sales.amounts").fetchall()
         assert len(notices) == 1
+
+
+def test_what_was_kept_stands_in_before_anything_is_left_out(
+    aged: Front, client: psycopg.Connection, notices: list[Notice]
+) -> None:
+    asked = "select name from sales.facts where id = %s"
+    assert client.execute(asked, (7,)).fetchall() == [("name 7",)]
+    ((read,),) = account(client, "read_at")
+    time.sleep(0.06)
+    with off(aged, "dwh"):
+        assert client.execute(asked, (7,)).fetchall() == [("name 7",)]
+        ((origin, again, missing, why, age),) = account(client, "origin, read_at, missing, why, age")
+        assert (origin, again, missing) == ("stale", read, False)
+        assert "somebody works on it" in str(why) and isinstance(age, dt.timedelta) and age.total_seconds() >= 0.06
+        assert client.execute(asked, (8,)).fetchall() == []
+        assert account(client, "origin, policy") == [("missing", "partial")]
+    stale, gone = notices
+    assert (stale.severity, stale.sqlstate) == (gone.severity, gone.sqlstate) == ("WARNING", "01000")
+    assert stale.message.startswith("source dwh: what is shown is past its time, ")
+    assert gone.message == "source dwh is down: its rows are left out (facts)"
+
+
+def test_what_is_renewed_meanwhile_is_noticed(client: psycopg.Connection, notices: list[Notice]) -> None:
+    asked = "select seven from sales.renewed where id = 9"
+    assert client.execute(asked).fetchall() == [(2,)]
+    time.sleep(0.06)
+    assert client.execute(asked).fetchall() == [(2,)]
+    assert account(client, "origin, why") == [("stale", None)]
+    assert [told.severity for told in notices] == ["NOTICE"]
 
 
 def test_where_no_view_allows_it_the_error_stays(aged: Front, client: psycopg.Connection) -> None:
