@@ -25,7 +25,7 @@ from federation.steps import Rows
 from planner.plan import Condition, Fragment, KeysRef, Region, Term, Value
 
 # Of an entry that is read for other statements, and for those of few rows, which a source finds by an index in less
-# than a millisecond. Checking 100,000 rows takes one to four milliseconds (benchmarks.containment).
+# than a millisecond. Checking 100,000 rows takes one to three milliseconds (benchmarks.containment).
 MOST_ROWS = 200_000
 MOST_FOR_FEW = 20_000
 ENTRIES = 16  # of one frame

@@ -268,7 +268,7 @@ class Engine:
         (first,) = (step for step in steps if not step.fragment.id)
         names = [name for name, _ in prepared.plan.columns]
         batches, parts = await self._fetcher.stream(first, asked, before, names)
-        cached = all(part.cache == "hit" for part in parts)
+        cached = all(part.cache in ("hit", "contained") for part in parts)
         return Result(prepared.plan.columns, batches, prepared.plan, "stream", cached, parts)
 
     async def _shared(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> tuple[Answer, str]:

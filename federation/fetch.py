@@ -270,7 +270,7 @@ class Fetcher:
         )
         shadow = self.gates.of(step.fragment.source).shadow
         if shadow is not None and found.value.complete:
-            shadow.read(key, found.how == "miss", found.value.ms)
+            shadow.read(key, _how(found) == "miss", found.value.ms)
         return found
 
     async def _own(self, query: SourceQuery, asker: Query) -> Rows:

@@ -70,7 +70,7 @@ def _cache(facts: Sequence[Fact], read: Sequence[Part]) -> str:
         return "PARTIAL"
     if any(fact.origin == "stale" for fact in facts):
         return "STALE"
-    return "HIT" if {part.cache for part in read} == {"hit"} else "MISS"
+    return "HIT" if read and {part.cache for part in read} <= {"hit", "contained"} else "MISS"
 
 
 def remaining(fields: Sequence[Provenance]) -> int:
