@@ -25,6 +25,7 @@ from federation.result import Result
 from federation.session import Session
 from views.catalog import Catalog
 from views.load import load
+from views.max_age import MaxAge
 from views.project import Diagnostic, Project, place_of
 from views.text import names
 from views.validate import did_you_mean
@@ -42,13 +43,20 @@ class Asking:
     params: tuple[str, ...] = ()
     timeout: str = "60s"
     user: str | None = None
+    max_age: str = ""
 
     def session(self, runtime: Runtime) -> Session:
         """Who asks, and for how long."""
         users = runtime.project.file.users
         if self.user is not None and self.user not in users:
             raise ConfigError(f'there is no user "{self.user}" in vdw.yml', hint=did_you_mean(self.user, users))
-        return Session(self.user or "vdw", formats.SETTINGS, timeout=seconds(self.timeout), protocol="cli")
+        return Session(
+            self.user or "vdw",
+            formats.SETTINGS,
+            timeout=seconds(self.timeout),
+            protocol="cli",
+            max_age=MaxAge.parse(self.max_age),
+        )
 
 
 def seconds(text: str) -> float:
@@ -59,10 +67,19 @@ def seconds(text: str) -> float:
         raise typer.BadParameter(f'"{text}": {error}, such as 30s or 5m', param_hint="--timeout") from None
 
 
+def _usage(asking: Asking) -> None:
+    """Before anything is opened: wrong options."""
+    seconds(asking.timeout)
+    try:
+        MaxAge.parse(asking.max_age)
+    except QueryError as error:
+        raise typer.BadParameter(f"{error.message}. {error.hint}", param_hint="--max-age") from None
+
+
 def ask(asking: Asking, form: str, output: Path | None, rows: int, told: str = "") -> int:
     """Answer a statement in a format, and say where it came from as `told` (text | json) or only what it lacks; the
     exit code."""
-    seconds(asking.timeout)
+    _usage(asking)
     quiet = form == "table" or output is not None or not sys.stdout.isatty()  # no rows on the terminal meanwhile
 
     async def work(cancel: Cancel) -> int:
@@ -85,7 +102,7 @@ def ask(asking: Asking, form: str, output: Path | None, rows: int, told: str = "
 
 def explain_it(asking: Asking, analyze: bool, as_json: bool) -> int:
     """Print how a statement is answered; the exit code."""
-    seconds(asking.timeout)
+    _usage(asking)
 
     async def work(_cancel: Cancel) -> int:
         async with _opened(asking.project, True) as (runtime, _):

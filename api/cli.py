@@ -58,6 +58,7 @@ Sql = Annotated[str, typer.Argument(help='The SELECT, or "-" to read it from sta
 Params = Annotated[list[str] | None, typer.Option("--param", help="Value of $1, $2 ... in order; \\N is NULL.")]
 Timeout = Annotated[str, typer.Option(help="How long it may take, such as 30s.")]
 As = Annotated[str | None, typer.Option("--as", help="Ask with the rights of this user of vdw.yml.", metavar="USER")]
+MaxAge = Annotated[str, typer.Option(help='How old data may be, such as 5s or "5s, dwh=1d"; see docs/freshness.md.')]
 HERE = Path()
 
 
@@ -179,6 +180,7 @@ def query(
     provenance: Annotated[
         Account | None, typer.Option(help="Say on standard error where the answer came from, by source.")
     ] = None,
+    max_age: MaxAge = "",
 ) -> None:
     """Answer one SELECT."""
     from api.ask import Asking, ask
@@ -190,7 +192,7 @@ def query(
             "a table is for the terminal: choose another format for --output", param_hint="--format"
         )
     text = _text(sql)
-    asking = Asking(project, text, tuple(param or ()), timeout, user)
+    asking = Asking(project, text, tuple(param or ()), timeout, user, max_age)
     told = provenance.value if provenance is not None else ""
     _guarded(lambda: ask(asking, form.value, output, rows, told), text)
 
@@ -204,12 +206,13 @@ def explain(
     param: Params = None,
     timeout: Timeout = "60s",
     user: As = None,
+    max_age: MaxAge = "",
 ) -> None:
     """Show how a SELECT is answered: what each source is asked, what is merged where, and why."""
     from api.ask import Asking, explain_it
 
     text = _text(sql)
-    asking = Asking(project, text, tuple(param or ()), timeout, user)
+    asking = Asking(project, text, tuple(param or ()), timeout, user, max_age)
     _guarded(lambda: explain_it(asking, analyze, as_json), text)
 
 

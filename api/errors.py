@@ -7,6 +7,7 @@ import secrets
 from typing import Any
 
 from connectors.errors import ConfigError, Error, LimitExceeded, QueryError, SourceError
+from federation.freshness import TOO_OLD
 
 LOG = logging.getLogger("vdw")
 # The letters under which the PostgreSQL protocol sends each field.
@@ -44,6 +45,8 @@ def letters(error: BaseException, severity: str = "ERROR") -> dict[str, str]:
 def status(error: BaseException) -> int:
     """The HTTP status of an error."""
     if isinstance(error, LimitExceeded):
+        if error.sqlstate == TOO_OLD:
+            return 412  # Precondition Failed: the request said how old the answer may be
         return 504 if error.sqlstate == "57014" else 429 if error.sqlstate.startswith("53") else 413
     if isinstance(error, QueryError):
         return 403 if error.sqlstate == "42501" else 401 if error.sqlstate.startswith("28") else 400

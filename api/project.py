@@ -34,6 +34,7 @@ from planner.plan import Plan
 from planner.planner import plan
 from views.files import Merge, User
 from views.load import load
+from views.max_age import MaxAge
 from views.project import Diagnostic, Project
 
 RETRY = 5.0  # seconds between two looks at sources that are down, and at statistics that are due
@@ -68,6 +69,7 @@ class Runtime:
             await asyncio.to_thread(roles.apply, self.canon.dsn(), _accounts(project), self.canon.sessions)
             await self._serve(project, await build(project, self.canon, previous=self._built, gates=self.engine.gates))
             self.engine.restricted = bool(project.file.users)
+            self.engine.max_ages = _max_ages(project)
             return self.diagnostics
 
     def visitors(self) -> dict[str, Visitor]:
@@ -137,6 +139,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
             restricted=bool(project.file.users),
             containment=project.file.cache.containment,
             gates=gates,
+            max_ages=_max_ages(project),
         )
         control = Control(engine, folder / project.file.state)
         stack.push_async_callback(control.close)
@@ -158,6 +161,11 @@ def _loaded(folder: Path) -> Project:
     return project
 
 
+def _max_ages(project: Project) -> dict[str, MaxAge]:
+    found = {name: MaxAge.parse(user.max_age) for name, user in project.file.users.items()}
+    return {name: said for name, said in found.items() if said is not None}
+
+
 def _accounts(project: Project) -> dict[str, roles.Account]:
     return {name: _account(name, user, project.folder, os.environ) for name, user in project.file.users.items()}
 
@@ -166,7 +174,7 @@ def _account(name: str, user: User, folder: Path, environment: Mapping[str, str]
     secret = user.password or user.scram.verifier
     if secret is None:
         raise ConfigError(f'user "{name}" has neither a password nor a verifier', place="vdw.yml")
-    return roles.Account(secret.resolve(folder, environment), user.reads, user.scram.iterations)
+    return roles.Account(secret.resolve(folder, environment), user.reads, user.scram.iterations, user.max_age)
 
 
 def _merge_limits(merge: Merge, folder: Path, stack: contextlib.AsyncExitStack) -> MergeLimits:

@@ -26,6 +26,7 @@ from connectors.base import Bound, Cancel
 from connectors.errors import QueryError
 from connectors.types import PgType
 from federation import provenance
+from federation.freshness import MAX_AGE, of_headers
 from federation.result import Result
 from federation.session import Session
 
@@ -56,7 +57,8 @@ class Sql:
         kind = _kind(request.headers.get("accept", "*/*"))
         last = _last(request.query_params.get("provenance", ""), kind)
         trace = request.headers.get("traceparent", "")
-        session = Session(who.name, SETTINGS, timeout=TIMEOUT, protocol="http", trace=trace)
+        max_age = of_headers(request.headers.get(MAX_AGE), request.headers.get("cache-control"))
+        session = Session(who.name, SETTINGS, timeout=TIMEOUT, protocol="http", trace=trace, max_age=max_age)
         result = await self._run(statement, session, who, cancel)
         pieces = _arrow(result) if kind == ARROW else _lines(result, last)
         first = await anext(pieces, b"")

@@ -12,11 +12,12 @@ from typing import Any
 
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel, Connector
-from connectors.errors import Error
-from federation import bind, down, inspect
+from connectors.errors import Error, SourceError
+from federation import bind, down, freshness, inspect, sides
 from federation.answer import Answer, result
 from federation.breaker import matters
 from federation.budgets import Bounded
+from federation.contract import Contract
 from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
@@ -25,7 +26,7 @@ from federation.gates import Gates
 from federation.invalidate import changed
 from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.permit import Load
-from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer
+from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer, hinted
 from federation.query import Query, Running, Watched
 from federation.result import Result
 from federation.session import Session
@@ -36,14 +37,15 @@ from federation.watch import Watch
 from planner.plan import Fragment
 from planner.statement import Statement
 from views.catalog import Catalog
+from views.max_age import MaxAge
 
 FOREVER = 86_400.0  # seconds; for work that belongs to all who wait for it, each with a deadline of their own
 
 
 @dataclass(slots=True)
 class Engine:
-    """Handed its parts; `close` it. `restricted`: a user may read only what was granted;
-    `containment`: kept rows answer statements that ask for some of them."""
+    """Handed its parts; `close` it. `restricted`: a user may read only what was granted; `containment`: kept rows
+    answer statements that ask for some of them; `max_ages` are users' own."""
 
     catalog: Catalog
     connectors: Mapping[str, Connector]
@@ -55,6 +57,7 @@ class Engine:
     duck: Duck
     restricted: bool = False
     containment: bool = True
+    max_ages: Mapping[str, MaxAge] = field(default_factory=dict)
     statistician: Statistician = field(default_factory=Statistician)
     watch: Watch = field(default_factory=Watch)
     gates: Gates = field(default_factory=Gates)
@@ -83,22 +86,55 @@ class Engine:
     ) -> Prepared:
         """Analyse (unless `statement` is given) and plan; remembered by text and by shape until the catalog changes."""
         if statement is not None:
-            return self._preparer.planned(statement)
+            return hinted(self._preparer.planned(statement), sql, session.standard_strings)
         prepared = await self._preparer.prepare(sql, session, declared)
         if self.restricted:
             await self.analyser.permit(session.user, prepared.statement.relations)
         return prepared
 
+    async def chosen(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> Prepared:
+        """The statement under the plan that suits these values, over copies where the asker allows their age."""
+        prepared = prepared.for_values(params, session)
+        contract = self._contract(prepared, session)
+        if contract is None or not self.catalog.copies:
+            return prepared
+        return await sides.choose(prepared, params, session, contract, self._fetcher.ages)
+
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
-        prepared = prepared.for_values(params, session)
-        query = self.running.begin(prepared, session, cancel)
+        prepared = await self.chosen(prepared, params, session)
+        query = self._begun(prepared, session, cancel)
         try:
             answer = await self._endured(prepared, params, query)
         except BaseException as error:
-            query.end(error)
-            raise
+            told = await self._failed(error, prepared, query)
+            if told is error:
+                raise
+            raise told from error
         return _watched(answer, query)
+
+    def _contract(self, prepared: Prepared, session: Session) -> Contract | None:
+        """What the statement, else the session, else the user's own default says of its answer's age; QueryError 22023
+        for a source that is not there."""
+        said = session.max_age if prepared.max_age is None else prepared.max_age
+        said = self.max_ages.get(session.user) if said is None else said
+        if said is None or said == MaxAge():
+            return None
+        freshness.check(said, self.catalog.sources)
+        return Contract(said, time.time())
+
+    def _begun(self, prepared: Prepared, session: Session, cancel: Cancel) -> Query:
+        contract = self._contract(prepared, session)
+        query = self.running.begin(prepared, session, cancel)
+        query.contract = contract
+        return query
+
+    async def _failed(self, error: BaseException, prepared: Prepared, query: Query) -> BaseException:
+        """End the query; what to tell its asker."""
+        query.end(error)
+        if query.contract is None or not isinstance(error, SourceError):
+            return error
+        return await sides.nearest(error, prepared.plan, self.catalog, query.contract, self._fetcher.ages)
 
     async def _endured(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
         """The answer, without the sources that turn out to be down where the views allow that; all in one deadline."""
@@ -118,8 +154,10 @@ class Engine:
                 return answer
 
     def without(self, prepared: Prepared, params: Sequence[Bound], session: Session, error: Error) -> Prepared:
-        """The statement over empty tables of the source that `error` says is down; else, and where a view does not
-        allow that, `error` is raised."""
+        """The statement over originals where the source of their copies is at fault, over empty tables of the source
+        that `error` says is down; else, and where a view does not allow that, `error` is raised."""
+        if any(copy == error.source for _, (copy, _) in prepared.plan.copies) and isinstance(error, SourceError):
+            return prepared.reading((), params, session)  # the originals are there still
         source = self.catalog.sources.get(error.source or "")
         policy = prepared.terms.policies.get(error.source or "", down.FAIL)
         if source is None or policy.then == "fail" or source.name in prepared.absent:
@@ -161,15 +199,17 @@ class Engine:
         params = prepared.given(params)
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
-        query = self.running.begin(prepared, session, cancel)
+        query = self._begun(prepared, session, cancel)
         try:
             deadline = deadline or prepared.terms.deadline(session)
             query.deadline = deadline.at
             asked = await self._asked(prepared, params, query, deadline, cancel, computed)
             fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         except BaseException as error:
-            query.end(error)
-            raise
+            told = await self._failed(error, prepared, query)
+            if told is error:
+                raise
+            raise told from error
         fetched.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
         query.parts, query.engine, fetched.query = fetched.parts, "canon", query
         return fetched
@@ -194,17 +234,25 @@ class Engine:
         """How a statement is answered; with `analyze` it is run, and its rows are counted and dropped."""
         prepared = await self.prepare(sql, session)
         if params or not prepared.statement.params:
-            prepared = prepared.for_values(params, session)
+            prepared = await self.chosen(prepared, params, session)
             with contextlib.suppress(Unheld):  # told by the estimate alone then
                 deadline = prepared.terms.deadline(session)
                 prepared = await self._inspected(prepared, params, Query("", session, Cancel()), deadline)
             params = prepared.given(params)
+        told = await self.aged(Explanation(prepared, tuple(params)), session)
         if not analyze:
-            return Explanation(prepared, tuple(params))
+            return told
         began = time.perf_counter()
         answer = await self.run(prepared, params, session, Cancel())
         rows = sum([batch.num_rows async for batch in answer.batches])
-        return Explanation(prepared, tuple(params), answer, rows, (time.perf_counter() - began) * 1000)
+        return replace(told, result=answer, rows=rows, ms=(time.perf_counter() - began) * 1000)
+
+    async def aged(self, told: Explanation, session: Session) -> Explanation:
+        """The same with how old its data may be, and how old copies are that it reads."""
+        contract, version = self._contract(told.prepared, session), self.catalog.version
+        sources = {source for _, (source, _) in told.plan.copies}
+        as_of = {source: (await self._fetcher.ages.word(source, version)).as_of for source in sources}
+        return replace(told, max_age=None if contract is None else contract.allowed, as_of=as_of)
 
     async def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
         """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle."""
@@ -275,11 +323,15 @@ class Engine:
         """The kept answer, or that of the run under way for whoever asks the same, or of a run of our own."""
         session = query.session
         settings = tuple(sorted(session.settings.items()))
-        key = ("answer", prepared.terms.signature, bind.frozen(params), session.user, settings)
+        key: tuple[Any, ...] = ("answer", prepared.terms.signature, bind.frozen(params), session.user, settings)
         run = partial(self._merged, prepared, params, query)
-        keep = prepared.terms.keep
-        if session.max_age is not None:
-            keep = replace(keep, max_age=session.max_age.within(step.fragment.source for step in prepared.terms.steps))
+        keep, contract, steps = prepared.terms.keep, query.contract, prepared.terms.steps
+        if contract is not None:
+            kept = self.cache.peek(key, keep)
+            if kept is not None and contract.all_hold(steps, kept.value.parts, self._fetcher.ages):
+                return kept.value, "hit"
+            key = (*key, contract.allowed)  # a run for others may find too old what is not for them
+            keep = replace(keep, max_age=contract.kept(contract.least(steps)))
         oldest = self.cache.clock() - keep.max_age
         found = await self.cache.get_or_run(
             key,
@@ -293,9 +345,10 @@ class Engine:
             floor=lambda: oldest,
             renewable=False,
         )
-        if found.value.whole or found.value.merged.rest is not None:
+        young = contract is None or contract.all_hold(steps, found.value.parts, self._fetcher.ages)
+        if young and (found.value.whole or found.value.merged.rest is not None):
             return found.value, found.how
-        return await run(), "miss"  # it is large, and another client is taking the rest of it
+        return await run(), "miss"  # it is too old, or large, and another client is taking the rest of it
 
     async def _merged(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Answer:
         """Fetch and merge. Under no client's deadline or cancel: it ends when nobody waits for it any more."""

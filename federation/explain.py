@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from connectors.base import Bound
 from connectors.statistics import Estimate
 from federation import bind, provenance
 from federation.explain_values import value_json, value_text
+from federation.freshness import said
 from federation.merge import SMALL
 from federation.prepare import Prepared
 from federation.result import Part, Result
 from planner.plan import Fragment, Plan
 from planner.reasons import code
 from planner.show import show
-from views.catalog import Catalog, Limits
+from views.catalog import CLASSES, Catalog, Limits
+from views.max_age import MaxAge
 
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """A prepared statement with the values of all of its plan's parameters, as far as they are known; `result` and
-    `rows` where it was also run, in `ms`."""
+    `rows` where it was also run, in `ms`; `max_age` is how old its data may be, `as_of` how old sources say that their
+    copies are."""
 
     prepared: Prepared
     params: tuple[Bound, ...] = ()
     result: Result | None = None
     rows: int = 0
     ms: float = 0.0
+    max_age: MaxAge | None = None
+    as_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def plan(self) -> Plan:
@@ -70,6 +76,7 @@ class Explanation:
         if not self.plan.streams:
             lines += self._merge_lines()
         lines.append(f"  kept for {self.prepared.terms.ttl:g} s" if self._kept else "  not kept: " + self._why_not_kept)
+        lines += self._age_lines()
         for pruned in self.plan.pruned:
             lines.append(f"  not asked: {', '.join(pruned.tables) or 'a part'}, as no row has {pruned.why}")
         for source, policy in self._policies.items():
@@ -94,6 +101,8 @@ class Explanation:
             "views": [f"{schema}.{name}" for schema, name in plan.views],
             "catalog": plan.catalog_version,
             "ttl": terms.ttl if self._kept else 0.0,
+            "max_age": None if self.max_age is None else str(self.max_age),
+            "class": self._class or None,
             "timeout": None if terms.timeout is None else terms.timeout[0],
             "refused": None if terms.refused is None else terms.refused.message,
             "planning": {
@@ -149,6 +158,17 @@ class Explanation:
         return lines
 
     @property
+    def _class(self) -> str:
+        """The strictest class of freshness among the views."""
+        views = (self.catalog.views.get(key) for key in self.plan.views)
+        said = {view.freshness_class for view in views if view is not None}
+        return next((name for name in CLASSES if name in said), "")
+
+    def _age_lines(self) -> list[str]:
+        lines = [f"  class {self._class}: nothing older is kept"] if self._class else []
+        return lines if self.max_age is None else [*lines, f"  data: {said(self.max_age)}, as whoever asks wants it"]
+
+    @property
     def _kept(self) -> bool:
         if self.plan.left_out:
             return False
@@ -198,6 +218,10 @@ class Explanation:
         lines += [f"  past {ref.most:,} keys of f{ref.fragment}: without them" for ref in bind.drivers(fragment)]
         for verdict in fragment.verdicts:
             lines.append(f"  {verdict.verdict:8} {verdict.what}" + (f": {verdict.reason}" if verdict.reason else ""))
+        originals = self._originals(fragment)
+        if originals:
+            as_of = self.as_of.get(fragment.source, "")
+            lines.append(f"  copy of {', '.join(originals)}" + (f", as of {as_of}" if as_of else ""))
         expected = fragment.expected
         missing = f", no index for {', '.join(expected.sequential)}" if any(expected.sequential) else ""
         lines.append(f"  expected: {_about(expected.rows)} rows of {_about(expected.examined)} examined{missing}")
@@ -215,6 +239,10 @@ class Explanation:
             lines += [f"  contained in: {part.contained}"] if part.contained else []
         return lines
 
+    def _originals(self, fragment: Fragment) -> tuple[str, ...]:
+        steps = self.prepared.terms.steps
+        return next((step.originals for step in steps if step.fragment.id == fragment.id), ())
+
     def _fragment_json(self, fragment: Fragment) -> dict[str, Any]:
         part, expected, limits = self._part(fragment), fragment.expected, self._limits(fragment.source)
         return {
@@ -224,6 +252,7 @@ class Explanation:
             "params": [value_json(value, self.plan, self.params) for value in fragment.text.params],
             "full_sql": bind.text(bind.without(fragment.text)) if fragment.text.optional else None,
             "tables": list(fragment.tables),
+            "copies": list(self._originals(fragment)),
             "after": sorted(fragment.after),
             "small": fragment.small,
             "columns": [{"name": name, "type": kind.sql} for name, kind in fragment.columns],

@@ -20,6 +20,7 @@ from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import hanging, timed_out
 from federation import age, bind
+from federation.age import Ages
 from federation.budgets import Metered
 from federation.channel import Channel, Rest, Stream
 from federation.contain import Index
@@ -72,13 +73,16 @@ class Fetcher:
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
     _running: dict[Channel | Exchange, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
-    _as_of: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    ages: Ages = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ages = Ages(self.cache, self._ask_age)
 
     def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> list[Connector]:
         """Take over sources and limits; returns the connectors that no new statement will use."""
         retired = [old for old in self._connectors.values() if old not in connectors.values()]
         self._connectors = dict(connectors)
-        self._as_of = {name: source.as_of for name, source in catalog.sources.items()}
+        self.ages.swap({name: source.as_of for name, source in catalog.sources.items()})
         self.gates.swap(catalog, connectors)
         places = sum(source.limits.concurrency for source in catalog.sources.values() if not source.system)
         before = self._threads
@@ -167,8 +171,8 @@ class Fetcher:
 
         async with within(asked.deadline, asked.cancel, doing):
             found = await self._open(step, asks[0], asked)
+            part = self._part(step, step.sql_of(asks[0]), [found], asked)
             rows, rest = found.value, self._metered(step, asked, found)
-        part = self._part(step, step.sql_of(asks[0]), [found])
 
         def done(count: int) -> None:
             part.rows = count
@@ -205,7 +209,7 @@ class Fetcher:
             found = [run.result() for run in runs.values()]
         batches = [batch for each in found for batch in each.value.batches]
         fetched.tables[step.fragment.id] = pa.Table.from_batches(batches, step.schema)
-        part = self._part(step, step.sql_of(asks[0]) if asks else step.sql, found)
+        part = self._part(step, step.sql_of(asks[0]) if asks else step.sql, found, asked)
         fetched.parts.append(part)
         fetched.born = min([fetched.born, *(each.value.born for each in found)])
         fetched.until = min([fetched.until, *(each.value.born + step.ttl for each in found)])
@@ -250,7 +254,22 @@ class Fetcher:
     ) -> Found[Rows]:
         if step.fragment.source == SYSTEM:
             return Found(await self._own(query, asked.query), "miss")
-        sent, keep = Mark(self.cache.clock), _keep(step, asked)
+        contract = asked.query.contract
+        if contract is None:
+            return await self._found(key, step, query, head, asked, step.keep)
+        word, keep = await contract.before(step, self.ages), contract.keep(step)
+        found = await self._found(key, step, query, head, asked, keep)
+        if contract.of_rows(step, found.value, self.ages):
+            return found
+        # What is kept is of older data than the source has by now.
+        younger = replace(keep, max_age=0.0 if word is None else max(0.0, time.time() - word.at))
+        return await self._found(key, step, query, head, asked, younger)
+
+    async def _found(
+        self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked, keep: Keep
+    ) -> Found[Rows]:
+        """From the cache, on these terms, or read."""
+        sent = Mark(self.cache.clock)
         run: Callable[[], Awaitable[Rows]] = partial(self._read, step, query, head, asked.query, sent)
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
             read = partial(self._read, step, head=head, asker=asked.query, mark=sent)
@@ -303,14 +322,14 @@ class Fetcher:
         deadline: Deadline | None = None,
     ) -> Rows:
         """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
-        told = self._as_of.get(step.fragment.source, {}).get("kind")
-        as_of = await self._age(step) if told in ("file", "query") else ""
+        source = step.fragment.source
+        as_of = (await self.ages.word(source, step.version)).as_of if self.ages.tells(source) else ""
         try:
             rows = await self._run(step, query, head, asker, mark, deadline)
         except Error as error:
-            error.source = step.fragment.source
+            error.source = source
             raise
-        rows.as_of = age.live(rows.read_at) if told == "live" else as_of
+        rows.as_of = age.live(rows.read_at) if self.ages.kind(source) == "live" else as_of
         return rows
 
     async def _run(
@@ -356,17 +375,11 @@ class Fetcher:
         rest = work if isinstance(work, Channel) and not got.complete else None
         return Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited)
 
-    async def _age(self, step: Step) -> str:
-        """What the source says itself, asked at most once a second; it is never in a statement's way."""
-        run = partial(self._ask_age, step, self._as_of[step.fragment.source])
-        key = ("as of", step.fragment.source, step.version)
-        return (await self.cache.get_or_run(key, Keep(age.KEPT), run, len)).value
-
-    async def _ask_age(self, step: Step, told: Mapping[str, Any]) -> str:
-        source = step.fragment.source
+    async def _ask_age(self, source: str, version: str, told: Mapping[str, Any]) -> str:
+        """What the source says itself; it is never in a statement's way."""
         if told["kind"] == "file":
             return await age.of_files(self._connectors.get(source))
-        question = Step(age.question(source, str(told["sql"])), 0.0, step.version, kind="chore")
+        question = Step(age.question(source, str(told["sql"])), 0.0, version, kind="chore")
         try:
             rows = await self._run(question, age.asked(question.fragment), None, None, Mark(self.cache.clock))
         except Error as error:
@@ -420,7 +433,14 @@ class Fetcher:
         self._running[work] = connector, end
         return work
 
-    def _part(self, step: Step, sql: str, found: Sequence[Found[Rows]]) -> Part:
+    def _part(self, step: Step, sql: str, found: Sequence[Found[Rows]], asked: Asked) -> Part:
+        """What the fragment did; LimitExceeded 72000 where its data is older than the query allows."""
+        part = self._told(step, sql, found)
+        if asked.query.contract is not None:
+            asked.query.contract.verify(step, part, self.ages)
+        return part
+
+    def _told(self, step: Step, sql: str, found: Sequence[Found[Rows]]) -> Part:
         read_at = min((each.value.read_at for each in found), default=time.time())
         return Part(
             fragment=step.fragment.id,
@@ -435,13 +455,14 @@ class Fetcher:
             ttl=step.ttl,
             statements=sum(_how(each) == "miss" for each in found),
             waited=max((each.value.waited for each in found if each.how == "miss"), default=0.0),
-            origin=_origin(found),
+            origin="copy" if step.originals else _origin(found),
             contained="; ".join(dict.fromkeys(each.value.contained for each in found if each.value.contained)),
             views=step.views,
             spared=sum(_how(each) != "miss" for each in found),
             fingerprint=step.fingerprint,
             kind=step.kind,
             why=next((_why(each.error) for each in found if each.error is not None), ""),
+            originals=step.originals,
         )
 
 
@@ -470,13 +491,6 @@ def _origin(found: Sequence[Found[Rows]]) -> str:
 def _why(error: Error) -> str:
     """In words that hold nobody's data."""
     return error.message if forgives(error) else f"reading it again failed ({error.sqlstate})"
-
-
-def _keep(step: Step, asked: Asked) -> Keep:
-    """The step's terms, within what the asker allows."""
-    max_age = asked.query.session.max_age
-    bound = None if max_age is None else max_age.of(step.fragment.source)
-    return step.keep if bound is None else replace(step.keep, max_age=bound)
 
 
 def _size(key: tuple[Any, ...], rows: Rows) -> int:

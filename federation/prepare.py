@@ -17,13 +17,14 @@ from connectors.errors import QueryError
 from federation import slots
 from federation.canon.analyse import STANDARD, ZONE, reading
 from federation.down import Missing
-from federation.freshness import MaxAge, hint
+from federation.freshness import hint
 from federation.session import Session
 from federation.terms import Terms
 from planner.plan import Copies, Plan
 from planner.statement import Statement
 from planner.values import Guard, Values, peculiar
 from views.catalog import Catalog
+from views.max_age import MaxAge
 
 KEPT = 16 << 20  # characters of statements whose plans are kept, a small one counted as some thousand
 SHAPES = 4_096

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from federation.age import seconds
 from federation.result import Part
 from views.catalog import CLASSES, SYSTEM
 
@@ -21,7 +22,8 @@ class Fact:
     `as_of` and `read_at` (seconds since the epoch, of the oldest part) are None where nothing is known or was read;
     `age` the data's in seconds at the time of the answer; `freshness`: the class that it meets, real_time |
     near_real_time | batch, '' where its age is not known. Of a missing source `tables` were read as empty, as `policy`
-    (nulls | partial) allows; `why` says why it is missing or stale. `views` are those that read it."""
+    (nulls | partial) allows; `why` says why it is missing or stale. `views` are those that
+    read it, `copies` the tables of others that it stood for."""
 
     source: str
     origin: str
@@ -36,6 +38,7 @@ class Fact:
     why: str = ""
     tables: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
 
     @property
     def missing(self) -> bool:
@@ -71,6 +74,7 @@ class Fact:
             "why": self.why or None,
             "tables": list(self.tables),
             "views": list(self.views),
+            "copies": list(self.copies),
         }
 
 
@@ -90,7 +94,7 @@ def _fact(source: str, parts: Sequence[Part], now: float) -> Fact:
     if worst.origin == "missing":
         told = {"policy": worst.policy, "tables": worst.tables}
         return Fact(source, "missing", why=worst.why[:WHY], views=worst.views, **told)  # type: ignore[arg-type]
-    moments = [_seconds(part.as_of) for part in parts]
+    moments = [seconds(part.as_of) for part in parts]
     known = [at for at in moments if at is not None]
     as_of = min(known) if len(known) == len(parts) else None
     age = None if as_of is None else max(now - as_of, 0.0)
@@ -106,6 +110,7 @@ def _fact(source: str, parts: Sequence[Part], now: float) -> Fact:
         sum(part.statements for part in parts),
         why=worst.why[:WHY],
         views=tuple(sorted({name for part in parts for name in part.views})),
+        copies=tuple(sorted({name for part in parts for name in part.originals})),
     )
 
 
@@ -113,14 +118,6 @@ def _class(age: float | None) -> str:
     if age is None:
         return ""
     return next(name for name, most in CLASSES.items() if age <= most)
-
-
-def _seconds(text: str) -> float | None:
-    """Seconds since the epoch of an ISO text with its zone; a text without one is in UTC."""
-    if not text:
-        return None
-    found = datetime.fromisoformat(text)
-    return (found if found.tzinfo is not None else found.replace(tzinfo=UTC)).timestamp()
 
 
 def moment(seconds: float | None) -> str | None:

@@ -20,6 +20,7 @@ from federation.result import Part
 from federation.session import Session
 
 if TYPE_CHECKING:
+    from federation.contract import Contract
     from federation.prepare import Prepared
 
 OK = "ok"
@@ -54,6 +55,7 @@ class Query:
     engine: str = ""
     outcome: str = ""
     deadline: float = math.inf
+    contract: Contract | None = None  # what its asker allows of its data's age
     running: Running | None = field(default=None, repr=False)
 
     def end(self, error: BaseException | None = None) -> None:

@@ -19,9 +19,9 @@ class Part:
     read at the source; `as_of` the source's own word for its data's age (ISO text) or ''; rows, bytes (in Arrow) and
     ms of the fetch, `waited` of these at the source's gate. `origin` is live | cache | stale | copy | missing, `why`
     says why it is stale or missing. A source that is missing has a part (fragment -1) with the tables that were taken
-    as empty, and the `policy` that allows it: nulls | partial. `views` are those of the statement that read the source.
-    `spared` statements did not have to be sent, as their answers were at hand; `fingerprint` and `kind` are those of
-    its statements.
+    as empty, and the `policy` that allows it: nulls | partial. `views` are those of the statement that read the source,
+    `originals` the tables (schema.name) that copies stood for. `spared` statements did not have to be sent, as their
+    answers were at hand; `fingerprint` and `kind` are those of its statements.
     """
 
     fragment: int
@@ -45,6 +45,7 @@ class Part:
     spared: int = 0
     fingerprint: str = ""
     kind: str = "report"
+    originals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

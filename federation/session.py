@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from federation.freshness import MaxAge
+from views.max_age import MaxAge
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,3 +21,8 @@ class Session:
     protocol: str = "sql"
     max_age: MaxAge | None = None
     trace: str = ""
+
+    @property
+    def standard_strings(self) -> bool:
+        """Whether a backslash in a plain string constant is a backslash."""
+        return self.settings.get("standard_conforming_strings", "on") == "on"

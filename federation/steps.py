@@ -27,10 +27,10 @@ class Step:
     is past its source's budget of examined rows, so that one such statement at a time runs there; `kind`: lookup |
     report | extract | chore; `views` are those of the statement that read its source; `revalidate` and `on_error`:
     seconds past the ttl in which old rows serve while they are read again, and where they cannot be; `tags`: what the
-    rows are of, to invalidate them by.
+    rows are of, to invalidate them by; `originals`: tables (schema.name) whose copies it reads.
 
-    `keep` (these terms for the cache), `sql`, `schema` (Arrow), `signature` (all of it that a cache key needs) and
-    `fingerprint` (of the SQL) are worked out once.
+    `keep` (these terms for the cache), `sql`, `schema` (Arrow), `signature` (all of it that a cache key needs),
+    `fingerprint` (of the SQL) and the sources whose data it has (`speaks_for`) are worked out once.
     """
 
     fragment: Fragment
@@ -42,11 +42,13 @@ class Step:
     revalidate: float = 0.0
     on_error: float = 0.0
     tags: frozenset[str] = frozenset()
+    originals: tuple[str, ...] = ()
     keep: Keep = field(init=False)
     sql: str = field(init=False)
     schema: pa.Schema = field(init=False)
     signature: str = field(init=False)
     fingerprint: str = field(init=False)
+    speaks_for: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
         kinds = [kind for _, kind in self.fragment.columns]
@@ -57,6 +59,8 @@ class Step:
         object.__setattr__(self, "schema", pa.schema([pa.field(f"c{i}", kind.arrow) for i, kind in enumerate(kinds)]))
         types = ",".join(f"{kind.name}:{kind.mod}:{kind.oid}" for kind in kinds)
         object.__setattr__(self, "signature", "\0".join((self.fragment.source, self.version, types, sql)))
+        sources = (self.fragment.source, *(name.partition(".")[0] for name in self.originals))
+        object.__setattr__(self, "speaks_for", tuple(dict.fromkeys(sources)))
         told = f"{self.fragment.source}\0{sql}".encode()
         object.__setattr__(self, "fingerprint", hashlib.sha256(told).hexdigest()[:16])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from federation.steps import Step
 from federation.turns import Kind
 from planner.plan import Fragment, Plan
 from planner.statement import Statement
-from views.catalog import SYSTEM, Catalog, View
+from views.catalog import CLASSES, SYSTEM, Catalog, View
 
 # Functions whose answer is another one each time, or in each session. now() is among them: it stands for a moment.
 _VOLATILE = re.compile(
@@ -57,13 +58,9 @@ class Terms:
     def of(cls, statement: Statement, plan: Plan, catalog: Catalog) -> Terms:
         """The terms for one plan."""
         views = catalog.views_behind(statement.relations)
-        most = min((view.ttl for view in views if view.ttl is not None), default=None)
         read_by = readers(statement.relations, catalog)
         policy = policies(statement.relations, catalog) if any(view.on_source_down for view in views) else {}
-        steps = tuple(
-            _step(fragment, plan, catalog, _readers(views, fragment, read_by), most, policy)
-            for fragment in plan.fragments
-        )
+        steps = tuple(_step(fragment, plan, catalog, views, read_by, policy) for fragment in plan.fragments)
         timeouts = [(view.timeout, f"view {view.schema}.{view.name}") for view in views if view.timeout]
         texts = (statement.text, *(view.text for view in views))
         own = statement.session or statement.fleeting or plan.session
@@ -72,7 +69,7 @@ class Terms:
         ttl = 0.0 if plan.left_out else min((step.ttl for step in steps), default=0.0)
         columns = ",".join(f"{name}:{kind.name}:{kind.mod}:{kind.oid}" for name, kind in plan.columns)
         without = ",".join(left.source for left in plan.left_out)
-        signature = "\0".join((catalog.version, columns, without, statement.text))
+        signature = "\0".join((catalog.version, columns, without, statement.text, *map(repr, plan.copies)))
         questions = tuple(s for s in steps if budgets.open_question(s.fragment, catalog.sources[s.fragment.source]))
         return cls(
             steps,
@@ -109,34 +106,47 @@ def _refused(steps: tuple[Step, ...], catalog: Catalog) -> LimitExceeded | None:
     return None
 
 
-def _readers(views: Sequence[View], fragment: Fragment, read_by: Mapping[str, tuple[str, ...]]) -> list[View]:
-    """The views that read the fragment's source."""
-    names = read_by.get(fragment.source, ())
-    return [view for view in views if f"{view.schema}.{view.name}" in names]
-
-
 def _step(
     fragment: Fragment,
     plan: Plan,
     catalog: Catalog,
-    views: list[View],
-    most: float | None,
+    all_views: Sequence[View],
+    read_by: Mapping[str, tuple[str, ...]],
     policies: Mapping[str, Policy],
 ) -> Step:
     source, policy = catalog.sources[fragment.source], policies.get(fragment.source)
+    originals = _originals(fragment, plan)
+    names = frozenset().union(*(read_by.get(one, ()) for one in (fragment.source, *(s for s, _ in originals))))
+    views = [view for view in all_views if f"{view.schema}.{view.name}" in names]
     heavy = budgets.past(fragment, source)
+    ttl = min([source.ttl, *(_most(view) for view in all_views)])
+    # What may follow the ttl has to stay within the classes of those who read it too.
+    room = min((CLASSES.get(view.freshness_class, math.inf) for view in all_views), default=math.inf) - ttl
     on_error = _least(source.stale_if_error, [view.stale_if_error for view in views])
     return Step(
         fragment,
-        source.ttl if most is None else min(source.ttl, most),
+        ttl,
         catalog.version,
         heavy,
         _kind(fragment, heavy),
         tuple(sorted(f"{view.schema}.{view.name}" for view in views)),
-        _least(source.stale_while_revalidate, [view.stale_while_revalidate for view in views]),
-        on_error if policy is None or policy.stale else 0.0,
-        _tags(fragment, plan, views),
+        min(_least(source.stale_while_revalidate, [view.stale_while_revalidate for view in views]), room),
+        min(on_error, room) if policy is None or policy.stale else 0.0,
+        _tags(fragment, originals, views),
+        tuple(f"{schema}.{name}" for schema, name in originals),
     )
+
+
+def _most(view: View) -> float:
+    """Seconds that a view's answer may be kept."""
+    allowed = CLASSES.get(view.freshness_class, math.inf)
+    return allowed if view.ttl is None else min(view.ttl, allowed)
+
+
+def _originals(fragment: Fragment, plan: Plan) -> tuple[tuple[str, str], ...]:
+    """The tables whose copies the fragment reads."""
+    read = {(fragment.source, table) for table in fragment.tables}
+    return tuple(original for original, copy in plan.copies if copy in read)
 
 
 def _least(of_source: float, of_views: list[float | None]) -> float:
@@ -145,10 +155,9 @@ def _least(of_source: float, of_views: list[float | None]) -> float:
     return min([*said, of_source] if of_source > 0 else said, default=0.0)
 
 
-def _tags(fragment: Fragment, plan: Plan, views: list[View]) -> frozenset[str]:
+def _tags(fragment: Fragment, originals: Sequence[tuple[str, str]], views: list[View]) -> frozenset[str]:
     """By what its rows can be invalidated; those of a copy also by their original."""
-    tables = {(fragment.source, table) for table in fragment.tables}
-    tables |= {original for original, copy in plan.copies if copy in tables}
+    tables = {*((fragment.source, table) for table in fragment.tables), *originals}
     return frozenset(
         (
             *(f"source:{source}" for source, _ in tables),

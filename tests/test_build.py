@@ -313,3 +313,33 @@ def test_nulls_are_judged_through_other_views(made: Any) -> None:
     assert not errors(made({**inner, **good}))
     bad = {"views/crm/v.view.sql": SAYS + f"SELECT c.id, o.total FROM {LIST} JOIN crm.o ON o.customer = c.id"}
     assert "shop.orders is not on the null-supplying side" in errors(made({**inner, **bad}))[0]
+
+
+def test_copies_are_like_their_originals(made: Any, shop: Path) -> None:
+    with contextlib.closing(sqlite3.connect(shop / "copy.sqlite")) as connection:
+        connection.executescript(
+            "CREATE TABLE customers (more text, name varchar(9), id integer PRIMARY KEY);"
+            "CREATE TABLE orders (id integer PRIMARY KEY, customer integer, total double precision);"
+            "CREATE TABLE short (id integer PRIMARY KEY); CREATE TABLE own (a text)"
+        )
+    source = """kind: sqlite
+connection: {path: copy.sqlite}
+as_of: {kind: file}
+copy_of: shop
+copies:
+  short: shop.customers
+  own: shop.nothing
+  nothing: shop.customers
+"""
+    built = made({"sources/copy.yml": source})
+    assert built.catalog.copies == {("shop", "customers"): (("copy", "customers"),)}
+    assert built.catalog.sources["copy"].copies == {"customers": ("shop", "customers")}
+    assert {("copy", "short"), ("copy", "orders")} <= set(tables(built))
+    assert errors(built) == [
+        'sources/copy.yml:6: copy.short is no copy of shop.customers: it has no column "name"',
+        "sources/copy.yml:7: there is no table shop.nothing",
+        "sources/copy.yml:8: there is no table copy.nothing",
+        'sources/copy.yml:4: copy.orders is no copy of shop.orders: its column "total" is double precision,'
+        " not numeric(10,2)",
+    ]
+    assert all(d.remedy for d in built.diagnostics if d.severity == "error")

@@ -152,6 +152,8 @@ def test_schema(vdw: Cli, which: str) -> None:
         ["query", "select 1", "--rows", "0"],
         ["query", "select 1", "-o", "file"],
         ["explain", "select 1", "--timeout", "soon"],
+        ["query", "select 1", "--max-age", "soon"],
+        ["explain", "select 1", "--max-age", "5s, 6s"],
     ],
 )
 def test_usage_errors(vdw: Cli, arguments: list[str]) -> None:
@@ -452,6 +454,11 @@ def test_parameters_are_read_by_postgresql(vdw: Cli, sample: Path, tmp_path: Pat
             "select * from crm.customers where customer_id = $1",
             ["--param", "x"],
             ['error: $1: invalid input syntax for type bigint: "x"'],
+        ),
+        (
+            "select * from crm.customers",
+            ["--max-age", "5s, cmr=1d"],
+            ['error: max_age: there is no source "cmr"'],
         ),
         ("select 1", ["--as", "ada"], ['error: there is no user "ada" in vdw.yml']),
         ("delete from crm.customers", [], ["error: "]),

@@ -9,7 +9,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
+from connectors.errors import QueryError
 from views.catalog import Link
+from views.max_age import MaxAge
 from views.values import (
     NAME,
     Duration,
@@ -30,6 +32,15 @@ def _identifier(value: str) -> str:
     return value
 
 
+def _max_age(value: str) -> str:
+    try:
+        MaxAge.parse(value)
+    except QueryError as error:
+        raise fault(error.message, error.hint or "") from None
+    return value
+
+
+MaxAgeText = Annotated[str, AfterValidator(_max_age)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 Columns = Annotated[Names, Field(min_length=1)]
 Path = tuple[str | int, ...]
@@ -159,6 +170,9 @@ class User(Section):
         default=(), description='What the user may read: "schema.name", "schema.*" or "*"; nothing unless listed.'
     )
     scram: Scram = Field(default=Scram(), description="How the password is kept.")
+    max_age: MaxAgeText = Field(
+        default="", description='How old answers may be where nothing else is said, such as "1h" or "5s, dwh=1d".'
+    )
     admin: bool = Field(
         default=False,
         description="May switch things off, cancel others' queries, clear the cache, read all receipts.",

@@ -19,6 +19,7 @@ from graphql import (
 from graphql.validation import ASTValidationRule, MaxIntrospectionDepthRule
 
 from api.graphql.compile import Compiled
+from api.graphql.freshness import FreshnessRule
 from api.graphql.limits import Limits, read
 from api.graphql.values import Path, skeleton
 
@@ -81,7 +82,7 @@ class Documents:
     def __init__(self, schema: GraphQLSchema, limits: Limits, introspection: bool) -> None:
         self._schema = schema
         self._limits = limits
-        self._rules: tuple[type[ASTValidationRule], ...] = (*specified_rules, MaxIntrospectionDepthRule)
+        self._rules: tuple[type[ASTValidationRule], ...] = (*specified_rules, MaxIntrospectionDepthRule, FreshnessRule)
         if not introspection:
             self._rules = (*self._rules, NoSchemaIntrospectionCustomRule)
         self._cache: LRUCache[str, Document] = LRUCache(CACHED_CHARACTERS, getsizeof=lambda document: document.size)

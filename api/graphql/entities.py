@@ -105,13 +105,22 @@ def _entity(relation: View | SourceTable, catalog: Catalog, types: Names, fields
     return Entity(
         relation.key,
         type_name,
-        relation.comment,
+        _described(relation),
         _by_name(attributes),
         {edge.name: edge for edge in edges},
         identity,
         field,
         fields.take(f"{field}ByKey", f"lookup by key of {title}") if identity else "",
     )
+
+
+def _described(relation: View) -> str:
+    """The view's description and how old its answers are at most."""
+    words = {"real_time": "within the hour", "near_real_time": "within the day", "batch": "of any age"}
+    if not relation.freshness_class:
+        return relation.comment
+    told = f"Freshness: {relation.freshness_class} ({words[relation.freshness_class]})."
+    return f"{relation.comment}\n\n{told}" if relation.comment else told
 
 
 def _by_name(attributes: tuple[Attribute, ...]) -> dict[str, Attribute]:

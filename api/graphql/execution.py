@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import orjson
@@ -21,6 +21,7 @@ from api.errors import fields as error_fields
 from api.graphql import encode
 from api.graphql.compile import Compiled, compile_rows
 from api.graphql.documents import Document, Documents
+from api.graphql.freshness import demanded
 from api.graphql.limits import Limits
 from api.graphql.provenance import Provenance, of
 from api.graphql.schema import EXTENSION, Built, Root
@@ -72,12 +73,18 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         request: Request = self.context_value
         try:
             compiled = self._compiled(root, definition, details, path)
-            values = self.variable_values.coerced
-            parts: list[bytes] = [piece async for piece in _pieces(request, compiled, values, str(path.key))]
+            values, session = self.variable_values.coerced, self._session(details)
+            parts: list[bytes] = [piece async for piece in _pieces(request, session, compiled, values, str(path.key))]
         except Exception as error:
             self.handle_field_error(located(error), definition.type, details, path)
             return None
         return orjson.Fragment(parts[0] if len(parts) == 1 else b"".join(parts))
+
+    def _session(self, details: FieldDetailsList) -> Session:
+        """The request's session, with what the field or its operation says of its data's age."""
+        session: Session = self.context_value.session
+        said = demanded(self.operation, [each.node for each in details], self.variable_values)
+        return session if said is None else replace(session, max_age=said)
 
     def _compiled(self, root: Root, definition: GraphQLField, details: FieldDetailsList, path: Path) -> Compiled:
         document: Document = self.context_value.document
@@ -102,13 +109,15 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return self.operation.name.value if self.operation.name else ""
 
 
-async def _pieces(request: Request, compiled: Compiled, values: Mapping[str, Any], path: str) -> AsyncIterator[bytes]:
+async def _pieces(
+    request: Request, session: Session, compiled: Compiled, values: Mapping[str, Any], path: str
+) -> AsyncIterator[bytes]:
     for key in compiled.reads:
         if not request.may_read(key):
             raise QueryError(f"permission denied for view {key[0]}.{key[1]}", sqlstate="42501")
     params = [bind(slot, values) for slot in compiled.slots]
     prepared, flat = await _choose(request, compiled)
-    result = await request.engine.run(prepared, params, request.session, request.cancel)
+    result = await request.engine.run(prepared, params, session, request.cancel)
     size = 0
     try:
         async for piece in _encoded(result, compiled, flat):

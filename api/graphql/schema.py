@@ -23,6 +23,7 @@ from graphql import (
 
 from api.graphql.entities import Attribute, Edge, Entity, Key, Model, model
 from api.graphql.filters import DIRECTION, comparisons
+from api.graphql.freshness import DIRECTIVE
 from api.graphql.names import Names
 from api.graphql.scalars import Kind
 from views.catalog import Catalog
@@ -78,7 +79,7 @@ class _Builder:
         query = GraphQLObjectType(
             "Query", fields, description="One list field per view, and a lookup where it has a key."
         )
-        return GraphQLSchema(query=query, directives=specified_directives)
+        return GraphQLSchema(query=query, directives=(*specified_directives, DIRECTIVE))
 
     def _object(self, entity: Entity) -> GraphQLObjectType:
         def fields() -> dict[str, GraphQLField]:

@@ -14,7 +14,7 @@ from starlette.requests import Request as HttpRequest
 from starlette.responses import Response
 
 from api.auth import Principal
-from api.errors import fields
+from api.errors import extensions, fields
 from api.graphql.documents import Document, Invalid
 from api.graphql.execution import Request, Schema
 from api.graphql.limits import Limits
@@ -24,6 +24,8 @@ from api.graphql.schema import build
 from api.graphql.values import measure
 from api.headers import headers
 from connectors.base import Cancel
+from connectors.errors import QueryError
+from federation.freshness import MAX_AGE, of_headers
 from federation.session import Session
 
 # What JSON says of time is in UTC, whatever the canon's own settings.
@@ -103,7 +105,11 @@ class Service:
 
     def _request(self, http: HttpRequest, document: Document, who: Principal, cancel: Cancel) -> Request:
         trace = http.headers.get("traceparent", "")
-        session = Session(who.name, SETTINGS, timeout=self._timeout, protocol="graphql", trace=trace)
+        try:
+            max_age = of_headers(http.headers.get(MAX_AGE), http.headers.get("cache-control"))
+        except QueryError as error:
+            raise Invalid([GraphQLError(error.message, extensions=extensions(error))]) from None
+        session = Session(who.name, SETTINGS, timeout=self._timeout, protocol="graphql", trace=trace, max_age=max_age)
         return Request(self.engine, document, session, who.may_read, cancel)
 
 
@@ -135,7 +141,7 @@ def _response(http: HttpRequest, answer: dict[str, Any], fields: list[Provenance
     kept = {
         "Cache-Control": f"private, max-age={remaining(fields)}",
         "ETag": tag,
-        "Vary": "Accept, Authorization",
+        "Vary": f"Accept, Authorization, {MAX_AGE}",
         **{name: value for name, value in aged.items() if name != "Age"},
     }
     if tag in http.headers.get("if-none-match", ""):

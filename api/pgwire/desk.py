@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cachetools import LRUCache
@@ -21,6 +21,7 @@ from connectors.base import Cancel
 from connectors.errors import Error, QueryError
 from federation.canon.marked import LONGEST, bounded
 from federation.canon.wire import Description, Rows
+from federation.freshness import hint
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
@@ -143,6 +144,9 @@ class Desk:
             raise
         if not prepared.statement.relations:
             return None
+        said = hint(text, self.session.settings.standard_strings)  # it may stand before the query too
+        if said is not None:
+            prepared = replace(prepared, max_age=said)
         if way.kind == "view":
             await self._remember(way, prepared)
             return None
@@ -161,6 +165,7 @@ class Desk:
 
     async def current(self, ours: Bindable) -> Bindable:
         """The same statement as it is understood now: the catalog or the settings may have changed since."""
+        await self.refresh()
         if ours.state == self.state() and not ours.fleeting:
             return ours
         again = await self.statement(ours.query, ours.types)

@@ -7,11 +7,14 @@ from collections.abc import Mapping
 
 from api.pgwire.encodings import codec
 from federation.session import Session
+from views.max_age import MaxAge
 
 # Settings that change an answer but are not reported; asked for again when a text may have changed them.
-ASKED = ("extra_float_digits", "bytea_output", "statement_timeout", "client_min_messages")
+MAX_AGE = "vdw.max_age"  # of ours: how old an answer may be, as views.max_age reads it
+ASKED = ("extra_float_digits", "bytea_output", "statement_timeout", "client_min_messages", MAX_AGE)
 _TOUCHED = re.compile(
-    rb"extra_float_digits|bytea_output|statement_timeout|client_min_messages|set_config|\breset\b|\bdiscard\b|u&\"",
+    rb"extra_float_digits|bytea_output|statement_timeout|client_min_messages|max_age|set_config|\breset\b|\bdiscard\b"
+    rb"|u&\"",
     re.IGNORECASE,
 )
 # Settings that an answer depends on; whoever has the same may share it.
@@ -21,7 +24,10 @@ ENGINE = (
 # The canon reports what has changed at ReadyForQuery; a statement that comes before it has to ask.
 REPORTED = ("search_path", "TimeZone", "DateStyle", "IntervalStyle", "standard_conforming_strings", "client_encoding")
 _SETS = re.compile(rb"\b(?:set|reset|discard|rollback|set_config)\b", re.IGNORECASE)
-DEFAULTS = {"extra_float_digits": "1", "bytea_output": "hex", "statement_timeout": "0", "client_min_messages": "notice"}
+DEFAULTS = {
+    "extra_float_digits": "1", "bytea_output": "hex", "statement_timeout": "0", "client_min_messages": "notice",
+    MAX_AGE: "",
+}  # fmt: skip
 _UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]*))\s*(?:,|$)')
 
@@ -67,7 +73,7 @@ class Settings:
     def question(self) -> str:
         """A SELECT of the settings that are in doubt."""
         names = (*ASKED, *REPORTED) if self.unreported else ASKED
-        return "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}')" for name in names)
+        return "SELECT " + ", ".join(f"pg_catalog.current_setting('{name}', true)" for name in names)
 
     def answered(self, cells: list[bytes | None], lasting: bool) -> None:
         """The answer to the question; what is read inside a transaction may be undone with it."""
@@ -92,12 +98,13 @@ class Settings:
         return self._path
 
     def session(self) -> Session:
-        """The session as the engine takes it."""
+        """The session as the engine takes it; QueryError 22023 where it asks for what is no age."""
         if self._session is None:
             limit = duration(self.values["statement_timeout"])
             timeout = limit or self._timeout  # a client may ask for more time: sources' and views' own limits stand
             given = {name: self.values[name] for name in ENGINE if name in self.values}
-            self._session = Session(self.user, given, self.search_path, timeout)
+            max_age = MaxAge.parse(self.values[MAX_AGE])
+            self._session = Session(self.user, given, self.search_path, timeout, max_age=max_age)
         return self._session
 
 

@@ -130,7 +130,12 @@ class Ours:
     async def valued(self, asked: Bind) -> tuple[Prepared, list[Bound]]:
         """The client's values, and the statement under the plan that suits them."""
         bounds = await self.bounds(asked)
-        return self.prepared.for_values(bounds, self.session.settings.session()), bounds
+        return await self._chosen(bounds), bounds
+
+    async def _chosen(self, bounds: Sequence[Bound]) -> Prepared:
+        engine, own = self.session.server.engine, self.session.settings.session()
+        assert engine is not None  # noqa: S101
+        return await engine.chosen(self.prepared, bounds, own)
 
     def starting(self, prepared: Prepared, bounds: Sequence[Bound]) -> Start:
         """Runs it, when asked to."""
@@ -366,7 +371,7 @@ class Explain(Ours):
         prepared = self.prepared
         bounds = await self.bounds(asked) if asked.values or not prepared.statement.params else []
         if bounds or not prepared.statement.params:
-            prepared = prepared.for_values(bounds, self.session.settings.session())
+            prepared = await self._chosen(bounds)
         told = await self._told(prepared, bounds, analyze)
         lines = [json.dumps([told.json()], indent=2, default=str)] if form == "json" else told.text().split("\n")
         kind = PgType("json" if form == "json" else "text")
@@ -378,15 +383,16 @@ class Explain(Ours):
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
         given = tuple(prepared.given(bounds)) if bounds or not prepared.statement.params else ()
+        told = await engine.aged(Explanation(prepared, given), own)
         if not analyze:
-            return Explanation(prepared, given)
+            return told
         if prepared.statement.session:
             raise QueryError("EXPLAIN ANALYZE cannot read the session's own relations", sqlstate="0A000")
         cancel, began = Cancel(), time.perf_counter()
         with self.session.handover.desk.work(cancel):
             answer = await engine.run(prepared, bounds, own, cancel)
             count = sum([batch.num_rows async for batch in answer.batches])
-        return Explanation(prepared, given, answer, count, (time.perf_counter() - began) * 1000)
+        return replace(told, result=answer, rows=count, ms=(time.perf_counter() - began) * 1000)
 
 
 class Copy(Ours):

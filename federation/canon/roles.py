@@ -40,11 +40,13 @@ KEPT = r"^(pg_stat_get_.*|pg_stat_clear_snapshot|pg_notify|pg_advisory_unlock.*)
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user: `secret` is a password or a ready SCRAM verifier; `reads` has "schema.name", "schema.*" or "*"."""
+    """A user: `secret` is a password or a ready SCRAM verifier; `reads` has "schema.name", "schema.*" or "*";
+    `max_age` is what the user's sessions start with."""
 
     secret: str
     reads: Sequence[str] = ()
     iterations: int = 4096
+    max_age: str = ""
 
 
 def apply(dsn: str, users: Mapping[str, Account], sessions: int = SESSIONS) -> None:
@@ -107,6 +109,7 @@ def _make(connection: psycopg.Connection, name: str, account: Account, *, new: b
     connection.execute(SQL("ALTER ROLE {} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION").format(role))
     for setting, value in BOUNDS.items():
         connection.execute(SQL("ALTER ROLE {} SET {} = {}").format(role, Identifier(setting), Literal(value)))
+    connection.execute(SQL("ALTER ROLE {} SET vdw.max_age = {}").format(role, Literal(account.max_age)))
     if open_:
         connection.execute(SQL("ALTER ROLE {} PASSWORD NULL; GRANT {} TO {}").format(role, Identifier(OPEN), role))
     else:

@@ -70,6 +70,16 @@ def test_it_follows_the_users(users: Canon) -> None:
     login(users, "ada", "new").close()
 
 
+def test_sessions_start_with_what_a_user_says_of_age(users: Canon) -> None:
+    apply(users.dsn(), {**USERS, "ada": Account("correct horse", ("crm.*",), max_age="1h")})
+    for user, expected in (("ada", "1h"), ("bob", "")):
+        with login(users, user) as connection:
+            assert connection.execute("SHOW vdw.max_age").fetchone() == (expected,)
+    apply(users.dsn(), USERS)
+    with login(users, "ada") as connection:
+        assert connection.execute("SHOW vdw.max_age").fetchone() == ("",)
+
+
 def test_a_ready_verifier_serves_too(users: Canon) -> None:
     with psycopg.connect(users.dsn()) as connection:
         row = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = 'ada'").fetchone()
