@@ -122,11 +122,11 @@ def test_every_command_and_option_is_documented() -> None:
     documented = (ROOT / "docs" / "cli.md").read_text()
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert re.findall(r"^\| `vdw (\w+)", documented, re.M) == list(commands)
-    options = {name: set() for name in re.findall(r"^\| `(--\w+)", documented, re.M)}
+    options = {name: set() for name in re.findall(r"^\| `(--[\w-]+)", documented, re.M)}
     for command, facts in commands.items():
         for option in facts.params:
             long = next((name for name in option.opts if name.startswith("--")), None)
             if long not in (None, "--project", "--help"):
                 options[long].add(command)
-    rows = dict(re.findall(r"^\| `(--\w+)`[^|]*\| ([^|]*) \|", documented, re.M))
+    rows = dict(re.findall(r"^\| `(--[\w-]+)`[^|]*\| ([^|]*) \|", documented, re.M))
     assert {name: set(of.split(", ")) for name, of in rows.items()} == options
