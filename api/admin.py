@@ -38,6 +38,7 @@ class Admin:
             "cancel": self._cancel,
             "disable": self._disable,
             "enable": self._enable,
+            "cache": self._cache,
         }
         return [
             Route("/receipt/{source}", guard(self._receipt)),
@@ -78,6 +79,16 @@ class Admin:
         _administrator(who)
         names = _text(given, "kind"), _text(given, "name")
         return {"enabled": await self._control.enable(*names)}
+
+    async def _cache(self, given: Body, who: Principal) -> Any:
+        _administrator(who)
+        what, key = given.get("do", "clear"), given.get("key")
+        names = [str(given[kind]) for kind in ("view", "source", "table") if given.get(kind)]
+        if what not in ("clear", "refresh"):
+            raise Refused(400, "`do` is clear or refresh")
+        if len(names) > 1 or (key is not None and (not isinstance(key, dict) or not given.get("view"))):
+            raise Refused(400, "name one of view, source and table, or none for everything; `key` goes with a view")
+        return {"entries": self._control.forget("".join(names), key, what == "refresh")}
 
 
 def _reading(handler: Callable[[Principal], Awaitable[Any]]) -> Handler:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import getpass
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import typer
@@ -117,6 +119,22 @@ def enable(where: Where, kind: str, name: str) -> int:
         done = _switches(where.project).enable(kind, name)
     console.note(f"{kind} {name} is enabled" if done else f"{kind} {name} was not disabled")
     return 0 if done else 1
+
+
+def cache(where: Where, what: str, given: Mapping[str, str], key: Sequence[str]) -> int:
+    """Forget kept answers, or read them again, on all servers of the project here."""
+    if len(given) > 1:
+        raise typer.BadParameter("name one of --view, --source and --table", param_hint="--view")
+    if key and "view" not in given:
+        raise typer.BadParameter("the key is a view's: name it with --view", param_hint="--key")
+    wrong = [one for one in key if "=" not in one]
+    if wrong:
+        raise typer.BadParameter(f'"{wrong[0]}": write column=value', param_hint="--key")
+    values = {column: value for column, _, value in (one.partition("=") for one in key)}
+    body: dict[str, Any] = {"do": what, **given, **({"key": values} if values else {})}
+    count = sum(server.post("/admin/cache", body)["entries"] for server in running(*_of(where)))
+    console.note(_count(count, "answer", "answers") + (" forgotten" if what == "clear" else " read again"))
+    return 0
 
 
 def _of(where: Where) -> tuple[Path, str, str]:

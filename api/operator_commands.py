@@ -29,6 +29,13 @@ class Kind(StrEnum):
     fingerprint = "fingerprint"
 
 
+class Doing(StrEnum):
+    """What can be done with kept answers."""
+
+    clear = "clear"
+    refresh = "refresh"
+
+
 def add(app: typer.Typer, guarded: Callable[[Callable[[], int]], None]) -> None:
     """Give `app` the commands; `guarded` runs the work of one and leaves with its exit code."""
 
@@ -90,3 +97,22 @@ def add(app: typer.Typer, guarded: Callable[[Callable[[], int]], None]) -> None:
         from api import operate
 
         guarded(lambda: operate.enable(operate.Where(project, url, user), kind.value, name))
+
+    @app.command()
+    def cache(
+        what: Annotated[Doing, typer.Argument(help="clear: forget; refresh: read again at once.")],
+        view: Annotated[str, typer.Option(help="Only answers that read this view.", metavar="SCHEMA.VIEW")] = "",
+        source: Annotated[str, typer.Option(help="Only what came from this source.", metavar="NAME")] = "",
+        table: Annotated[str, typer.Option(help="Only what came of this table.", metavar="SOURCE.TABLE")] = "",
+        key: Annotated[
+            list[str] | None, typer.Option(help="Only the view's rows of this key.", metavar="COLUMN=VALUE")
+        ] = None,
+        project: Folder = HERE,
+        url: Url = "",
+        user: User = "",
+    ) -> None:
+        """Forget kept answers, or read them again."""
+        from api import operate
+
+        given = {key: value for key, value in (("view", view), ("source", source), ("table", table)) if value}
+        guarded(lambda: operate.cache(operate.Where(project, url, user), what.value, given, key or ()))

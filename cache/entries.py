@@ -62,6 +62,10 @@ class Entries:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def all(self) -> tuple[Entry, ...]:
+        """Every entry, expired ones too."""
+        return tuple(self._kept.values())
+
     def get(self, key: Hashable) -> Entry | None:
         """The entry of that key, unless it has expired."""
         entry = self._kept.get(key)

@@ -44,6 +44,19 @@ class Found(Generic[T]):
     error: Error | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value that is kept, for those who list them: bytes, how often it has served, seconds since its data was read,
+    whether it is past its ttl, and the ms that its source took."""
+
+    tags: frozenset[str]
+    size: int
+    hits: int
+    age: float
+    stale: bool
+    cost: float
+
+
 @dataclass(slots=True)
 class Counters:
     """What the cache did since it was made. `stale_*` by why an old value served; `negative` counts answers that were

@@ -6,16 +6,16 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from cache.entries import Entries, Entry
 from cache.flights import Flight, Flights, Work, nothing
-from cache.keep import Counters, Found, How, Keep
+from cache.keep import Counters, Found, How, Keep, Kept
 from connectors.errors import Error, LimitExceeded, QueryError, SourceError
 
-__all__ = ["Counters", "Found", "How", "Keep", "ResultCache", "Work"]
+__all__ = ["Counters", "Found", "How", "Keep", "Kept", "ResultCache", "Work"]
 
 T = TypeVar("T")
 Spare = Callable[[Work], bool]
@@ -157,6 +157,15 @@ class ResultCache:
             for key, entry in kept
             if entry is not None and (spare is None or entry.renew is None or not spare(entry.renew))
         }
+
+    def kept(self) -> Iterator[Kept]:
+        """All values that are kept now."""
+        now = self.clock()
+        for entry in self._entries.all():
+            if now < entry.expires:
+                age, work = now - entry.born, entry.renew
+                stale = now >= entry.until or (work is not None and age >= work.keep.ttl * entry.part)
+                yield Kept(entry.tags, entry.size, entry.uses - 1, age, stale, entry.cost)
 
     def clear(self) -> None:
         """Forget what is kept; what is being read now is not kept either."""

@@ -217,6 +217,20 @@ class Control:
         behind = (f"{view.schema}.{view.name}" for view in self._engine.catalog.views_behind(named))
         return switch.name in query.views or switch.name in behind
 
+    # -- the cache
+
+    def forget(self, name: str = "", key: Mapping[str, Any] | None = None, refresh: bool = False) -> int:
+        """Forget what is kept of a source, table or view (of everything without a name), or of a view's rows with these
+        values of its key's columns; with `refresh` it is read again at once. How many answers these were."""
+        if name:
+            return self._engine.invalidate(name, key, refresh)
+        if refresh:
+            names = [source.name for source in self._engine.catalog.sources.values() if not source.system]
+            return sum(self._engine.invalidate(source, None, True) for source in names)
+        count = self._engine.cache.entries
+        self._engine.cache.clear()
+        return count
+
 
 def _shape(query: Query | None, source: str, fingerprint: str, kind: str) -> Shape:
     if query is None:

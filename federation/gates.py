@@ -13,7 +13,7 @@ from federation.gate import Gate
 from federation.gauge import Gauge
 from federation.lag import Lag
 from federation.permit import Load
-from views.catalog import Catalog, Source
+from views.catalog import SYSTEM, Catalog, Source
 
 
 @dataclass(slots=True)
@@ -63,12 +63,12 @@ class Gates:
 
     def items(self) -> tuple[tuple[str, Gate], ...]:
         """All, by source."""
-        return tuple(self._gates.items())
+        return tuple((name, gate) for name, gate in self._gates.items() if name != SYSTEM)
 
     @property
     def loads(self) -> Mapping[str, Load]:
         """What each source has been asked."""
-        return {name: gate.load for name, gate in self._gates.items()}
+        return {name: gate.load for name, gate in self.items()}
 
     def states(self, sources: Iterable[str]) -> Iterator[str]:
         """How full these are, for messages."""

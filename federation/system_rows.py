@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cache.results import Kept
 from federation.ledger_store import FIGURES, Record
 from federation.system import Maker, Row, Visitor
 from views.catalog import Source, View
@@ -87,9 +88,24 @@ def _state(source: Source, gate: Gate, control: Control) -> tuple[str, str | Non
 
 def _cache(engine: Engine, visitor: Visitor) -> Iterator[Row]:
     """Only for administrators: how much others ask is theirs to know."""
-    told = getattr(engine.cache, "told", None)
-    if visitor.admin and told is not None:
-        yield from told()
+    if not visitor.admin:
+        return
+    groups: dict[tuple[str, str], list[Kept]] = {("total", ""): []}
+    for kept in engine.cache.kept():
+        for tag in ("total:", *kept.tags):
+            kind, _, name = tag.partition(":")
+            groups.setdefault((kind, name), []).append(kept)
+    for (kind, name), found in sorted(groups.items()):
+        yield {
+            "kind": kind,
+            "name": name,
+            "entries": len(found),
+            "bytes": sum(one.size for one in found),
+            "hits": sum(one.hits for one in found),
+            "oldest": max((one.age for one in found), default=None),
+            "stale": sum(one.stale for one in found),
+            "saved_ms": sum(one.hits * one.cost for one in found),
+        }
 
 
 def _switches(control: Control, visitor: Visitor) -> Iterator[Row]:

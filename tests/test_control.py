@@ -141,6 +141,30 @@ def test_the_system_schema_over_the_postgresql_protocol(home: Served) -> None:
         assert joined == [("Ada Lovelace", "shop")]
 
 
+FORMS = """
+SELECT name FROM vdw.sources LIMIT 1
+SELECT DISTINCT kind FROM vdw.sources ORDER BY kind LIMIT 5 OFFSET 0
+SELECT count(*) FROM vdw.sources WHERE name = 'shop' AND in_flight = 0
+SELECT name FROM vdw.sources UNION ALL SELECT name FROM vdw.sources WHERE false
+WITH a AS (SELECT * FROM vdw.receipts) SELECT sum(statements) >= 0 FROM a GROUP BY source
+SELECT s.name, x.n >= 0 FROM vdw.sources s LEFT JOIN LATERAL
+ (SELECT count(*) n FROM vdw.receipts r WHERE r.source = s.name) x ON true
+SELECT name, row_number() OVER (ORDER BY name) FROM vdw.sources
+SELECT name FROM vdw.sources WHERE name IN (SELECT full_name FROM crm.customers) OR name LIKE 's%'
+SELECT (SELECT name FROM vdw.sources LIMIT 1)
+SELECT a.name FROM vdw.sources a JOIN vdw.sources b USING (name)
+SELECT s.name FROM vdw.sources s FULL JOIN vdw.switches w ON w.name = s.name
+SELECT count(*) FROM crm.customers c CROSS JOIN vdw.sources s WHERE s.name = 'shop' GROUP BY c.customer_id LIMIT 1
+"""
+
+
+@pytest.mark.parametrize("text", [one for one in FORMS.replace("\n (", " (").splitlines() if one])
+def test_any_statement_may_read_it(home: Served, text: str) -> None:
+    with home.sql() as connection:
+        connection.execute("SELECT full_name FROM crm.customers").fetchall()
+        assert len(connection.execute(text).fetchall()) == 1
+
+
 def test_the_system_schema_over_http(home: Served) -> None:
     with home.http() as client:
         answer = client.post("/query", json={"sql": "SELECT name FROM vdw.sources ORDER BY name"})
@@ -497,6 +521,31 @@ def test_commands_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture
     assert vdw("receipt", "shop", "--json", "-p", folder) == 0
     told = json.loads(capsys.readouterr().out)
     assert [(one["protocol"], one["statements"]) for one in told["by_protocol"]] == [("cli", 1)]
+
+
+def test_kept_answers_are_forgotten_by_name(home: Served, commands: Any) -> None:
+    text = "SELECT count(*) AS n, 'kept' AS k FROM crm.customers"
+
+    def asked(connection: Any) -> int:
+        """Statements that the source had for the text."""
+        before = home.runtime.engine.loads["shop"].statements
+        assert connection.execute(text).fetchone() == (3, "kept")
+        return int(home.runtime.engine.loads["shop"].statements - before)
+
+    with home.sql() as connection, home.http() as client:
+        assert commands("cache", "clear") == 0
+        assert (asked(connection), asked(connection)) == (1, 0)
+        kinds = dict(connection.execute("SELECT kind || ':' || name, entries FROM vdw.cache").fetchall())
+        assert kinds["source:shop"] >= 1 and kinds["total:"] >= kinds["view:crm.customers"] >= 1
+        for options in (("--view", "crm.customers"), ("--source", "shop"), ("--table", "shop.customers")):
+            assert commands("cache", "clear", *options) == 0
+            assert (asked(connection), asked(connection)) == (1, 0), options
+        assert commands("cache", "refresh", "--source", "shop") == 0
+        assert commands("cache", "clear", "--view", "crm.nothing") == 1
+        assert commands("cache", "clear", "--view", "crm.a", "--source", "shop") == 2
+        assert commands("cache", "clear", "--source", "shop", "--key", "a=1") == 2
+        assert post(client, "/admin/cache", do="clear", view="crm.customers", key={"customer_id": 1})["entries"] >= 0
+        assert client.post("/admin/cache", json={"do": "burn"}).status_code == 400
 
 
 def test_a_query_is_listed_and_cancelled(home: Served, commands: Any, capsys: pytest.CaptureFixture[str]) -> None:
