@@ -87,6 +87,11 @@ class Adaptive:
         if len(self._ratios) >= MANY or (len(self._ratios) >= FEW and now - self._began >= WINDOW):
             self._judge(now)
 
+    def fastest(self, shape: str) -> float:
+        """Seconds in which such a statement has had its first rows, at best; 0.0 where that is not known."""
+        best = self._best.get(shape)
+        return 0.0 if best is None else best.seconds
+
     def failed(self, started: float, now: float) -> None:
         """A statement failed in a way that says that the source has too much to do, or is down."""
         if started >= self._cut:

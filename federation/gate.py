@@ -264,9 +264,10 @@ class Gate:
         now = loop.time()
         due = min(wish.deadline, now + PATIENT)
         self._bounded(lane, wish, due, now)
-        entry = Entry(lane, wish.tenant, due, loop.create_future(), wish.shape, wish.deadline)
-        ends = wish.deadline < math.inf and not wish.shared
-        timer = loop.call_at(wish.deadline, self._expire, entry) if ends else None
+        ends = math.inf if wish.shared else wish.deadline
+        latest = ends - self.adaptive.fastest(wish.shape) if ends < math.inf else ends
+        entry = Entry(lane, wish.tenant, due, loop.create_future(), latest, wish.prober)
+        timer = loop.call_at(ends, self._expire, entry) if ends < math.inf else None
         self._turns.add(entry)
         self.load.waiting += 1
         self.load.peak_waiting = max(self.load.peak_waiting, self.load.waiting)
@@ -287,6 +288,7 @@ class Gate:
             raise self._counted(refusals.full(self))
         before = self._turns.before(lane, wish.tenant, due)
         seconds = max(before, 0) * self.interval
+        seconds += self.adaptive.fastest(wish.shape)
         if before >= ROUNDS * self.most and now + seconds > wish.deadline:
             raise self._counted(refusals.hopeless(self, before, seconds))
 
@@ -297,22 +299,32 @@ class Gate:
         return max(measured, self._pace.interval if self._pace is not None else 0.0)
 
     def _admit(self) -> None:
-        """Everybody whose turn it is; to be called whenever there may be room."""
+        """Everybody whose turn it is; to be called whenever there may be room, or nothing is let in any more."""
+        if self._turns.size and (self._closed is not None or (self.breaker and self.breaker.state != "closed")):
+            self._dismiss()
         while (entry := self._turns.peek(self._fits)) is not None:
-            refused = self._refused()
             if entry.turn.done():  # it was cancelled, and its task has not run yet
                 self._withdraw(entry)
                 continue
+            refused = self._refused(entry.prober) or (refusals.late(self) if self.clock() > entry.latest else None)
             if refused is not None:
                 self._withdraw(entry)
                 entry.turn.set_exception(self._counted(refused))
                 continue
-            seat = self._seize(entry.lane)
+            seat = self._seize(entry.lane, entry.prober)
             if seat is None:
                 return
             self._turns.take(entry)
             self.load.waiting -= 1
             entry.turn.set_result(seat)
+
+    def _dismiss(self) -> None:
+        """Tell everybody who waits in vain."""
+        for entry in self._turns:
+            refused = self._refused(entry.prober) if not entry.turn.done() else None
+            if refused is not None:
+                self._withdraw(entry)
+                entry.turn.set_exception(self._counted(refused))
 
     def _withdraw(self, entry: Entry) -> bool:
         if not self._turns.remove(entry):

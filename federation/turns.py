@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_left, insort
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -36,14 +36,15 @@ OWN = Seat()
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One that waits in a lane for a tenant; `due` orders a tenant's own, `turn` is told its outcome."""
+    """One that waits in a lane for a tenant; `due` orders a tenant's own, `turn` is told its outcome. After `latest`
+    the source would only work in vain. `prober` as in `Wish`."""
 
     lane: Lane
     tenant: str
     due: float
     turn: asyncio.Future[Seat]
-    shape: str = ""
-    deadline: float = float("inf")
+    latest: float = float("inf")
+    prober: bool = False
     number: int = 0
 
     @property
@@ -74,6 +75,10 @@ class Turns:
         self._rows: dict[Lane, _Row] = {lane: _Row(weight) for lane, weight in WEIGHTS.items()}
         self._now = 0.0  # virtual time: that of the lane served last
         self._number = 0
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All of now, in no order that matters."""
+        return iter([each[2] for row in self._rows.values() for own in row.tenants.values() for each in own])
 
     def add(self, entry: Entry) -> None:
         """Let it wait."""
