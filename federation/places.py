@@ -31,7 +31,7 @@ QUANTUM = 0.05  # seconds that a server without a place waits before others leav
 FRESH = 0.15  # seconds for which a server's word that it waits is believed
 TRIES = 3
 _NUMBER, _PLACE, _SERVER = struct.Struct("d"), struct.Struct("dd"), struct.Struct("ddd")
-_ARRIVAL, _WANTED, _ROWS, _RECORDS = 0, 8, 64, 64 + SERVERS * 24  # offsets in the file
+_ARRIVAL, _WANTED, _WIDEST, _ROWS, _RECORDS = 0, 8, 16, 64, 64 + SERVERS * 24  # offsets in the file
 _SIZE = _RECORDS + MOST * 16
 _RATE_LOCK, _ROW_LOCK, _PLACE_LOCK = 1 << 20, (1 << 20) + 1, 1 << 21  # bytes to lock, beyond the file's end
 log = logging.getLogger("vdw.places")
@@ -68,10 +68,16 @@ class Places:
         """One of the first `most` places, for a statement that its source ends after `seconds`, or `orphaned` seconds
         after its client has died; None where other servers have them all, or one waits to whom the next belongs."""
         now = self._clock()
+        widest = int(_NUMBER.unpack_from(self._map, _WIDEST)[0])
+        if most > widest:
+            _NUMBER.pack_into(self._map, _WIDEST, min(most, MOST))
         if not self._yields(now):
             last = self._spare.pop() if self._spare else MOST  # nobody has taken it since, most likely
             for place in chain((last,) if last < most else (), range(min(most, MOST))):
                 if place not in self._held and self._try(place, now):
+                    if most < widest and self._too_many(most, widest, place, now):
+                        self._unlock(_PLACE_LOCK + place)
+                        break
                     _PLACE.pack_into(self._map, _RECORDS + place * 16, now + seconds, orphaned)
                     self._held.add(place)
                     self._since = 0.0
@@ -132,6 +138,20 @@ class Places:
             _PLACE.pack_into(self._map, _RECORDS + place * 16, until, -1.0)
         self._unlock(_PLACE_LOCK + place)
         return bool(until <= now) and self._lock(_PLACE_LOCK + place)
+
+    def _too_many(self, most: int, widest: int, mine: int, now: float) -> bool:
+        """Whether places beyond `most`, from when the owner allowed more, are taken still, and there are too many of
+        them with `mine`."""
+        taken = [place for place in range(widest) if place == mine or self._taken(place, now)]
+        if taken[-1] < most:
+            _NUMBER.pack_into(self._map, _WIDEST, most)
+        return len(taken) > most
+
+    def _taken(self, place: int, now: float) -> bool:
+        if place in self._held or not self._try(place, now):
+            return True
+        self._unlock(_PLACE_LOCK + place)
+        return False
 
     def _yields(self, now: float) -> bool:
         """Whether another server has waited a while and has fewer places than we, so that the next is theirs."""

@@ -167,9 +167,15 @@ class Together(RuleBasedStateMachine):
         self.end(at, which, how, lambda: [task.cancel() for task in waiting])
         self.after()
 
+    def crowd(self, at: int) -> None:
+        door = self.doors[at]
+        door.waiting += [self.loop.create_task(door.gate.enter()) for _ in range(2)]
+        self.after()
+
     @rule(at=GATES)
     def die(self, at: int) -> None:
-        """A server is killed and started again. What it had asked runs on for a while."""
+        """A server is killed and started again. What it had asked runs on for a while, and others press in."""
+        self.crowd(at)
         door = self.doors[at]
         assert door.gate.places is not None
         for task in door.waiting:
@@ -179,6 +185,9 @@ class Together(RuleBasedStateMachine):
         door.gate.places = None
         self.doors[at] = self.door()
         self.after()
+        self.crowd(0)
+        self.crowd(1)
+        self.after(0.03)
 
     @rule(seconds=st.sampled_from([0.001, 0.01, 0.06, 0.3, 1.1, 5.0]))
     def time_passes(self, seconds: float) -> None:
