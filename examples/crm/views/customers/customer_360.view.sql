@@ -3,7 +3,8 @@ view: customers.customer_360
 owner: crm-team@example.com
 description: One row a customer - who it is, what was bought, what is open. CRM, shop, ticketing and warehouse.
 key: [customer_id]
-freshness: {ttl: 2s}
+freshness: {class: real_time, ttl: 2s, stale_if_error: 5m}
+on_source_down: {tickets: [stale, nulls]}   # an agent on the phone needs the rest
 guard: {timeout: 10s}
 relations:
   orders:     {to: sales.orders, join: {customer_id: customer_id}, many: true}
