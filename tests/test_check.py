@@ -209,6 +209,12 @@ def test_what_a_later_version_honours_is_told(tmp_path: Path, text: str, key: st
     assert project.ok and len(project.views) == 1
 
 
+def test_what_is_never_reached_is_warned_of(tmp_path: Path) -> None:
+    text = "on_source_down:\n  shop: [stale, nulls, partial]"
+    (said,) = told(read(tmp_path, {"views/crm/v.view.sql": header(text)}), "warning")
+    assert said.startswith("views/crm/v.view.sql:3: `on_source_down.shop`: nulls always does, so partial")
+
+
 def test_what_is_honoured_now_is_not_warned_of(tmp_path: Path) -> None:
     text = (
         "freshness: {ttl: 5s, class: real_time}\non_source_down: {shop: [stale, partial]}\n"

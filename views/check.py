@@ -205,10 +205,17 @@ def _line_within(query: str, name: str) -> int:
 
 
 def _sources_named(draft: ViewDraft, known: Known) -> Iterator[Diagnostic]:
-    for source in draft.header.on_source_down:
+    for source, ways in draft.header.on_source_down.items():
+        path: KeyPath = ("on_source_down", source)
         if source not in known.sources:
             remedy = did_you_mean(source, known.sources)
-            yield draft.diagnostic("error", ("on_source_down", source), f'there is no source "{source}"', remedy)
+            yield draft.diagnostic("error", path, f'there is no source "{source}"', remedy)
+        last = next((at for at, way in enumerate(ways) if way != "stale"), len(ways))
+        if last + 1 < len(ways):
+            message = (
+                f"`on_source_down.{source}`: {ways[last]} always does, so {ways[last + 1]} behind it is never reached"
+            )
+            yield draft.diagnostic("warning", path, message, "take it out, or move it ahead")
 
 
 def _protection(draft: ViewDraft) -> Iterator[Diagnostic]:

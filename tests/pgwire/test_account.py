@@ -54,6 +54,12 @@ FILES = {
         ---*/
         select id, amount from shop.orders
         """,
+    "views/sales/long.view.sql": """
+        /*---
+        on_source_down: {shop: partial}
+        ---*/
+        select id from shop.orders union all select id from crm.many
+        """,
     "views/sales/both.view.sql": """
         /*---
         on_source_down: {shop: partial, crm: partial}
@@ -219,6 +225,16 @@ def test_two_that_are_off_are_one_warning(aged: Front, client: psycopg.Connectio
     (told,) = notices
     assert "source crm is down" in told.message and "source shop" in told.message
     assert [row[:2] for row in account(client)] == [("crm", "missing"), ("shop", "missing")]
+
+
+def test_other_sources_are_not_asked_in_vain(aged: Front, client: psycopg.Connection) -> None:
+    def asked() -> int:
+        return aged.runtime.engine.loads["crm"].statements
+
+    with off(aged, "shop"):
+        before = asked()
+        assert client.execute("select count(*) from sales.long").fetchall() == [(20000,)]
+        assert asked() == before + 1
 
 
 def test_who_wants_no_warnings_has_none(aged: Front, client: psycopg.Connection, notices: list[Notice]) -> None:
