@@ -182,7 +182,7 @@ class Control:
             return
         named = {*prepared.plan.views, *prepared.statement.relations}
         try:
-            self.switches.check(query.session.user, named, query.fingerprint)
+            self.switches.check(query.session.user, named, (query.fingerprint, *query.fragments))
         except QueryError:
             for step in prepared.terms.steps:
                 shape = _shape(query, step.fragment.source, step.fingerprint, step.kind)
@@ -212,7 +212,7 @@ class Control:
         if switch.kind == "user":
             return query.session.user == switch.name
         if switch.kind == "fingerprint":
-            return query.fingerprint == switch.name
+            return switch.name in (query.fingerprint, *query.fragments)
         named = [(schema, name) for schema, _, name in (view.partition(".") for view in query.views)]
         behind = (f"{view.schema}.{view.name}" for view in self._engine.catalog.views_behind(named))
         return switch.name in query.views or switch.name in behind

@@ -45,6 +45,7 @@ class Query:
     fingerprint: str = ""
     views: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    fragments: tuple[str, ...] = ()  # fingerprints of what sources are asked
     started: float = field(default_factory=time.time)
     began: float = field(default_factory=time.perf_counter)
     spent: Spent = field(default_factory=Spent)
@@ -94,6 +95,7 @@ class Running:
             prepared.family.fingerprint,
             prepared.family.named,
             tuple(dict.fromkeys(fragment.source for fragment in prepared.plan.fragments)),
+            tuple(step.fingerprint for step in prepared.terms.steps),
             running=self,
         )
         self.queries[query.id] = query

@@ -157,7 +157,7 @@ class Receipt:
         ranked = _most(self.by[name].items(), lambda one: one[1].ms)
         lines = []
         for key, spent in ranked[:TOP]:
-            what = self.texts.get(key, key) if name == "fingerprint" else key
+            what = f"{key} {self.texts.get(key, '')}" if name == "fingerprint" else key
             share = spent.ms / self.total.ms if self.total.ms else 0.0
             figures = f"{spent.statements:>9,} {spent.rows:>12,} rows {_time(spent.ms):>9} {share:>5.0%}"
             lines.append(f"  {figures}  {spent.saved:>9,} spared  {what or '(none)'}")

@@ -73,6 +73,7 @@ class Switches:
         self._path = None if folder is None else folder / NAME
         self._clock, self.changed = clock, changed
         self._seen: tuple[int, int, int] | None = None
+        self._failing = ""
         self._known: dict[Key, Switch] = {}  # in the file, expired ones too
         self.on: dict[Key, Switch] = {}  # in force; empty nearly always, so that asking costs nothing
 
@@ -84,15 +85,15 @@ class Switches:
         switch = self.on.get((kind, name))
         return switch if switch is not None and (switch.until is None or self._clock() < switch.until) else None
 
-    def check(self, user: str, views: Iterable[tuple[str, str]], fingerprint: str) -> None:
-        """QueryError 42501 where the user, one of the views (schema, name) or the fingerprint is disabled."""
+    def check(self, user: str, views: Iterable[tuple[str, str]], fingerprints: Iterable[str]) -> None:
+        """QueryError 42501 where the user, one of the views (schema, name) or of the fingerprints is disabled."""
         if not self.on:
             return
-        found = self.find("user", user) or self.find("fingerprint", fingerprint)
-        for schema, name in () if found is not None else views:
-            found = found or self.find("view", f"{schema}.{name}")
-        if found is not None:
-            raise found.error()
+        found = [self.find("user", user)]
+        found += [self.find("fingerprint", one) for one in fingerprints]
+        found += [self.find("view", f"{schema}.{name}") for schema, name in views]
+        for switch in filter(None, found):
+            raise switch.error()
 
     def disable(self, kind: str, name: str, reason: str, by: str, seconds: float | None = None) -> Switch:
         """Disable it from the next `look` on, for so many seconds; ConfigError where that cannot be kept or makes no
@@ -121,10 +122,13 @@ class Switches:
         if self._path is not None:
             try:
                 seen = _identity(self._path)
-                if seen != self._seen:
+                if seen != self._seen or self._failing:
                     self._known, self._seen = _read(self._path), seen
+                self._failing = ""
             except (OSError, ValueError, TypeError, KeyError) as error:
-                log.error("switches stay as they were: %s cannot be read: %s", self._path, error)
+                if str(error) != self._failing:
+                    log.error("switches stay as they were: %s cannot be read: %s", self._path, error)
+                self._failing = str(error)
         self._settle()
 
     def _settle(self) -> None:
