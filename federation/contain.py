@@ -8,6 +8,8 @@ source is asked.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -118,11 +120,50 @@ class _Entry:
 Peek = Callable[[Hashable], Rows | None]
 
 
+@dataclass(slots=True, eq=False)
+class Flight:
+    """Rows that are being read: since `began` by the cache's clock, when `order` things had been invalidated, by a
+    statement of that `kind`. `rows` is None if nothing came of it."""
+
+    scope: Scope
+    sql: str
+    kind: str
+    began: float
+    order: int
+    rows: asyncio.Future[Rows | None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
 @dataclass(slots=True)
 class Index:
-    """Which rows are kept, by what they were asked for. It holds their keys only: a cache has the rows."""
+    """Which rows are kept, by what they were asked for, and which are being read. Of the former it holds the keys only:
+    a cache has the rows."""
 
     _frames: LRUCache[Hashable, list[_Entry]] = field(default_factory=lambda: LRUCache(FRAMES))
+    _flights: dict[Hashable, list[Flight]] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def flying(self, flight: Flight) -> Iterator[None]:
+        """While inside, others may wait for these rows."""
+        flights = self._flights.setdefault(flight.scope.frame, [])
+        flights.append(flight)
+        try:
+            yield
+        finally:
+            flights.remove(flight)
+            if not flights:
+                self._flights.pop(flight.scope.frame, None)
+            if not flight.rows.done():
+                flight.rows.set_result(None)
+
+    def under_way(self, scope: Scope, kind: str, oldest: float, order: int) -> tuple[Flight, Match] | None:
+        """Rows being read that will answer the statement: not those of another kind, which may have to queue for
+        longer, nor any that began before `oldest` or before the latest invalidation."""
+        for flight in self._flights.get(scope.frame, ()):
+            if flight.kind == kind and flight.began >= oldest and flight.order == order:
+                found = match(flight.scope, scope)
+                if found is not None:
+                    return flight, found
+        return None
 
     def add(self, scope: Scope, key: Hashable, sql: str, rows: int) -> None:
         """Remember rows that were just read; the entries with most rows stay, as they answer most."""

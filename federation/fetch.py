@@ -274,7 +274,8 @@ class Fetcher:
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
             read = partial(self._read, step, head=head, asker=asked.query, mark=sent)
             peek, order = partial(self._kept, keep), self._order
-            run = Reading(self._index, step, query, key, peek, read, head is None, order)
+            clock = self.cache.clock
+            run = Reading(self._index, step, query, key, peek, read, head is None, order, clock, keep.max_age)
         found = await self.cache.get_or_run(
             key,
             keep,

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from connectors.base import SourceQuery
 from federation.allowed import Unclear
-from federation.contain import MOST_FOR_FEW, MOST_ROWS, Hit, Index, Peek, Scope, for_keys, scope
+from federation.contain import MOST_FOR_FEW, MOST_ROWS, Flight, Hit, Index, Peek, Scope, for_keys, scope
 from federation.steps import Rows, Step
 
 AT_ONCE = 20_000  # rows that are checked on the loop itself, in half a millisecond or so; more in a thread
@@ -21,7 +21,8 @@ AT_ONCE = 20_000  # rows that are checked on the loop itself, in half a millisec
 @dataclass(slots=True, eq=False)
 class Reading:
     """`peek` gives the rows kept under a key if they are fresh for whoever asks; `read` asks the source; `whole`: for
-    all rows, so that they may come from several places; `order` counts what has been invalidated."""
+    all rows, so that they may come from several places; `order` counts what has been invalidated;
+    `max_age` is the asker's own bound, in seconds of `clock`."""
 
     index: Index
     step: Step
@@ -31,15 +32,17 @@ class Reading:
     read: Callable[[SourceQuery], Awaitable[Rows]]
     whole: bool
     order: Callable[[], int]
+    clock: Callable[[], float]
+    max_age: float
     scope: Scope | None = field(init=False, default=None)
 
     async def __call__(self) -> Rows:
         """The rows."""
         if self.scope is None:
             self.scope = scope(self.step.fragment, self.query, self.step.version)
-        rows = await self._kept(self.scope) if self.scope is not None else None
+        rows = None if self.scope is None else await self._kept(self.scope) or await self._awaited(self.scope)
         if rows is None:
-            rows = await self._read(self.query)
+            rows = await self._asked()
         if self.scope is not None and rows.complete and rows.statements:
             self.index.add(self.scope, self.key, self.step.sql_of(self.query), rows.count)
         return rows
@@ -53,6 +56,32 @@ class Reading:
             if self.whole and scope.asked_keys:
                 return await self._by_keys(scope, most)
         return None
+
+    async def _awaited(self, scope: Scope) -> Rows | None:
+        """The answer out of rows that are being read already. A lookup of few rows does not wait for many."""
+        if self.step.fragment.small:
+            return None
+        found = self.index.under_way(scope, self.step.kind, self.clock() - self.max_age, self.order())
+        if found is None:
+            return None
+        flight, how = found
+        await asyncio.wait([flight.rows])
+        rows = flight.rows.result()
+        with contextlib.suppress(Unclear):
+            return None if rows is None else await self._answer([Hit(rows, how, flight.sql)])
+        return None
+
+    async def _asked(self) -> Rows:
+        """The source's rows; others may wait for them, unless they are too many to be looked through."""
+        if self.scope is None or self.step.fragment.expected.rows.likely > MOST_ROWS:
+            return await self._read(self.query)
+        sql = self.step.sql_of(self.query)
+        flight = Flight(self.scope, sql, self.step.kind, self.clock(), self.order())
+        with self.index.flying(flight):
+            rows = await self._read(self.query)
+            if rows.complete and rows.count <= MOST_ROWS:
+                flight.rows.set_result(rows)
+        return rows
 
     async def _by_keys(self, scope: Scope, most: int) -> Rows | None:
         """Rows that are kept for most of the keys, and those of the source for the others."""

@@ -8,8 +8,8 @@ import random
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -33,6 +33,7 @@ from federation.watch import Sent
 from tests.differential.texts import column_texts
 from tests.folders import write
 from tests.servers import Server
+from tests.sources import wait_for
 
 ANN = Session("ann")
 Rows = Counter[tuple[str | None, ...]]
@@ -93,14 +94,14 @@ class World:
         self.runner, self.runtime, self.oracle = runner, runtime, oracle
         self.seen: Counter[str] = Counter()
 
-    def rows(self, sql: str, session: Session = ANN) -> tuple[Rows, list[Part]]:
-        async def ask() -> tuple[Rows, list[Part]]:
-            result = await self.runtime.engine.query(sql, session)
-            table = await result.table()
-            texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
-            return Counter(zip(*texts, strict=True)), result.parts
+    async def _ask(self, sql: str, session: Session) -> tuple[Rows, list[Part]]:
+        result = await self.runtime.engine.query(sql, session)
+        table = await result.table()
+        texts = [column_texts(table.column(i), kind) for i, (_, kind) in enumerate(result.columns)]
+        return Counter(zip(*texts, strict=True)), result.parts
 
-        found, parts = self.runner.run(ask())
+    def rows(self, sql: str, session: Session = ANN) -> tuple[Rows, list[Part]]:
+        found, parts = self.runner.run(self._ask(sql, session))
         self.seen.update(part.cache for part in parts)
         return found, parts
 
@@ -116,6 +117,13 @@ class World:
         found, parts = self.rows(sql)
         assert found == self.wanted(sql), sql
         return parts
+
+    def check_together(self, asked: Sequence[str]) -> None:
+        async def all_at_once() -> list[tuple[Rows, list[Part]]]:
+            return await asyncio.gather(*(self._ask(sql, ANN) for sql in asked))
+
+        for sql, (found, _) in zip(asked, self.runner.run(all_at_once()), strict=True):
+            assert found == self.wanted(sql), sql
 
     def sent(self, sql: str) -> tuple[Part, list[Sent]]:
         """What `shop` did for a right answer, and which statements it was sent."""
@@ -245,12 +253,15 @@ def statements(draw: st.DrawFn) -> str:
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-@given(asked=st.lists(statements(), min_size=2, max_size=8), broad=st.booleans())
-def test_whatever_was_asked_before_the_answer_is_postgresqls(world: World, asked: list[str], broad: bool) -> None:
+@given(asked=st.lists(statements(), min_size=2, max_size=8), broad=st.booleans(), together=st.booleans())
+def test_whatever_was_asked_before_the_answer_is_postgresqls(
+    world: World, asked: list[str], broad: bool, together: bool
+) -> None:
     world.forget()
-    if broad:
-        for sql in BROAD:
-            world.check(sql)
+    asked = [*BROAD, *asked] if broad else asked
+    if together:
+        world.check_together(asked)
+        return
     for sql in asked:
         world.check(sql)
 
@@ -472,3 +483,68 @@ def test_nothing_answers_past_its_bound(world: World) -> None:
     cache = world.runtime.engine.cache
     with patch.object(cache, "clock", lambda: time.monotonic() + 3601):
         assert [part.cache for part in world.check(NARROW)] == ["miss"]
+
+
+@contextmanager
+def _locked(world: World) -> Iterator[tuple[psycopg.Connection[Any], Taps]]:
+    """The table, so that statements wait; and which were sent."""
+    taps = Taps()
+    world.runtime.engine.watch.listeners.append(taps)
+    try:
+        with psycopg.connect(world.oracle.info.dsn) as holder:
+            holder.execute("LOCK TABLE shop.t")
+            yield holder, taps
+    finally:
+        world.runtime.engine.watch.listeners.remove(taps)
+
+
+async def _ask(world: World, sql: str) -> list[Part]:
+    result = await world.runtime.engine.query(sql, ANN)
+    await result.table()
+    return result.parts
+
+
+async def _waiting(world: World, count: int) -> None:
+    """Until so many statements wait for the lock."""
+    sql = b"SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'shop.t'::regclass"
+    await asyncio.to_thread(wait_for, lambda: world.oracle.execute(sql).fetchall() == [(count,)])
+
+
+def test_narrower_statements_wait_for_one_that_is_under_way(world: World) -> None:
+    world.forget()
+    narrow = [sql for sql, contained in CASES if contained]
+
+    async def run(holder: psycopg.Connection[Any]) -> list[list[Part]]:
+        asks = [asyncio.create_task(_ask(world, FIRST))]
+        await _waiting(world, 1)
+        asks += [asyncio.create_task(_ask(world, sql)) for sql in narrow]
+        await asyncio.sleep(0.2)  # for what should not be sent
+        holder.commit()
+        return await asyncio.gather(*asks)
+
+    with _locked(world) as (holder, taps):
+        found = world.runner.run(run(holder))
+        assert [part.cache for parts in found for part in parts] == ["miss"] + ["contained"] * len(narrow)
+        assert len(taps.seen) == 1
+    for sql in narrow:
+        world.check(sql)
+
+
+def test_who_waits_for_rows_that_nobody_wants_any_more_asks_himself(world: World) -> None:
+    world.forget()
+
+    async def run(holder: psycopg.Connection[Any]) -> list[Part]:
+        broad = asyncio.create_task(_ask(world, FIRST))
+        await _waiting(world, 1)
+        narrow = asyncio.create_task(_ask(world, NARROW))
+        await asyncio.sleep(0.05)
+        broad.cancel()
+        await asyncio.gather(broad, return_exceptions=True)
+        await asyncio.sleep(0.05)
+        holder.commit()
+        return await narrow
+
+    with _locked(world) as (holder, _):
+        (part,) = world.runner.run(run(holder))
+    assert (part.cache, part.statements) == ("miss", 1)
+    world.check(NARROW)
