@@ -8,10 +8,9 @@ limit falls by the ratio (a gradient), or by half where statements fail, and ris
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from statistics import median
-
-from cachetools import LRUCache
 
 from connectors.base import Pressure
 from views.catalog import Adaptive as Rules
@@ -40,7 +39,7 @@ class Adaptive:
     why: str = ""
     cuts: int = 0
     pressure: Pressure = field(default_factory=Pressure)
-    _best: LRUCache[str, _Best] = field(default_factory=lambda: LRUCache(SHAPES), repr=False)
+    _best: OrderedDict[str, _Best] = field(default_factory=OrderedDict, repr=False)  # the shape used last at its end
     _ratios: list[float] = field(default_factory=list, repr=False)
     _began: float = 0.0  # of the verdict
     _last: float = 0.0  # statement
@@ -71,11 +70,15 @@ class Adaptive:
         best = self._best.get(shape)
         if best is None:
             self._best[shape] = _Best(seconds, now)
+            if len(self._best) > SHAPES:
+                self._best.popitem(last=False)
             return
+        self._best.move_to_end(shape)
         own, noise = max(seconds - lag, 0.0), NOISE + lag
         ratio = (own + noise) / (best.seconds + noise)
-        learned = 1 - math.exp(-min(max(now - best.at, 0.0), STEP) / LEARN)
-        best.seconds = min(seconds, best.seconds + max(own - best.seconds, 0.0) * learned)
+        if own > best.seconds:
+            own = best.seconds + (own - best.seconds) * min(max(now - best.at, 0.0), STEP) / LEARN
+        best.seconds = min(seconds, own)
         best.at = now
         if started < self._cut:
             return

@@ -67,12 +67,13 @@ class Gate:
     _busy: Counter[Lane] = field(default_factory=Counter, repr=False)
     _pace: Pace | None = None
     _arrival: float = 0.0
+    _longest: tuple[float, float] = (0.0, 0.0)
     _mean: float = 0.0  # seconds that a statement takes
     _again: asyncio.Handle | None = field(default=None, repr=False)
     _again_at: float = 0.0  # uvloop's handle of a moment that has come does not tell it
 
     def __post_init__(self) -> None:
-        self._pace, self.cap = Pace.of(self.limits), _cap(self.limits)
+        self._pace, self.cap, self._longest = Pace.of(self.limits), _cap(self.limits), _longest(self.limits)
         self.adaptive = Adaptive(Rules(), self.cap)
 
     async def enter(self, wish: Wish = ANY) -> Permit:
@@ -81,20 +82,19 @@ class Gate:
         SourceError 57P03 where the source is switched off or its breaker is open; LimitExceeded 53400 where too many
         wait already, 57014 where the deadline comes first, as soon as that is certain.
         """
-        began = self.clock()
-        refused = self._refused(wish.prober)
-        if refused is not None:
+        now = began = self.clock()
+        if self._barred and (refused := self._refused(wish.prober)) is not None:
             raise self._counted(refused)
         lane: Lane = "heavy" if wish.alone else wish.kind
         waiting = self._turns.size and self._turns.peek(self._fits) is not None
         seat = self._seize(lane, wish.prober) if not waiting and self._fits(lane) else None
         if seat is None:
             seat = await self._wait(lane, wish)
+            now = self.clock()
         self.load.statements += 1
         self.lag.used()
         if self.gauge is not None and lane != "chore":
             self.gauge()
-        now = self.clock()
         permit = Permit(self, lane, seat, wish.shape, now, (now - began) * 1000)
         if self.shadow is not None:
             permit.shade = self.shadow.begun(began, math.inf if wish.shared else wish.deadline)
@@ -148,7 +148,7 @@ class Gate:
     def resize(self, limits: Limits, adaptive: Rules | None = None) -> None:
         """Take over the owner's new limits; statements that run already are left alone."""
         self.limits, self._pace = limits, Pace.of(limits)
-        self.cap = _cap(limits)
+        self.cap, self._longest = _cap(limits), _longest(limits)
         self.adaptive.resize(self.adaptive.rules if adaptive is None else adaptive, self.cap)
         self._admit()
 
@@ -175,7 +175,7 @@ class Gate:
         load.errors += error is not None
         if self.shadow is not None:
             self._shadowed(self.shadow, permit, seconds, error)
-        if matters(error, self.limits.timeout):
+        if error is not None and matters(error, self.limits.timeout):
             self.adaptive.failed(permit.started, self.clock())
         elif permit.first and permit.shape:
             took = permit.first - permit.started
@@ -193,6 +193,11 @@ class Gate:
 
     # -- who may go in
 
+    @property
+    def _barred(self) -> bool:
+        """Whether somebody may be refused."""
+        return self._closed is not None or (self.breaker is not None and self.breaker.state != "closed")
+
     def _refused(self, prober: bool = False) -> Error | None:
         if self._closed is not None:
             return refusals.closed(self.source, self._closed)
@@ -204,7 +209,7 @@ class Gate:
 
     def _fits(self, lane: Lane) -> bool:
         """Whether there is room in this process."""
-        most, busy = self.most, self._busy
+        most, busy = self.adaptive.most, self._busy
         if self.load.in_flight >= most or (lane == "heavy" and busy["heavy"]):
             return False
         return lane not in SLOW or sum(busy[slow] for slow in SLOW) < max(1, most - 1)
@@ -213,7 +218,7 @@ class Gate:
         """A place and a token, counted; None, and a timer will look again, where there is none."""
         places, place = self.places, -1
         if places is not None:
-            taken = places.take(self.cap, self._longest(lane), self.orphaned)
+            taken = places.take(self.cap, self._longest[lane == "chore"], self.orphaned)
             if taken is None:
                 self._look_again(LOOK[0] + (LOOK[1] - LOOK[0]) * self.spread())
                 return None
@@ -232,18 +237,13 @@ class Gate:
 
     @property
     def _full(self) -> bool:
-        return self.load.in_flight >= self.most
+        return self.load.in_flight >= self.adaptive.most
 
     def _paced(self, pace: Pace) -> float:
         if self.places is not None:
             return self.places.paced(pace)
         self._arrival, wait = pace.take(self._arrival, self.clock())
         return wait
-
-    def _longest(self, lane: Lane) -> float:
-        """Seconds after which the source itself ends a statement, whatever becomes of us."""
-        timeout = max(self.limits.timeout, CHORE if lane == "chore" else 0.0)
-        return timeout * ROUNDED + SLACK
 
     def _release(self, lane: Lane, seat: Seat, error: BaseException | None) -> None:
         self._busy[lane] -= 1
@@ -300,7 +300,9 @@ class Gate:
 
     def _admit(self) -> None:
         """Everybody whose turn it is; to be called whenever there may be room, or nothing is let in any more."""
-        if self._turns.size and (self._closed is not None or (self.breaker and self.breaker.state != "closed")):
+        if not self._turns.size:
+            return
+        if self._barred:
             self._dismiss()
         while (entry := self._turns.peek(self._fits)) is not None:
             if entry.turn.done():  # it was cancelled, and its task has not run yet
@@ -353,6 +355,11 @@ class Gate:
 
 def _cap(limits: Limits) -> int:
     return max(1, int(limits.concurrency * limits.share))
+
+
+def _longest(limits: Limits) -> tuple[float, float]:
+    """Seconds after which the source itself ends a statement, or a chore, whatever becomes of us."""
+    return limits.timeout * ROUNDED + SLACK, max(limits.timeout, CHORE) * ROUNDED + SLACK
 
 
 def _doubtful(error: BaseException | None) -> bool:

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
@@ -16,8 +16,7 @@ from federation.turns import OWN, Kind, Lane, Seat
 from views.catalog import Limits
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """To run one statement: until `deadline` (loop time), for `tenant` (who shares turns with others of their own), of
     which kind; `alone`: heavy, so that no other such runs meanwhile; `shape`: fingerprint, for its usual time;
     `prober`: it only tries whether the source is back; `shared`: others with later deadlines may come to wait for it,

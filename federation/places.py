@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
-from itertools import chain
 from pathlib import Path
 
 from federation.pace import Pace
@@ -30,9 +29,10 @@ SERVERS = 64  # that take part in sharing fairly; more of them keep the limits t
 QUANTUM = 0.05  # seconds that a server without a place waits before others leave it one
 FRESH = 0.15  # seconds for which a server's word that it waits is believed
 TRIES = 3
-_NUMBER, _PLACE, _SERVER = struct.Struct("d"), struct.Struct("dd"), struct.Struct("ddd")
-_ARRIVAL, _WANTED, _WIDEST, _ROWS, _RECORDS = 0, 8, 16, 64, 64 + SERVERS * 24  # offsets in the file
-_SIZE = _RECORDS + MOST * 16
+# The file is numbers of eight bytes: three of all, three of each server (places held, waiting since, seen), two of each
+# place (until when a statement may run there, seconds that it outlives its client or -1).
+_ARRIVAL, _WANTED, _WIDEST, _ROWS, _RECORDS = 0, 1, 2, 8, 8 + SERVERS * 3
+_SIZE = (_RECORDS + MOST * 2) * 8
 _RATE_LOCK, _ROW_LOCK, _PLACE_LOCK = 1 << 20, (1 << 20) + 1, 1 << 21  # bytes to lock, beyond the file's end
 log = logging.getLogger("vdw.places")
 
@@ -58,6 +58,7 @@ class Places:
             if os.fstat(self._file).st_size < _SIZE:
                 os.ftruncate(self._file, _SIZE)
             self._map = mmap.mmap(self._file, _SIZE)
+            self._cells = memoryview(self._map).cast("d")
         except BaseException:
             os.close(self._file)
             raise
@@ -68,43 +69,55 @@ class Places:
         """One of the first `most` places, for a statement that its source ends after `seconds`, or `orphaned` seconds
         after its client has died; None where other servers have them all, or one waits to whom the next belongs."""
         now = self._clock()
-        widest = int(_NUMBER.unpack_from(self._map, _WIDEST)[0])
-        if most > widest:
-            _NUMBER.pack_into(self._map, _WIDEST, min(most, MOST))
         if not self._yields(now):
-            last = self._spare.pop() if self._spare else MOST  # nobody has taken it since, most likely
-            for place in chain((last,) if last < most else (), range(min(most, MOST))):
+            if self._spare and (last := self._spare.pop()) < most and self._try(last, now):
+                return self._taken(last, most, now, seconds, orphaned)  # nobody has had it since
+            for place in range(min(most, MOST)):
                 if place not in self._held and self._try(place, now):
-                    if most < widest and self._too_many(most, widest, place, now):
-                        self._unlock(_PLACE_LOCK + place)
-                        break
-                    _PLACE.pack_into(self._map, _RECORDS + place * 16, now + seconds, orphaned)
-                    self._held.add(place)
-                    self._since = 0.0
-                    self._tell(now)
-                    return place
+                    return self._taken(place, most, now, seconds, orphaned)
+        self._in_vain(now)
+        return None
+
+    def _taken(self, place: int, most: int, now: float, seconds: float, orphaned: float) -> int | None:
+        """It is locked; whether it can be had, and that it is."""
+        cells = self._cells
+        widest = cells[_WIDEST]
+        if most > widest:
+            cells[_WIDEST] = min(most, MOST)
+        elif most < widest and self._too_many(most, int(widest), place, now):
+            self._unlock(_PLACE_LOCK + place)
+            self._in_vain(now)
+            return None
+        at = _RECORDS + place * 2
+        cells[at], cells[at + 1] = now + seconds, orphaned
+        self._held.add(place)
+        if self._since:
+            self._since = 0.0
+            self._tell(now)
+        return place
+
+    def _in_vain(self, now: float) -> None:
         self._since = self._since or now
         self._tell(now)
-        return None
 
     def leave(self, place: int, orphaned: float = 0.0) -> None:
         """Give it back; after `orphaned` seconds, as the statement may still run so long."""
         if self._closed:
             return
-        now = self._clock()
-        until = min(_PLACE.unpack_from(self._map, _RECORDS + place * 16)[0], now + orphaned) if orphaned else 0.0
-        _PLACE.pack_into(self._map, _RECORDS + place * 16, until, -1.0)
+        cells, at = self._cells, _RECORDS + place * 2
+        cells[at] = min(cells[at], self._clock() + orphaned) if orphaned else 0.0
+        cells[at + 1] = -1.0
         self._held.discard(place)
         self._spare.append(place)
         self._unlock(_PLACE_LOCK + place)
-        self._tell(now)
+        if self._since:
+            self._tell(self._clock())
 
     def paced(self, pace: Pace) -> float:
         """0.0, and a statement may go now; or the seconds until it may."""
         for _ in range(TRIES):
             if self._lock(_RATE_LOCK):
-                arrival, wait = pace.take(_NUMBER.unpack_from(self._map, _ARRIVAL)[0], self._clock())
-                _NUMBER.pack_into(self._map, _ARRIVAL, arrival)
+                self._cells[_ARRIVAL], wait = pace.take(self._cells[_ARRIVAL], self._clock())
                 self._unlock(_RATE_LOCK)
                 return wait
         return 0.001
@@ -113,6 +126,7 @@ class Places:
         """Let go of the file; places that are held then count as those of a holder who died. Idempotent."""
         if not self._closed:
             self._closed = True
+            self._cells.release()
             self._map.close()
             os.close(self._file)
 
@@ -130,24 +144,25 @@ class Places:
         """Lock it, if no statement of a dead holder may still run there."""
         if not self._lock(_PLACE_LOCK + place):
             return False
-        until, orphaned = _PLACE.unpack_from(self._map, _RECORDS + place * 16)
-        if until <= now:
+        cells, at = self._cells, _RECORDS + place * 2
+        if cells[at] <= now:
             return True
-        if orphaned >= 0:  # we are the first to see that the holder is dead
-            until = min(until, now + orphaned)
-            _PLACE.pack_into(self._map, _RECORDS + place * 16, until, -1.0)
+        if cells[at + 1] >= 0:  # we are the first to see that the holder is dead
+            cells[at], cells[at + 1] = min(cells[at], now + cells[at + 1]), -1.0
+            if cells[at] <= now:
+                return True
         self._unlock(_PLACE_LOCK + place)
-        return bool(until <= now) and self._lock(_PLACE_LOCK + place)
+        return False
 
     def _too_many(self, most: int, widest: int, mine: int, now: float) -> bool:
         """Whether places beyond `most`, from when the owner allowed more, are taken still, and there are too many of
         them with `mine`."""
-        taken = [place for place in range(widest) if place == mine or self._taken(place, now)]
-        if taken[-1] < most:
-            _NUMBER.pack_into(self._map, _WIDEST, most)
-        return len(taken) > most
+        busy = [place for place in range(widest) if place == mine or self._busy(place, now)]
+        if busy[-1] < most:
+            self._cells[_WIDEST] = most
+        return len(busy) > most
 
-    def _taken(self, place: int, now: float) -> bool:
+    def _busy(self, place: int, now: float) -> bool:
         if place in self._held or not self._try(place, now):
             return True
         self._unlock(_PLACE_LOCK + place)
@@ -155,13 +170,14 @@ class Places:
 
     def _yields(self, now: float) -> bool:
         """Whether another server has waited a while and has fewer places than we, so that the next is theirs."""
-        if not 0 <= now - _NUMBER.unpack_from(self._map, _WANTED)[0] < FRESH:
+        cells = self._cells
+        if not 0 <= now - cells[_WANTED] < FRESH:
             return False
         mine = len(self._held)
         for row in range(SERVERS):
             if row == self._row:
                 continue
-            held, since, seen = _SERVER.unpack_from(self._map, _ROWS + row * 24)
+            held, since, seen = cells[_ROWS + row * 3 : _ROWS + row * 3 + 3]
             waits = since and now - seen < FRESH and now - since >= QUANTUM
             if waits and (held < mine or (held == mine == 0 and since < (self._since or now))):
                 return True
@@ -170,9 +186,10 @@ class Places:
     def _tell(self, now: float) -> None:
         """Let the others know what we have, and since when we wait in vain."""
         if self._row is not None:
-            _SERVER.pack_into(self._map, _ROWS + self._row * 24, len(self._held), self._since, now)
+            at = _ROWS + self._row * 3
+            self._cells[at], self._cells[at + 1], self._cells[at + 2] = len(self._held), self._since, now
         if self._since and now - self._since >= QUANTUM:
-            _NUMBER.pack_into(self._map, _WANTED, now)
+            self._cells[_WANTED] = now
 
     def _lock(self, byte: int) -> bool:
         try:
@@ -206,7 +223,7 @@ def _path(identity: str, where: Path | None) -> Path:
     started = ""  # of the machine: its clock begins anew
     with suppress(OSError):
         started = Path("/proc/sys/kernel/random/boot_id").read_text()
-    return place / (hashlib.sha256(f"1\0{started}\0{identity}".encode()).hexdigest()[:32] + ".places")
+    return place / (hashlib.sha256(f"2\0{started}\0{identity}".encode()).hexdigest()[:32] + ".places")
 
 
 @cache

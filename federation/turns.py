@@ -11,7 +11,7 @@ from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from federation.places import Places
 
@@ -22,8 +22,7 @@ WEIGHTS: dict[Lane, int] = {"lookup": 16, "report": 4, "extract": 2, "heavy": 1,
 BEHIND = 1.0  # virtual time that a lane may catch up on, which could not move for a while
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
+class Seat(NamedTuple):
     """A place, one of those that servers share or of our own, with the breaker's ticket."""
 
     place: int = -1
