@@ -27,6 +27,7 @@ from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
 from federation.gates import Gates
 from federation.merge import InCanon
+from federation.remembered import Remembered
 from federation.session import Session
 from federation.system import Visitor
 from federation.trials import keep_trying
@@ -67,7 +68,9 @@ class Runtime:
         async with self._changing:
             project = await asyncio.to_thread(_loaded, self.project.folder)
             await asyncio.to_thread(roles.apply, self.canon.dsn(), _accounts(project), self.canon.sessions)
-            await self._serve(project, await build(project, self.canon, previous=self._built, gates=self.engine.gates))
+            gates, remembered = self.engine.gates, Remembered(_state(project))
+            built = await build(project, self.canon, previous=self._built, gates=gates, remembered=remembered)
+            await self._serve(project, built)
             self.engine.restricted = bool(project.file.users)
             self.engine.max_ages = _max_ages(project)
             return self.diagnostics
@@ -91,7 +94,8 @@ class Runtime:
     async def _revive(self) -> None:
         try:
             async with self._changing:
-                built = await rebuild(self.project, self.canon, self._built, gates=self.engine.gates)
+                gates, remembered = self.engine.gates, Remembered(_state(self.project))
+                built = await rebuild(self.project, self.canon, self._built, gates=gates, remembered=remembered)
                 if built is not None:
                     await self._serve(self.project, built)
                     log.info("sources answer again; catalog %s serves", built.catalog.version)
@@ -120,8 +124,8 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project), sessions)
         gates = Gates()
         stack.callback(gates.close)
-        shut(gates, folder / project.file.state)
-        built = await build(project, canon, gates=gates)
+        shut(gates, _state(project))
+        built = await build(project, canon, gates=gates, remembered=Remembered(_state(project)))
         analyser = Analyser(canon)
         stack.push_async_callback(analyser.close)
         await analyser.start()
@@ -141,7 +145,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
             gates=gates,
             max_ages=_max_ages(project),
         )
-        control = Control(engine, folder / project.file.state)
+        control = Control(engine, _state(project))
         stack.push_async_callback(control.close)
         stack.push_async_callback(engine.close)
         runtime = Runtime(engine, project, built.diagnostics, canon, control, analyser, built)
@@ -150,6 +154,10 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         for work in (runtime.watch(), keep_trying(gates, lambda: engine.connectors)):
             stack.callback(asyncio.create_task(work).cancel)
         yield runtime
+
+
+def _state(project: Project) -> Path:
+    return project.folder / project.file.state
 
 
 def _loaded(folder: Path) -> Project:

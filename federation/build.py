@@ -7,30 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import math
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from connectors import registry
-from connectors.base import Connector, Profile, Table
-from connectors.errors import ConfigError, Error, QueryError
-from federation import copies, system
+from connectors.base import Connector
+from connectors.errors import QueryError
+from federation import copies
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
 from federation.canon.wire import Wire
-from federation.gate import Gate
 from federation.gates import Gates
-from federation.patience import patiently
+from federation.introspection import Before, Found, alive, introspected
+from federation.remembered import Remembered
 from planner.planner import algebra
 from planner.preserved import loss
 from planner.statement import Statement
-from views.catalog import SYSTEM, Adaptive, Breaker, Catalog, Relation, Source, SourceTable, View
+from views.catalog import Catalog, Relation, SourceTable, View
 from views.check import check_columns
 from views.project import Diagnostic, Project, ViewDraft
 
@@ -58,15 +56,19 @@ async def build(
     previous: Built | None = None,
     patience: float = INTROSPECTION,
     gates: Gates | None = None,
+    remembered: Remembered | None = None,
 ) -> Built:
     """Introspect, analyse, and install the shells, all at once or not at all.
 
     With `previous`, connectors whose source file says the same are taken over, and a source that cannot be reached
-    now keeps the tables that were known of it. Otherwise its views wait for it: see `rebuild`. Diagnostics are the
-    project's own and those found here. Sources are asked through their `gates`.
+    now keeps the tables that were known of it; else those that are `remembered`. Otherwise its views wait for it: see
+    `rebuild`. Diagnostics are the project's own and those found here. Sources are asked through their `gates`.
     """
     surroundings = os.environ if environment is None else environment
-    found = await _sources(project, surroundings, patience, previous, Gates() if gates is None else gates)
+    before = Before(remembered=remembered)
+    if previous is not None:
+        before = Before(previous.catalog, previous.connectors, previous.identities, remembered)
+    found = await introspected(project, surroundings, patience, before, Gates() if gates is None else gates)
     work = _Work(project, found, Analyser(canon))
     await asyncio.to_thread(shell.support, canon.dsn())
     async with _transaction(canon) as wire:
@@ -92,141 +94,21 @@ async def rebuild(
     *,
     environment: Mapping[str, str] | None = None,
     gates: Gates | None = None,
+    remembered: Remembered | None = None,
 ) -> Built | None:
     """Build again when a source that was down answers; None while none does."""
     down = [name for name, source in previous.catalog.sources.items() if source.fault]
     doors = Gates() if gates is None else gates
-    answers = await asyncio.gather(*(_alive(previous.connectors.get(name), doors.of(name)) for name in down))
+    answers = await asyncio.gather(*(alive(previous.connectors.get(name), doors.of(name)) for name in down))
     if not any(answers):
         return None
-    return await build(project, canon, previous=previous, environment=environment, gates=doors)
+    return await build(project, canon, previous=previous, environment=environment, gates=doors, remembered=remembered)
 
 
 def version(catalog: Catalog) -> str:
     """A hash of all that the catalog holds: the same contents give the same version in any process."""
     facts = (sorted(catalog.sources.items()), sorted(catalog.tables.items()), sorted(catalog.views.items()))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
-
-
-async def _alive(connector: Connector | None, gate: Gate) -> bool:
-    if connector is None:
-        return False
-    with suppress(Error, TimeoutError):
-        await patiently(connector.ping, 5.0, gate, prober=True)
-        return True
-    return False
-
-
-# -- sources
-
-
-@dataclass(slots=True)
-class _Found:
-    """A source, and what it told of itself."""
-
-    source: Source
-    connector: Connector | None = None
-    identity: str = ""
-    tables: tuple[Table, ...] = ()
-    diagnostics: list[Diagnostic] = field(default_factory=list)
-
-
-async def _sources(
-    project: Project, environment: Mapping[str, str], patience: float, previous: Built | None, gates: Gates
-) -> dict[str, _Found]:
-    names = list(project.sources)
-    found = await asyncio.gather(
-        *(_introspect(project, name, environment, patience, previous, gates) for name in names)
-    )
-    return {**dict(zip(names, found, strict=True)), SYSTEM: _Found(system.SOURCE, tables=system.TABLES)}
-
-
-async def _introspect(
-    project: Project, name: str, environment: Mapping[str, str], patience: float, previous: Built | None, gates: Gates
-) -> _Found:
-    file = project.sources[name]
-    told = file.as_of.model_dump(exclude_none=True)
-    refresh, role = file.statistics.refresh, file.role or ""
-    found = _Found(
-        Source(
-            name,
-            file.kind,
-            None,
-            file.limits.value,
-            file.ttl,
-            told,
-            role=role,
-            refresh=refresh,
-            adaptive=Adaptive(**file.adaptive.model_dump()),
-            breaker=Breaker(**file.breaker.model_dump()),
-            observe=None if file.observe is None else file.observe.value,
-            stale_while_revalidate=file.stale_while_revalidate,
-            stale_if_error=file.stale_if_error,
-        )
-    )
-    place = f"sources/{name}.yml"
-    try:
-        given = project.options(name, environment)
-        found.source = replace(found.source, identity=_server(file.kind, given))
-        gate = gates.claim(found.source)
-        options = {"pool_size": file.limits.concurrency, **given}
-        found.identity = hashlib.sha256(repr((file.kind, sorted(options.items()))).encode()).hexdigest()
-        if previous is not None and previous.identities.get(name) == found.identity:
-            found.connector = previous.connectors.get(name)
-        found.connector = found.connector or registry.connect(file.kind, name, options)
-        profile, found.tables = await patiently(
-            _asked(found.connector, file.expose.schemas, file.expose.tables), patience, gate
-        )
-        gate.orphaned = getattr(found.connector, "orphaned", math.inf)
-        found.source = replace(found.source, profile=profile)
-    except ConfigError as error:
-        _fault(found, place, error, error.hint or "correct the file")
-    except Error as error:
-        _fault(found, place, error, error.hint or "views over it are served as soon as it answers")
-    except TimeoutError:
-        slow = Error(f"did not answer within {patience:g} s")
-        _fault(found, place, slow, "views over it are served as soon as it answers")
-    if found.source.fault and previous is not None:
-        _remember(found, previous)
-    return found
-
-
-def _server(kind: str, options: Mapping[str, Any]) -> str:
-    """A name of the server behind a source, the same in every process; nothing secret goes into it."""
-    model = registry.options_model(kind)
-    secret = {key for key, one in model.model_fields.items() if "Secret" in str(one.annotation)} if model else set()
-    told = sorted((key, value) for key, value in options.items() if key not in secret)
-    return hashlib.sha256(repr((kind, told)).encode()).hexdigest()
-
-
-def _asked(
-    connector: Connector, schemas: Sequence[str], tables: Sequence[str]
-) -> Callable[[], tuple[Profile, tuple[Table, ...]]]:
-    return lambda: (connector.profile(), connector.tables(tuple(schemas), tuple(tables)))
-
-
-def _fault(found: _Found, place: str, error: Error, remedy: str) -> None:
-    line = 1
-    if error.place is not None and error.place.startswith(place + ":"):
-        line = int(error.place.rpartition(":")[2])
-    message = " ".join((error.message + (f": {error.detail}" if error.detail else "")).split())
-    found.source = replace(found.source, fault=message)
-    found.diagnostics.append(
-        Diagnostic("error", place, line, f"source {found.source.name} cannot be read: {message}", remedy)
-    )
-
-
-def _remember(found: _Found, previous: Built) -> None:
-    """What was known of a source before it went away."""
-    known = previous.catalog.sources.get(found.source.name)
-    if known is None or known.profile is None or known.kind != found.source.kind:
-        return
-    found.source = replace(found.source, profile=known.profile)
-    tables = (relation.table for relation in previous.catalog.tables.values())
-    found.tables = tuple(table for table in tables if table is not None and table.source == known.name)
-
-
-# -- relations
 
 
 @asynccontextmanager
@@ -245,7 +127,7 @@ class _Work:
     """One build's relations as they come to be, in one transaction of the canon."""
 
     project: Project
-    found: Mapping[str, _Found]
+    found: Mapping[str, Found]
     analyser: Analyser
     tables: dict[Key, SourceTable] = field(default_factory=dict)
     views: dict[Key, View] = field(default_factory=dict)
@@ -271,7 +153,7 @@ class _Work:
         if self.standing.pop(key, None) is not None:
             await wire.rows(*shell.drop(key))
 
-    async def _tables(self, wire: Wire, found: _Found) -> None:
+    async def _tables(self, wire: Wire, found: Found) -> None:
         names = Counter(table.name for table in found.tables)
         for table in found.tables:
             relation = SourceTable(

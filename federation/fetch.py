@@ -37,7 +37,7 @@ from federation.result import Part
 from federation.steps import Asked, Fetched, Rows, Step
 from federation.system import System
 from federation.watch import Sent, Watch
-from views.catalog import SYSTEM, Catalog
+from views.catalog import SYSTEM, Catalog, Source
 
 HEAD = 8 << 20  # bytes of a streamed answer that are held back, so that a small one can be shared and kept
 SLACK = 0.5  # seconds that a source has to report its own timeout, before we take it that it hangs
@@ -71,6 +71,7 @@ class Fetcher:
     _index: Index = field(default_factory=Index)
     system: System = field(default_factory=System)
     _connectors: dict[str, Connector] = field(default_factory=dict)
+    _unread: dict[str, Source] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
     _running: dict[Channel | Exchange, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
     ages: Ages = field(init=False)
@@ -84,6 +85,7 @@ class Fetcher:
         self._connectors = dict(connectors)
         self.ages.swap({name: source.as_of for name, source in catalog.sources.items()})
         self.gates.swap(catalog, connectors)
+        self._unread = {name: source for name, source in catalog.sources.items() if source.remembered}
         places = sum(source.limits.concurrency for source in catalog.sources.values() if not source.system)
         before = self._threads
         self._threads = ThreadPoolExecutor(max(places, 1), thread_name_prefix="vdw-fetch")
@@ -348,6 +350,8 @@ class Fetcher:
         the source may take its owner's time, and the statement is cancelled when the last of them has left.
         """
         gate = self.gates.of(step.fragment.source)
+        if gate.source in self._unread:
+            raise _unread(self._unread[gate.source])
         sent = Sent(gate.source, step.fingerprint, step.sql_of(query), step.kind, asker, time.time())
         try:
             permit = await gate.enter(_wish(step, asker, deadline))
@@ -474,6 +478,15 @@ def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt 
 
 def _how(found: Found[Rows]) -> str:
     return "contained" if found.how == "miss" and not found.value.statements else found.how
+
+
+def _unread(source: Source) -> SourceError:
+    """Its tables are those of before: what they are now nobody knows, and a plan for others could answer wrongly."""
+    return SourceError(
+        f"source {source.name} cannot be read: {source.fault}",
+        sqlstate="57P03",
+        hint=f"It is asked again as soon as it tells of its tables; those that are known are of {source.remembered}.",
+    )
 
 
 def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:

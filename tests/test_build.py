@@ -17,9 +17,10 @@ import pytest
 from connectors import registry
 from connectors.base import Connector
 from connectors.types import PgType
-from federation import build as building
+from federation import introspection
 from federation.build import Built, build, rebuild
 from federation.canon.server import Canon
+from federation.remembered import Remembered
 from tests.folders import read
 from views.catalog import SYSTEM
 from views.load import load
@@ -225,6 +226,33 @@ def test_a_source_that_is_down_takes_its_views_along_until_it_is_back(made: Any,
     assert len(errors(gone)) == 1
 
 
+def test_a_start_while_a_source_is_down_knows_its_tables(made: Any, canon: Canon, shop: Path) -> None:
+    files = {**DOWN, **CUSTOMERS, "views/crm/b.view.sql": "select id from erp.bills"}
+    with contextlib.closing(sqlite3.connect(shop / "erp.sqlite")) as connection:
+        connection.executescript("CREATE TABLE bills (id integer PRIMARY KEY, total numeric(10,2) NOT NULL);")
+    remembered = Remembered(shop / "state")
+    first = made(files, remembered=remembered)
+    assert errors(first) == []
+    (shop / "erp.sqlite").unlink()
+    second = made(files, remembered=remembered)
+    assert second.catalog.tables == first.catalog.tables
+    assert set(second.catalog.views) == set(first.catalog.views)
+    erp = second.catalog.sources["erp"]
+    assert (erp.profile, bool(erp.fault), bool(erp.remembered)) == (first.catalog.sources["erp"].profile, True, True)
+    assert not second.catalog.sources["shop"].remembered
+    other = {**files, "sources/erp.yml": files["sources/erp.yml"] + "expose: {tables: [bills]}\n"}
+    assert ("crm", "b") not in made(other, remembered=remembered).catalog.views, "of another question"
+    (shop / "state" / "sources" / "erp.json").write_text("{")
+    assert ("crm", "b") not in made(files, remembered=remembered).catalog.views
+    with contextlib.closing(sqlite3.connect(shop / "erp.sqlite")) as connection:
+        connection.executescript("CREATE TABLE bills (id text PRIMARY KEY, total text);")
+    back = asyncio.run(rebuild(load(shop), canon, second, remembered=remembered))
+    assert back is not None
+    assert not back.catalog.sources["erp"].remembered
+    assert back.catalog.views["crm", "b"].columns[0][1].name == "text"
+    back.connectors["erp"].close()
+
+
 def test_a_source_that_hangs_is_not_waited_for(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     real = registry.connect
@@ -235,7 +263,7 @@ def test_a_source_that_hangs_is_not_waited_for(made: Any, monkeypatch: pytest.Mo
             monkeypatch.setattr(connector, "profile", lambda: release.wait(30))
         return connector
 
-    monkeypatch.setattr(building.registry, "connect", connect)
+    monkeypatch.setattr(introspection.registry, "connect", connect)
     began = time.monotonic()
     built = made({**DOWN, **CUSTOMERS}, patience=0.3)
     release.set()

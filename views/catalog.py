@@ -108,6 +108,7 @@ class Source:
     ttl: float = 0.0
     as_of: Mapping[str, Any] = field(default_factory=dict)
     fault: str = ""  # why it could not be introspected
+    remembered: str = ""  # when it told of the tables that it is taken to have, where that was to a server before us
     role: str = ""
     refresh: float = 0.0
     adaptive: Adaptive = Adaptive()

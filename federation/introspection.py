@@ -1,0 +1,167 @@
+"""What sources tell of themselves when a project is built; and what is known of those that are down."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from connectors import registry
+from connectors.base import Connector, Profile, Table
+from connectors.errors import ConfigError, Error
+from federation import system
+from federation.gate import Gate
+from federation.gates import Gates
+from federation.patience import patiently
+from federation.remembered import Remembered
+from views.catalog import SYSTEM, Adaptive, Breaker, Catalog, Source
+from views.project import Diagnostic, Project
+from views.source_file import SourceFile
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What is known already: of the build before this one, and of starts before that."""
+
+    catalog: Catalog | None = None
+    connectors: Mapping[str, Connector] = field(default_factory=dict)
+    identities: Mapping[str, str] = field(default_factory=dict)  # of connectors: who has the same is the same
+    remembered: Remembered | None = None
+
+
+@dataclass(slots=True)
+class Found:
+    """A source, and what it told of itself."""
+
+    source: Source
+    connector: Connector | None = None
+    identity: str = ""
+    tables: tuple[Table, ...] = ()
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+
+async def introspected(
+    project: Project, environment: Mapping[str, str], patience: float, before: Before, gates: Gates
+) -> dict[str, Found]:
+    """All sources, asked at once, each for `patience` seconds at most and through its gate."""
+    names = list(project.sources)
+    found = await asyncio.gather(*(_introspect(project, name, environment, patience, before, gates) for name in names))
+    return {**dict(zip(names, found, strict=True)), SYSTEM: Found(system.SOURCE, tables=system.TABLES)}
+
+
+async def alive(connector: Connector | None, gate: Gate) -> bool:
+    """Whether a source that was down answers."""
+    if connector is None:
+        return False
+    with suppress(Error, TimeoutError):
+        await patiently(connector.ping, 5.0, gate, prober=True)
+        return True
+    return False
+
+
+async def _introspect(
+    project: Project, name: str, environment: Mapping[str, str], patience: float, before: Before, gates: Gates
+) -> Found:
+    file = project.sources[name]
+    found = Found(_described(name, file))
+    place = f"sources/{name}.yml"
+    try:
+        given = project.options(name, environment)
+        found.source = replace(found.source, identity=_server(file.kind, given))
+        gate = gates.claim(found.source)
+        options = {"pool_size": file.limits.concurrency, **given}
+        found.identity = hashlib.sha256(repr((file.kind, sorted(options.items()))).encode()).hexdigest()
+        if before.identities.get(name) == found.identity:
+            found.connector = before.connectors.get(name)
+        found.connector = found.connector or registry.connect(file.kind, name, options)
+        profile, found.tables = await patiently(
+            _asked(found.connector, file.expose.schemas, file.expose.tables), patience, gate
+        )
+        gate.orphaned = getattr(found.connector, "orphaned", math.inf)
+        found.source = replace(found.source, profile=profile)
+        if before.remembered is not None:
+            told = profile, found.tables
+            await asyncio.to_thread(before.remembered.keep, name, _exposed(found.source, file), told)
+    except ConfigError as error:
+        _fault(found, place, error, error.hint or "correct the file")
+    except Error as error:
+        _fault(found, place, error, error.hint or "views over it are served as soon as it answers")
+    except TimeoutError:
+        slow = Error(f"did not answer within {patience:g} s")
+        _fault(found, place, slow, "views over it are served as soon as it answers")
+    if found.source.fault:
+        _remember(found, before)
+        if found.source.profile is None and before.remembered is not None:
+            await asyncio.to_thread(_recall, found, file, before.remembered)
+    return found
+
+
+def _described(name: str, file: SourceFile) -> Source:
+    """What the owner's file says of it."""
+    return Source(
+        name,
+        file.kind,
+        None,
+        file.limits.value,
+        file.ttl,
+        file.as_of.model_dump(exclude_none=True),
+        role=file.role or "",
+        refresh=file.statistics.refresh,
+        adaptive=Adaptive(**file.adaptive.model_dump()),
+        breaker=Breaker(**file.breaker.model_dump()),
+        observe=None if file.observe is None else file.observe.value,
+        stale_while_revalidate=file.stale_while_revalidate,
+        stale_if_error=file.stale_if_error,
+    )
+
+
+def _server(kind: str, options: Mapping[str, Any]) -> str:
+    """A name of the server behind a source, the same in every process; nothing secret goes into it."""
+    model = registry.options_model(kind)
+    secret = {key for key, one in model.model_fields.items() if "Secret" in str(one.annotation)} if model else set()
+    told = sorted((key, value) for key, value in options.items() if key not in secret)
+    return hashlib.sha256(repr((kind, told)).encode()).hexdigest()
+
+
+def _asked(
+    connector: Connector, schemas: Sequence[str], tables: Sequence[str]
+) -> Callable[[], tuple[Profile, tuple[Table, ...]]]:
+    return lambda: (connector.profile(), connector.tables(tuple(schemas), tuple(tables)))
+
+
+def _fault(found: Found, place: str, error: Error, remedy: str) -> None:
+    line = 1
+    if error.place is not None and error.place.startswith(place + ":"):
+        line = int(error.place.rpartition(":")[2])
+    message = " ".join((error.message + (f": {error.detail}" if error.detail else "")).split())
+    found.source = replace(found.source, fault=message)
+    found.diagnostics.append(
+        Diagnostic("error", place, line, f"source {found.source.name} cannot be read: {message}", remedy)
+    )
+
+
+def _remember(found: Found, before: Before) -> None:
+    """What was known of a source before it went away."""
+    known = before.catalog.sources.get(found.source.name) if before.catalog is not None else None
+    if known is None or known.profile is None or known.kind != found.source.kind:
+        return
+    found.source = replace(found.source, profile=known.profile, remembered=known.remembered)
+    tables = (relation.table for relation in before.catalog.tables.values()) if before.catalog is not None else ()
+    found.tables = tuple(table for table in tables if table is not None and table.source == known.name)
+
+
+def _recall(found: Found, file: SourceFile, remembered: Remembered) -> None:
+    """What was known of a source when it last was read, by a server before this one."""
+    known = remembered.recall(found.source.name, _exposed(found.source, file))
+    if known is not None:
+        (profile, found.tables), when = known
+        found.source = replace(found.source, profile=profile, remembered=when)
+
+
+def _exposed(source: Source, file: SourceFile) -> str:
+    """Which server, and which of its tables."""
+    return hashlib.sha256(repr((source.identity, file.expose)).encode()).hexdigest()
