@@ -43,6 +43,7 @@ _STATES = {  # errors that PostgreSQL has too: of values, and of a server that h
     1041: "53000",
 }
 _NO_SPACE = "Errcode: 28"  # ENOSPC, whatever was being written
+_BROKEN, _TEMPORARY = 126, "/#sql"  # what a temporary table says that could not be written to a full disk
 
 
 @dataclass(slots=True)
@@ -207,7 +208,8 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
             detail=message,
             hint="the server was stopped or restarted, or the network failed: try again",
         )
-    state = "53100" if _NO_SPACE in message else _STATES.get(code, SourceError.sqlstate)
+    full = _NO_SPACE in message or (code == _BROKEN and _TEMPORARY in message)
+    state = "53100" if full else _STATES.get(code, SourceError.sqlstate)
     said = f'source "{access.source}" refused the statement: {message}'
     return SourceError(said, sqlstate=state, detail=f"error {code}")
 

@@ -40,6 +40,7 @@ class Server:
     database: str = "shop"
     host: str = "127.0.0.1"
     port: int = 0
+    more: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     patience: ClassVar[int] = 60  # seconds until it answers
     pause: ClassVar[float] = 0.05  # between questions whether it does
@@ -86,7 +87,7 @@ class Server:
         self.port = self.port or free_port()
         with (self.folder / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.command(),
+                [*self.command(), *self.more],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
@@ -283,11 +284,12 @@ def own(path: Path, kind: str) -> None:
 
 
 @contextlib.contextmanager
-def running(kind: str) -> Iterator[Server]:
-    """A fresh server of "postgresql" or "mariadb", removed at the end; Missing where it is not installed."""
+def running(kind: str, *more: str) -> Iterator[Server]:
+    """A fresh server of "postgresql" or "mariadb", removed at the end; Missing where it is not installed. `more` goes
+    onto its command line."""
     make = {"postgresql": PostgresServer, "mariadb": MariadbServer}[kind]
     _programs(kind)
-    server = make(kind, Path(tempfile.mkdtemp(prefix=f"vdw-{kind}-")))
+    server = make(kind, Path(tempfile.mkdtemp(prefix=f"vdw-{kind}-")), more=more)
     own(server.folder, kind)
     atexit.register(server.remove)
     try:

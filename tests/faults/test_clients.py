@@ -109,7 +109,7 @@ def test_a_wait_in_the_gate_that_is_too_long(world: World, protocol: str, source
     ]
     try:
         assert eventually(lambda: world.site.running(source) == EXTRACTS)
-        said = world.ask(protocol, Question(f"crm.hasty_{source}", ("id", "name"), ("id", 7)))
+        said = world.ask(protocol, Question(f"crm.hasty_{source}", ("id", "name", "pause")))
         assert decent(said, source, "statements in flight").code == "57014"
         world.healthy("side", "desk" if source == "shop" else "shop")
     finally:
