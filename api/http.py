@@ -22,7 +22,7 @@ from api.graphql.service import Service
 from api.metrics import MEDIA_TYPE, Meters
 from api.sql import Sql
 from connectors.base import Cancel
-from connectors.errors import ConfigError
+from connectors.errors import ConfigError, SourceError
 from federation.control import OPERATOR
 from federation.session import Session
 
@@ -144,6 +144,9 @@ class Guarded:
             return await self._watched(request, who, line)
         except Refused as refused:
             return JSONResponse({"error": {"message": refused.message}}, refused.status, refused.headers)
+        except asyncio.CancelledError:  # uvicorn's, of what has not ended within the grace
+            stopping = SourceError("the server is shutting down", sqlstate="57P01")
+            return JSONResponse({"error": fields(stopping)}, 503)
         except Exception as error:
             return JSONResponse({"error": fields(error)}, status(error))
 
