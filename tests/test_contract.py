@@ -360,6 +360,16 @@ def test_prepared_statements_and_cursors_follow_the_session(world: World) -> Non
                 assert b"".join(copy).decode().split() == expected
 
 
+def test_a_prepared_set_counts_each_time(world: World) -> None:
+    world.aged(dwh=0.5 * HOUR)
+    with psycopg.connect(world.front.dsn(), autocommit=True) as connection:
+        for _ in range(3):
+            connection.execute("SET vdw.max_age = '1h'", prepare=True)
+            assert names(connection) == STALE
+            connection.execute("RESET vdw.max_age", prepare=True)
+            assert names(connection) == TRUE
+
+
 @pytest.mark.parametrize(
     ("statement", "code"),
     [

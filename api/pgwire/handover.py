@@ -36,6 +36,7 @@ class Handover:
         self.account = Account(session)
         self.statements: dict[bytes, Bindable] = {}
         self.doubted: set[bytes] = set()  # names of statements that SQL may have dropped
+        self.setting: set[bytes] = set()  # names of statements that change settings, whenever they are run
         self.telling: set[bytes] = set()  # names of statements that may read the account of the last answer
         self.portals: dict[bytes, Portal] = {}
         self.handlers: dict[bytes, Handler] = {
@@ -70,6 +71,9 @@ class Handover:
 
     async def _parse(self, raw: bytes) -> None:
         asked = packets.read_parse(raw)
+        self.setting.discard(asked.name)
+        if asked.name and self.session.settings.changes(asked.query):
+            self.setting.add(asked.name)
         self.telling.discard(asked.name)
         if self.account.asks(asked.query):
             self.telling.add(asked.name)
@@ -110,6 +114,8 @@ class Handover:
         if statement in self.telling and await self._calm():
             await self.account.publish()
         ours = self.statements.get(statement)
+        if statement in self.setting:
+            self.session.settings.doubt()
         if ours is None:
             await self._drop(name)
             self.backend.send(raw, Reply(BIND))

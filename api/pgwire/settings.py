@@ -63,6 +63,15 @@ class Settings:
             self.values.update(self._told)
             self._session = self._path = None
 
+    @staticmethod
+    def changes(text: bytes) -> bool:
+        """Whether a text may change settings."""
+        return _SETS.search(text) is not None or _TOUCHED.search(text) is not None
+
+    def doubt(self) -> None:
+        """Something that may change settings is run, of which the text came earlier."""
+        self.doubtful = self.unreported = True
+
     def watch(self, text: bytes) -> None:
         """The client sends `text`."""
         if not self.unreported and _SETS.search(text):
