@@ -20,7 +20,7 @@ from api.pgwire.server import Server
 from api.project import Runtime, open_project
 from federation.canon.server import Canon
 from tests.folders import write
-from views.catalog import SourceTable
+from views.catalog import SYSTEM, SourceTable
 
 CRM = """
 CREATE TABLE customers (id INTEGER PRIMARY KEY, name TEXT NOT NULL, region TEXT, since DATE, score DOUBLE PRECISION,
@@ -172,7 +172,7 @@ def oracle(front: Front, canon: Canon) -> Oracle:
         for table in catalog.tables.values():
             columns = ", ".join(f'"{name}" {kind.sql}' for name, kind in table.columns)
             connection.execute(f'CREATE TABLE "{table.schema}"."{table.name}" ({columns})')
-            if table.schema != "dwh":
+            if table.schema not in ("dwh", SYSTEM):
                 _load(connection, front.folder / f"{table.schema}.db", table)
         for view in catalog.views.values():
             connection.execute(f'CREATE VIEW "{view.schema}"."{view.name}" AS {view.query}')
