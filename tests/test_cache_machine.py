@@ -15,7 +15,7 @@ from cache.results import PAUSE, Found, Keep, ResultCache
 from connectors.errors import QueryError, SourceError
 from tests.test_cache import Clock, down, settle
 
-BYTES, LARGEST = 10, 6
+BYTES, LARGEST = 6, 4
 TAGS = {"a": frozenset({"source:one", "table:a"}), "b": frozenset({"source:one", "table:b"})}
 VIEWS = ["view:x", "view:y"]
 
