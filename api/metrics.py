@@ -107,6 +107,7 @@ class _Engine(Collector):
             told = f"Answers of the cache: {field.name}."
             yield CounterMetricFamily(f"vdw_cache_{field.name}", told, value=getattr(cache.counters, field.name))
         yield GaugeMetricFamily("vdw_cache_bytes", "Bytes that the cache holds.", value=cache.bytes)
+        yield GaugeMetricFamily("vdw_cache_entries", "Answers that the cache holds.", value=cache.entries)
         yield GaugeMetricFamily("vdw_threads", "Threads of the process.", value=threading.active_count())
         yield GaugeMetricFamily("vdw_tasks", "Tasks of the event loop.", value=len(asyncio.all_tasks()))
         yield GaugeMetricFamily("vdw_queries_running", "Queries that run now.", value=len(self._engine.running.queries))

@@ -412,8 +412,7 @@ class Engine:
         if computed is None and prepared.plan.computed:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, query.session)
-        patience = prepared.terms.deadline(query.session).left()
-        asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel, patience=patience)
+        asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel)
         if prepared.plan.boundaries:
             await self._boundaries(prepared, asked)
         return asked

@@ -288,7 +288,7 @@ class Fetcher:
             cost=_cost,
             forgives=forgives,
             floor=sent.floor,
-            patience=PATIENT * asked.patience,
+            patience=_patience(asked.query),
         )
         shadow = self.gates.of(step.fragment.source).shadow
         if shadow is not None and found.value.complete:
@@ -505,6 +505,13 @@ def _origin(found: Sequence[Found[Rows]]) -> str:
 def _why(error: Error) -> str:
     """In words that hold nobody's data."""
     return error.message if forgives(error) else f"reading it again failed ({error.sqlstate})"
+
+
+def _patience(asker: Query) -> float:
+    """Seconds for which whoever asks waits, where old rows may serve: in time for what comes after."""
+    if asker.deadline == math.inf:
+        return math.inf
+    return max(PATIENT * (asker.deadline - asyncio.get_running_loop().time()), 0.0)
 
 
 def _size(key: tuple[Any, ...], rows: Rows) -> int:

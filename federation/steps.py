@@ -137,11 +137,10 @@ class Fetched:
 @dataclass(slots=True)
 class Asked:
     """For which query rows are fetched, with which values, and until when: shared work has no client's deadline nor
-    cancel. `patience`: the seconds that whoever asks has."""
+    cancel."""
 
     query: Query
     given: bind.Given
     deadline: Deadline
     cancel: Cancel
     ready: Fetched | None = None  # what was read before all others
-    patience: float = math.inf
