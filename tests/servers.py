@@ -203,6 +203,7 @@ class MariadbServer(Server):
             [
                 _program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder / 'data'}",
                 "--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve",
+                f"--tmpdir={self.folder}",
             ],
             self.folder,
             self.kind,
@@ -214,6 +215,7 @@ class MariadbServer(Server):
             "--no-defaults",
             f"--datadir={self.folder / 'data'}",
             f"--socket={self.socket}",
+            f"--tmpdir={self.folder}",  # a server that starts removes what others have in a common one
             f"--pid-file={self.folder / 'server.pid'}",
             f"--port={self.port}",
             f"--bind-address={self.host}",
