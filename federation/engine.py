@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel, Connector
@@ -38,6 +38,9 @@ from planner.plan import Fragment
 from planner.statement import Statement
 from views.catalog import Catalog
 from views.max_age import MaxAge
+
+T = TypeVar("T")
+Compute = Callable[[Prepared], Awaitable[Sequence[Bound] | None]]
 
 FOREVER = 86_400.0  # seconds; for work that belongs to all who wait for it, each with a deadline of their own
 
@@ -105,12 +108,15 @@ class Engine:
         prepared = await self.chosen(prepared, params, session)
         query = self._begun(prepared, session, cancel)
         try:
-            answer = await self._endured(prepared, params, query)
+            prepared, answer = await self._endured(
+                prepared, params, query, partial(self._run, params=params, query=query)
+            )
         except BaseException as error:
             told = await self._failed(error, prepared, query)
             if told is error:
                 raise
             raise told from error
+        answer.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
         return _watched(answer, query)
 
     def _contract(self, prepared: Prepared, session: Session) -> Contract | None:
@@ -136,22 +142,22 @@ class Engine:
             return error
         return await sides.nearest(error, prepared.plan, self.catalog, query.contract, self._fetcher.ages)
 
-    async def _endured(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Result:
-        """The answer, without the sources that turn out to be down where the views allow that; all in one deadline."""
+    async def _endured(
+        self, prepared: Prepared, params: Sequence[Bound], query: Query, attempt: Callable[..., Awaitable[T]]
+    ) -> tuple[Prepared, T]:
+        """What `attempt(prepared, deadline=...)` gives, and of which plan: without values that no source has, and
+        without the sources that turn out to be down where the views allow that; all in one deadline."""
         deadline = prepared.terms.deadline(query.session)
         query.deadline = deadline.at
         while True:
             try:
-                answer = await self._run(prepared, params, query, deadline)
+                return prepared, await attempt(prepared, deadline=deadline)
             except Unheld:
                 if prepared.plain:
                     raise
                 prepared = prepared.plainly(params, query.session)
             except Error as error:
                 prepared = self.without(prepared, params, query.session, error)
-            else:
-                answer.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
-                return answer
 
     def without(self, prepared: Prepared, params: Sequence[Bound], session: Session, error: Error) -> Prepared:
         """The statement over originals where the source of their copies is at fault, over empty tables of the source
@@ -188,23 +194,15 @@ class Engine:
         params: Sequence[Bound],
         session: Session,
         cancel: Cancel,
-        computed: Sequence[Bound] | None = None,
-        deadline: Deadline | None = None,
-    ) -> Fetched:
-        """The rows of all fragments, for a caller that merges by itself; `computed` if it computed by itself too. The
-        caller ends `Fetched.query`, or has `merge` do it.
-
-        Unheld where the caller has to ask for `prepared.plainly` instead; where a source is down, for `without`.
-        """
-        params = prepared.given(params)
-        if prepared.terms.refused is not None:
-            raise prepared.terms.refused
+        compute: Compute | None = None,
+    ) -> tuple[Prepared, Fetched]:
+        """The rows of all fragments, for a caller that merges by itself, and the statement whose plan they are of; else
+        as `run`. With `compute` the caller computes by itself, where it gives values. The caller ends `Fetched.query`,
+        or has `merge` do it."""
         query = self._begun(prepared, session, cancel)
+        attempt = partial(self._gathered, params=params, query=query, compute=compute)
         try:
-            deadline = deadline or prepared.terms.deadline(session)
-            query.deadline = deadline.at
-            asked = await self._asked(prepared, params, query, deadline, cancel, computed)
-            fetched = await self._fetcher.gather(prepared.terms.steps, asked)
+            prepared, fetched = await self._endured(prepared, params, query, attempt)
         except BaseException as error:
             told = await self._failed(error, prepared, query)
             if told is error:
@@ -212,7 +210,16 @@ class Engine:
             raise told from error
         fetched.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
         query.parts, query.engine, fetched.query = fetched.parts, "canon", query
-        return fetched
+        return prepared, fetched
+
+    async def _gathered(
+        self, prepared: Prepared, params: Sequence[Bound], query: Query, deadline: Deadline, compute: Compute | None
+    ) -> Fetched:
+        if prepared.terms.refused is not None:
+            raise prepared.terms.refused
+        computed = None if compute is None else await compute(prepared)
+        asked = await self._asked(prepared, prepared.given(params), query, deadline, query.cancel, computed)
+        return await self._fetcher.gather(prepared.terms.steps, asked)
 
     async def merge(
         self, prepared: Prepared, fetched: Fetched, params: Sequence[Bound], session: Session, cancel: Cancel

@@ -20,17 +20,16 @@ from api.pgwire.packets import Bind, Described, Field, spread
 from api.pgwire.portals import Listed, Portal, Relayed, Start, Streamed
 from api.pgwire.rewrite import Road
 from connectors.base import Bound, Cancel
-from connectors.errors import Error, QueryError
+from connectors.errors import QueryError
 from connectors.types import PgType
 from federation.canon.arrays import wire_type
 from federation.canon.residual import BATCH, dumped, inputs, with_arrays
 from federation.explain import Explanation
-from federation.merge import Unheld, held, why_canon
+from federation.merge import held, why_canon
 from planner.plan import Plan
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session
-    from federation.deadline import Deadline
     from federation.prepare import Prepared
     from federation.result import Result
     from federation.steps import Fetched
@@ -153,35 +152,19 @@ class Ours:
 
     async def gathered(self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel) -> tuple[Prepared, Fetched]:
         """The rows of all fragments and the plan that they are of: another where values are such as no source has,
-        or where a source is down that the views can do without."""
+        or where a source is down that the views can do without. What is computed is of the session's own moment while
+        it has a transaction."""
         engine, own = self.session.server.engine, self.session.settings.session()
         assert engine is not None  # noqa: S101
-        deadline = prepared.terms.deadline(own)
-        while True:
-            try:
-                fetched = await self._gathered(prepared, bounds, cancel, deadline)
-            except Unheld:
-                if prepared.plain:
-                    raise
-                prepared = prepared.plainly(bounds, own)
-            except Error as error:
-                prepared = engine.without(prepared, bounds, own, error)
-            else:
-                await self.session.handover.account.tell(fetched.parts)
-                return prepared, fetched
 
-    async def _gathered(
-        self, prepared: Prepared, bounds: Sequence[Bound], cancel: Cancel, deadline: Deadline
-    ) -> Fetched:
-        """The rows of all fragments; what is computed is of the session's own moment while it has a transaction."""
-        engine, own = self.session.server.engine, self.session.settings.session()
-        assert engine is not None  # noqa: S101
-        desk = self.session.handover.desk
-        computed = None
-        if prepared.plan.computed and self.session.backend.status == "T":
-            computed = await self._computed(prepared, bounds)
-        with desk.work(cancel):
-            return await engine.gather(prepared, bounds, own, cancel, computed, deadline)
+        async def compute(one: Prepared) -> list[Bound] | None:
+            inside = bool(one.plan.computed) and self.session.backend.status == "T"
+            return await self._computed(one, bounds) if inside else None
+
+        with self.session.handover.desk.work(cancel):
+            prepared, fetched = await engine.gather(prepared, bounds, own, cancel, compute)
+        await self.session.handover.account.tell(fetched.parts)
+        return prepared, fetched
 
     async def _computed(self, prepared: Prepared, bounds: Sequence[Bound]) -> list[Bound]:
         plan, settings = prepared.plan, self.session.settings

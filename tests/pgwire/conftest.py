@@ -167,9 +167,10 @@ def oracle(front: Front, canon: Canon) -> Oracle:
     made = Oracle(canon, "pgwire_oracle")
     catalog = front.runtime.engine.catalog
     with psycopg.connect(made.dsn(), autocommit=True) as connection:
-        for schema in {relation.schema for relation in catalog.relations}:
+        relations = [relation for relation in catalog.relations if relation.schema != SYSTEM]
+        for schema in {relation.schema for relation in relations}:
             connection.execute(f'CREATE SCHEMA "{schema}"')
-        for table in catalog.tables.values():
+        for table in (one for one in relations if isinstance(one, SourceTable)):
             columns = ", ".join(f'"{name}" {kind.sql}' for name, kind in table.columns)
             connection.execute(f'CREATE TABLE "{table.schema}"."{table.name}" ({columns})')
             if table.schema not in ("dwh", SYSTEM):
