@@ -548,3 +548,57 @@ def test_who_waits_for_rows_that_nobody_wants_any_more_asks_himself(world: World
         (part,) = world.runner.run(run(holder))
     assert (part.cache, part.statements) == ("miss", 1)
     world.check(NARROW)
+
+
+INNER = "(SELECT s.g, s.rank, coalesce(s.rank, 0) AS filled FROM shop.s s) s"
+COUNTS = (
+    "SELECT x.c, count(*) FROM (SELECT t.g, t.flag, count(*) AS c FROM shop.t t GROUP BY t.g, t.flag) x GROUP BY x.c"
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "contained"),
+    [
+        # a count of counts is another column than the counts
+        (COUNTS, f"{COUNTS} HAVING x.c > 8", True),
+        (COUNTS, f"{COUNTS} HAVING count(*) > 1", True),
+        # what is computed before an outer join is NULL past it, what is computed past it is not
+        (
+            f"SELECT t.id, t.n, s.filled FROM shop.t t LEFT JOIN {INNER} ON s.g = t.g",
+            f"SELECT t.id, coalesce(s.rank, 0) FROM shop.t t LEFT JOIN {INNER} ON s.g = t.g WHERE t.n > 0",
+            False,
+        ),
+        (
+            "SELECT t.id, t.n, s.rank, coalesce(s.rank, 0) AS k FROM shop.t t LEFT JOIN shop.s s ON s.g = t.g",
+            "SELECT t.id, s.rank FROM shop.t t LEFT JOIN shop.s s ON s.g = t.g WHERE t.n > 0 AND s.rank IS NULL",
+            True,
+        ),
+        # conditions on the side that may be missing are no conditions on the join
+        (
+            "SELECT t.id, t.n, s.rank FROM shop.t t LEFT JOIN shop.s s ON s.g = t.g AND s.rank > 5",
+            "SELECT t.id, t.n, s.rank FROM shop.t t LEFT JOIN shop.s s ON s.g = t.g AND s.rank > 20",
+            False,
+        ),
+        # a table twice, each with a condition of its own
+        (
+            "SELECT a.id, a.n, b.id, b.n FROM shop.t a JOIN shop.t b ON b.id = a.id WHERE a.n > 0",
+            "SELECT a.id, a.n, b.id, b.n FROM shop.t a JOIN shop.t b ON b.id = a.id WHERE b.n > 0",
+            None,
+        ),
+        # groups of fewer rows are other groups
+        (
+            "SELECT t.g, count(*) FROM shop.t t GROUP BY t.g",
+            "SELECT t.g, count(*) FROM shop.t t WHERE t.n > 0 GROUP BY t.g",
+            False,
+        ),
+        ("SELECT DISTINCT t.g, t.flag FROM shop.t t", "SELECT DISTINCT t.g FROM shop.t t WHERE t.flag", False),
+        ("SELECT t.id, t.n FROM shop.t t ORDER BY t.n", "SELECT t.id FROM shop.t t WHERE t.n > 0", True),
+        ("SELECT t.id, t.n FROM shop.t t LIMIT 50", "SELECT t.id FROM shop.t t WHERE t.n > 0", False),
+    ],
+)
+def test_what_looks_alike_is_told_apart(world: World, first: str, then: str, contained: bool | None) -> None:
+    world.forget()
+    world.check(first)
+    parts = world.check(then)
+    if contained is not None:
+        assert {part.cache for part in parts} == {"contained" if contained else "miss"}
