@@ -160,7 +160,8 @@ class Ledger:
         """Write what happened until now; what cannot be written is kept for the next time."""
         async with self._flushing:
             page = self._taken()
-            await asyncio.get_running_loop().run_in_executor(self._writer, self._write, page)
+            # whoever waits may be cancelled; the page must be written all the same
+            await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._writer, self._write, page))
 
     async def read(self, since: float, until: float) -> Record:
         """All minutes that began between both, this moment included."""

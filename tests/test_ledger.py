@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -184,6 +185,27 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path, caplog: pytest.LogCaptu
 
     assert sum(spent.statements for _, _, spent in asyncio.run(work()).spent) == 2
     assert len([one for one in caplog.records if "cannot be kept" in one.message]) == 1
+
+
+def test_a_flush_that_is_cancelled_loses_nothing(tmp_path: Path) -> None:
+    async def work() -> None:
+        ledger = Ledger(tmp_path, clock=lambda: 0.0)
+        free = threading.Event()
+        held = ledger._writer.submit(free.wait)
+        for _ in range(3):
+            ledger.statement(SHAPE, "SELECT 1", 1, 8, 1.0, 0.0, False, 0.0)
+            flushing = asyncio.create_task(ledger.flush())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            flushing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await flushing
+        free.set()
+        await ledger.close()
+        assert held.result()
+
+    asyncio.run(work())
+    assert sum(spent.statements for _, _, spent in read(tmp_path).spent) == 3
 
 
 def test_old_minutes_go_and_what_belongs_to_them(tmp_path: Path) -> None:
