@@ -460,7 +460,7 @@ class Fetcher:
             ttl=step.ttl,
             statements=sum(_how(each) == "miss" for each in found),
             waited=max((each.value.waited for each in found if each.how == "miss"), default=0.0),
-            origin="copy" if step.originals else _origin(found),
+            origin=_origin(found, bool(step.originals)),
             contained="; ".join(dict.fromkeys(each.value.contained for each in found if each.value.contained)),
             views=step.views,
             spared=sum(_how(each) != "miss" for each in found),
@@ -496,9 +496,11 @@ def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:
     return Wish(until, tenant, step.kind, step.heavy, step.fingerprint, shared=True)
 
 
-def _origin(found: Sequence[Found[Rows]]) -> str:
+def _origin(found: Sequence[Found[Rows]], copied: bool) -> str:
     if any(each.how == "stale" for each in found):
         return "stale"
+    if copied:
+        return "copy"
     return "cache" if found and all(each.how == "hit" or not each.value.statements for each in found) else "live"
 
 

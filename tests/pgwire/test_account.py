@@ -126,7 +126,8 @@ def test_the_types_are_those_that_are_promised(client: psycopg.Connection) -> No
     asked = "select column_name, data_type from information_schema.columns where table_name = 'told' order by 1"
     client.execute("create temp table told as select * from vdw.provenance()")
     assert client.execute(asked).fetchall() == [
-        ("age", "interval"), ("as_of", "timestamp with time zone"), ("class", "text"), ("missing", "boolean"),
+        ("age", "interval"), ("as_of", "timestamp with time zone"), ("class", "text"), ("copies", "ARRAY"),
+        ("missing", "boolean"),
         ("origin", "text"), ("policy", "text"), ("read_at", "timestamp with time zone"), ("rows", "bigint"),
         ("source", "text"), ("statements", "bigint"), ("tables", "ARRAY"), ("ttl", "interval"), ("views", "ARRAY"),
         ("why", "text"),
