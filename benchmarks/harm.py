@@ -31,12 +31,10 @@ SHARE = 0.6  # of its capacity that the source is busy with its own work
 SETTLE = 2.0  # seconds that our clients ask before the window opens
 WARM = 1.0  # seconds of each window that do not count
 PROBE = 4.0  # seconds in which the capacity is measured
-TTL, SOFT = 30, 30  # seconds that the owner allows answers to be kept, and to be served while a new one is fetched
+TTL = 30  # seconds that the owner allows answers to be kept, and as many again while a new one is fetched
 AIM, AIM_CLIENTS = 5.0, 100  # per cent that the p99 may rise with so many clients
 GRANTED: dict[str, Any] = {
     "limits": {"concurrency": 2, "rate": 100, "burst": 20, "timeout": "5s"},
-    "ttl": f"{TTL}s",
-    "stale_while_revalidate": f"{SOFT}s",
     "adaptive": {"enabled": True},
     "breaker": {"enabled": True},
 }
@@ -46,7 +44,8 @@ UNLIMITED: dict[str, Any] = {
     "adaptive": {"enabled": False},
     "breaker": {"enabled": False},
 }
-GATES = {"with": GRANTED, "without": UNLIMITED}
+CACHE = ("hits", "misses", "shared", "stale_revalidate", "refreshed")
+GATES = ("with", "without")
 
 
 Window = list[Transactions]  # a second each
@@ -63,6 +62,11 @@ class Step:
     tally: Tally
     seen: Sequence[int]
     counted: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def gated(self) -> bool:
+        """Whether it is what a sensible owner grants."""
+        return self.grant is not UNLIMITED
 
     def harm(self, seed: int) -> dict[str, Any]:
         """The source's own figures without us and with us, ms, from when a transaction is due (`own`: from when it
@@ -109,7 +113,9 @@ class Site:
         self.rate = capacity * SHARE
         told = {"capacity_tps": capacity, "rate_tps": self.rate, "pinned": cores.told()}
         show(self.given.json, f"{self.server.kind}: its own load", **told, **figures.machine())
-        for name, grant in GATES.items():
+        kept = f"{self.given.ttl}s"
+        gates = {"with": {**GRANTED, "ttl": kept, "stale_while_revalidate": kept}, "without": UNLIMITED}
+        for name, grant in gates.items():
             if self.given.gate not in (None, name):
                 continue
             folder = place / name
@@ -126,7 +132,7 @@ class Site:
         for clients in self.given.clients:
             _say(f"{self.server.kind}, {name} the gate, {clients} clients")
             step = Step(clients, grant, [last], [], Tally(), [])
-            aimed = grant is GRANTED and clients == AIM_CLIENTS
+            aimed = step.gated and clients == AIM_CLIENTS
             seconds = self.given.steady if aimed else self.given.seconds
             if seconds != len(last):
                 step.without = [await self._window(seconds)]
@@ -163,8 +169,7 @@ class Site:
             await asyncio.sleep(0.1)
 
     def _tell(self, what: str, step: Step) -> None:
-        gated = step.grant is GRANTED
-        step.tally.judge(self.load, 0, FLIGHT + (TTL + SOFT if gated else 0))
+        step.tally.judge(self.load, 0, FLIGHT + (2 * self.given.ttl if step.gated else 0))
         harm = step.harm(self.given.seed)
         cap = step.grant["limits"]["concurrency"]
         flight = {"in_flight_max": max(step.seen, default=0), "cap": cap, "looks": len(step.seen)}
@@ -172,7 +177,7 @@ class Site:
         if flight["in_flight_max"] > cap:
             self.failed.append(f"{what}: {flight['in_flight_max']} statements in flight, {cap} are allowed")
         self.failed += [f"{what}: {wrong}" for wrong in step.tally.wrong]
-        if gated and step.clients == AIM_CLIENTS:
+        if step.gated and step.clients == AIM_CLIENTS:
             rise = harm["p99_change_pct"]
             verdict = {"p99_change_pct": rise, "met": bool(rise <= AIM)}
             show(self.given.json, f"{self.server.kind}: aim, p99 up by at most {AIM:g}%", **verdict)
@@ -199,7 +204,7 @@ def _drawn(without: list[Transactions], during: list[Transactions], seed: int, d
 
 def _answers(tally: Tally, counted: dict[str, float]) -> dict[str, Any]:
     """What our clients got; cache figures are of fetches and of answers together."""
-    cache = {name: round(counted.get(f"vdw_cache_{name}_total", 0)) for name in ("hits", "misses", "shared", "stale")}
+    cache = {name: round(counted.get(f"vdw_cache_{name}_total", 0)) for name in CACHE}
     asked = sum(value for key, value in counted.items() if key.startswith("vdw_source_statements_total"))
     return {
         "asked": tally.asked,
@@ -215,7 +220,7 @@ def _answers(tally: Tally, counted: dict[str, float]) -> dict[str, Any]:
 
 def _project(folder: Path, server: Server, grant: dict[str, Any], clients: int) -> None:
     connection = {**server.options, "user": READER, "password": SECRET}
-    if grant is GRANTED and server.kind == "postgresql":
+    if grant is not UNLIMITED and server.kind == "postgresql":
         connection["parallel_workers"] = 0  # one statement of ours is one process of the server's
     source = {"kind": server.kind, "connection": connection, **grant}
     header = {"freshness": {"ttl": grant["ttl"]}}
@@ -249,17 +254,21 @@ def main() -> None:
     parser = figures.arguments(__doc__, 5)
     parser.add_argument("--clients", type=lambda text: [int(n) for n in text.split(",")], default=[1, 10, 100, 1_000])
     parser.add_argument("--only", choices=("postgresql", "mariadb"), help="one of the two")
-    parser.add_argument("--gate", choices=tuple(GATES), help="one of the two configurations")
+    parser.add_argument("--gate", choices=GATES, help="one of the two configurations")
     parser.add_argument(
         "--think", type=float, default=1.0, help="seconds between two questions of a client, on average"
     )
     parser.add_argument("--scale", type=int, default=1, help="branches of 100,000 accounts (default 1)")
     parser.add_argument("--seed", type=int, default=1)
     aim = f"of {AIM_CLIENTS} clients with the gate"
-    parser.add_argument("--steady", type=int, default=TTL, help=f"seconds of a window {aim}: what is kept expires once")
+    parser.add_argument("--ttl", type=int, default=TTL, help=f"seconds that the owner lets us keep answers ({TTL})")
+    parser.add_argument(
+        "--steady", type=int, help=f"seconds of a window {aim} (default: the ttl, so that each expires)"
+    )
     parser.add_argument("--rounds", type=int, default=1, help=f"windows {aim} (default 1)")
     given = parser.parse_args()
     given.seconds = max(round(given.seconds), 1)
+    given.steady = given.steady or given.ttl
     failed = []
     with cores.on(cores.OWN):
         for kind in [given.only] if given.only else ["postgresql", "mariadb"]:
