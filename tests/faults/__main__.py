@@ -18,6 +18,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=60.0, help="faults are begun for so long")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument("--only", default="", help="names of faults, by commas (default: all)")
     parser.add_argument("--json", action="store_true", help="print nothing but the one object")
     return parser.parse_args()
 
@@ -26,9 +27,10 @@ def main() -> int:
     """0 only if nothing was wrong or late, and everything was answered again."""
     arguments = _arguments()
     api.project.RETRY = 1.0
+    only = frozenset(filter(None, arguments.only.split(",")))
     folder = tempfile.TemporaryDirectory(prefix="vdw-faults-")
     with folder, running("postgresql") as postgresql, running("mariadb") as mariadb:
-        run = Run(postgresql, mariadb, Path(folder.name), arguments.seed, arguments.clients)
+        run = Run(postgresql, mariadb, Path(folder.name), arguments.seed, arguments.clients, only)
         totals = run.go(arguments.seconds, arguments.json)
     print(json.dumps(totals.json(), ensure_ascii=False))
     return 0 if totals.good else 1

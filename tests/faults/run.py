@@ -7,6 +7,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,10 +138,21 @@ class Ticker:
 class Run:
     """A project over proxied servers, clients in threads, and one fault after the other."""
 
-    def __init__(self, postgresql: Server, mariadb: Server, folder: Path, seed: int, clients: int = 4) -> None:
+    def __init__(
+        self,
+        postgresql: Server,
+        mariadb: Server,
+        folder: Path,
+        seed: int,
+        clients: int = 4,
+        only: Set[str] = frozenset(),
+    ) -> None:
+        """Of the faults, those `only`; none said: all."""
         self._servers, self._folder = (postgresql, mariadb), folder
         self._chance, self._clients = random.Random(seed), clients
         self.totals = Totals()
+        self.meanwhile: list[str] = []
+        self._only = only
         self._over = threading.Event()
         self._pairs: list[tuple[str, Question | None]] = []
 
@@ -180,7 +192,7 @@ class Run:
     def _fault(self, quiet: bool) -> None:
         source = self._chance.choice(("shop", "desk"))
         faults = self._site.faults(source, self._chance)
-        name = self._chance.choice(sorted(faults))
+        name = self._chance.choice(sorted(faults.keys() & self._only) or sorted(faults))
         lasts = self._chance.uniform(0.2, LONGEST)
         if not quiet:
             print(f"{source}: {name} for {lasts:.1f} s", flush=True)
@@ -189,7 +201,8 @@ class Run:
             time.sleep(lasts)
         took = self._recovered()
         if not quiet:
-            print(f"  answered again after {took:.1f} s", flush=True)
+            print(f"  answered again after {took:.1f} s", *self.meanwhile[-3:], sep="\n    ", flush=True)
+        self.meanwhile.clear()
         self.totals.recovered_within_s = round(max(self.totals.recovered_within_s, took), 2)
 
     def _recovered(self) -> float:
@@ -197,7 +210,8 @@ class Run:
         began = time.monotonic()
         for sql, question in self._pairs[:: max(1, len(self._pairs) // 12)]:
             for protocol in ("postgresql", "graphql") if question is not None else ("postgresql",):
-                while self._answer(protocol, sql, question, 5.0).rows is None:
+                while (said := self._answer(protocol, sql, question, 5.0)).rows is None:
+                    self.meanwhile.append(f"{time.monotonic() - began:.1f} s {said.code} {said.text[:200]}")
                     if time.monotonic() - began > RECOVERY:
                         self.totals.note("not recovered", sql)
                         return time.monotonic() - began
