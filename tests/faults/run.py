@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import random
 import threading
@@ -116,7 +117,8 @@ class Ticker:
     """A row at a source that goes up all the time, where it can; so that an old answer shows."""
 
     def __init__(self, server: Server) -> None:
-        self._server, self._over, self.n = server, threading.Event(), 0
+        self._server, self._over = server, threading.Event()
+        self._history: list[tuple[float, int]] = [(0.0, 0)]
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> Ticker:
@@ -132,7 +134,11 @@ class Ticker:
             with contextlib.suppress(psycopg.Error), self._server.admin(DATABASE) as connection:
                 while not self._over.wait(0.05):
                     row = connection.execute("UPDATE tick SET n = n + 1 RETURNING n").fetchone()
-                    self.n = row[0]
+                    self._history.append((time.monotonic(), row[0]))
+
+    def at(self, moment: float) -> int:
+        """What it certainly was at that time."""
+        return self._history[bisect.bisect_right(self._history, (moment, 1 << 62)) - 1][1]
 
 
 class Run:
@@ -246,7 +252,8 @@ class Run:
                 self._judge(sql, said, patience, said.rows is not None and self._oracle.says(sql, said.rows))
 
     def _tick(self, protocol: str) -> None:
-        before = self._ticker.n
+        # Whoever asks what another asked before shares its statement, which may have been under way for so long.
+        before = self._ticker.at(time.monotonic() - LIMIT - LATE)
         question = Question(TICK, ("id", "n"))
         said = self._answer(protocol, question.sql, question, SOON)
         with self.totals.lock:
