@@ -14,8 +14,8 @@ from api.auth import Principal
 from api.graphql.negotiate import Refused, body, json_only
 from connectors.base import Cancel
 from connectors.errors import Error, QueryError
-from federation.control import Control
-from federation.receipt import BY
+from federation.operations.control import Control
+from federation.operations.receipt import BY
 from views.values import duration
 
 Handler = Callable[[Request, Principal, Cancel], Awaitable[Response]]

@@ -19,7 +19,7 @@ from api.params import bound
 from api.project import Runtime, open_project
 from connectors.base import Bound, Cancel
 from connectors.errors import ConfigError, Error, QueryError, SourceError
-from federation import provenance
+from federation.freshness import provenance
 from federation.prepare import Prepared
 from federation.result import Result
 from federation.session import Session

@@ -18,7 +18,7 @@ from pathlib import Path
 from starlette.requests import HTTPConnection
 
 from connectors.errors import ConfigError
-from federation.system import Visitor
+from federation.operations.system import Visitor
 from views.catalog import SYSTEM
 from views.files import ProjectFile, User
 

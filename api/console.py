@@ -22,7 +22,7 @@ from connectors.errors import ConfigError, Error
 from views.project import Diagnostic
 
 if TYPE_CHECKING:
-    from federation.provenance import Fact
+    from federation.freshness.provenance import Fact
 
 Row = Sequence[str | None]
 LEAST_WIDTH = 6  # below that many characters a column says nothing: then one line a value
@@ -141,7 +141,7 @@ def provenance(facts: Sequence[Fact], form: str = "") -> None:
 
 
 def _account(fact: Fact) -> str:
-    from federation.provenance import duration
+    from federation.freshness.provenance import duration
 
     if fact.missing:
         return f"{fact.source}: missing, {fact.policy}"

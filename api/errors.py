@@ -7,7 +7,7 @@ import secrets
 from typing import Any
 
 from connectors.errors import ConfigError, Error, LimitExceeded, QueryError, SourceError
-from federation.freshness import TOO_OLD
+from federation.freshness.freshness import TOO_OLD
 
 LOG = logging.getLogger("vdw")
 # The letters under which the PostgreSQL protocol sends each field.

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from federation.provenance import Fact
+from federation.freshness.provenance import Fact
 
 LONGEST = 4_096  # characters of Vdw-Provenance; servers and proxies take 8 kB of headers in all
 WHY = 120  # characters of a reason in it

@@ -23,7 +23,7 @@ from api.metrics import MEDIA_TYPE, Meters
 from api.sql import Sql
 from connectors.base import Cancel
 from connectors.errors import ConfigError, SourceError
-from federation.control import OPERATOR
+from federation.operations.control import OPERATOR
 from federation.session import Session
 
 STATIC = Path(__file__).parent / "graphql" / "static"

@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessColl
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from federation.breaker import State
-from federation.gate import Gate
+from federation.gate.breaker import State
+from federation.gate.gate import Gate
 from federation.query import Query
 from federation.watch import Sent
 

@@ -17,9 +17,9 @@ from api import console
 from api.ask import listed
 from api.remote import remotes, running
 from connectors.errors import ConfigError, Error
-from federation.ledger_store import NAME, Store
-from federation.receipt import BY, Receipt
-from federation.switches import Switches
+from federation.operations.ledger_store import NAME, Store
+from federation.operations.receipt import BY, Receipt
+from federation.operations.switches import Switches
 from views.load import load
 from views.validate import did_you_mean
 from views.values import duration

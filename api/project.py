@@ -22,15 +22,15 @@ from federation.build import Built, build, rebuild
 from federation.canon import residual, roles
 from federation.canon.analyse import Analyser
 from federation.canon.server import Canon
-from federation.control import Control, shut
 from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
-from federation.gates import Gates
+from federation.gate.gates import Gates
+from federation.gate.trials import keep_trying
 from federation.merge import InCanon
+from federation.operations.control import Control, shut
+from federation.operations.system import Visitor
 from federation.remembered import Remembered
 from federation.session import Session
-from federation.system import Visitor
-from federation.trials import keep_trying
 from planner.plan import Plan
 from planner.planner import plan
 from views.files import Merge, User

@@ -25,8 +25,8 @@ from api.headers import headers
 from connectors.base import Bound, Cancel
 from connectors.errors import QueryError
 from connectors.types import PgType
-from federation import provenance
-from federation.freshness import MAX_AGE, of_headers
+from federation.freshness import provenance
+from federation.freshness.freshness import MAX_AGE, of_headers
 from federation.result import Result
 from federation.session import Session
 

@@ -13,8 +13,8 @@ from typing import Any
 import pyarrow as pa
 
 from benchmarks.figures import MS, arguments, machine, show
-from federation.allowed import Allowed
-from federation.contain import Match
+from federation.reuse.allowed import Allowed
+from federation.reuse.contain import Match
 from tests.servers import Server, running
 
 ROWS = (1_000, 10_000, 20_000, 100_000, 200_000, 1_000_000)

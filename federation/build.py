@@ -17,12 +17,12 @@ from typing import NamedTuple
 
 from connectors.base import Connector
 from connectors.errors import QueryError
-from federation import copies
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
 from federation.canon.wire import Wire
-from federation.gates import Gates
+from federation.freshness import copies
+from federation.gate.gates import Gates
 from federation.introspection import Before, Found, alive, introspected
 from federation.remembered import Remembered
 from planner.planner import algebra

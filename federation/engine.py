@@ -13,26 +13,27 @@ from typing import Any, TypeVar
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel, Connector
 from connectors.errors import Error, SourceError
-from federation import bind, down, freshness, inspect, sides
+from federation import bind, inspect
 from federation.answer import Answer, result
-from federation.breaker import matters
 from federation.budgets import Bounded
-from federation.contract import Contract
 from federation.deadline import Deadline, within
 from federation.duck import Duck
 from federation.explain import Explanation
 from federation.fetch import Fetcher
-from federation.gates import Gates
-from federation.invalidate import changed
+from federation.freshness import down, freshness, sides
+from federation.freshness.contract import Contract
+from federation.gate.breaker import matters
+from federation.gate.gates import Gates
+from federation.gate.permit import Load
 from federation.merge import InCanon, Merger, Unheld, compute, single
-from federation.permit import Load
+from federation.operations.system import System
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer, hinted
 from federation.query import Query, Running, Watched
 from federation.result import Result
+from federation.reuse.invalidate import changed
 from federation.session import Session
 from federation.statistics import Statistician
 from federation.steps import Asked, Fetched
-from federation.system import System
 from federation.watch import Watch
 from planner.plan import Fragment
 from planner.statement import Statement

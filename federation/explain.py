@@ -8,9 +8,10 @@ from typing import Any
 
 from connectors.base import Bound
 from connectors.statistics import Estimate
-from federation import bind, provenance
+from federation import bind
 from federation.explain_values import value_json, value_text
-from federation.freshness import said
+from federation.freshness import provenance
+from federation.freshness.freshness import said
 from federation.merge import SMALL
 from federation.prepare import Prepared
 from federation.result import Part, Result

@@ -19,23 +19,24 @@ from cache.results import Found, Keep, ResultCache
 from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
 from connectors.stopping import hanging, timed_out
-from federation import age, bind
-from federation.age import Ages
+from federation import bind
 from federation.budgets import Metered
 from federation.channel import Channel, Rest, Stream
-from federation.contain import Index
 from federation.deadline import Deadline, within
 from federation.exchange import Exchange
-from federation.forgive import forgives
-from federation.gates import Gates
+from federation.freshness import age
+from federation.freshness.age import Ages
+from federation.freshness.forgive import forgives
+from federation.gate.gates import Gates
+from federation.gate.permit import Load, Permit, Wish
+from federation.gate.refusals import reason
 from federation.naming import named
-from federation.permit import Load, Permit, Wish
+from federation.operations.system import System
 from federation.query import Query, outcome
-from federation.reading import Reading
-from federation.refusals import reason
 from federation.result import Part
+from federation.reuse.contain import Index
+from federation.reuse.reading import Reading
 from federation.steps import Asked, Fetched, Rows, Step
-from federation.system import System
 from federation.watch import Sent, Watch
 from views.catalog import SYSTEM, Catalog, Source
 

@@ -9,8 +9,8 @@ from connectors.base import Connector, SourceQuery
 from connectors.errors import Error
 from connectors.reading import Reading
 from connectors.statistics import Estimate
-from federation.gate import Gate
-from federation.patience import patiently
+from federation.gate.gate import Gate
+from federation.gate.patience import patiently
 from planner.plan import Fragment
 from views.catalog import Catalog
 

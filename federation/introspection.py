@@ -13,10 +13,10 @@ from typing import Any
 from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error
-from federation import system
-from federation.gate import Gate
-from federation.gates import Gates
-from federation.patience import patiently
+from federation.gate.gate import Gate
+from federation.gate.gates import Gates
+from federation.gate.patience import patiently
+from federation.operations import system
 from federation.remembered import Remembered
 from views.catalog import SYSTEM, Adaptive, Breaker, Catalog, Source
 from views.project import Diagnostic, Project

@@ -16,8 +16,8 @@ from connectors.base import Bound
 from connectors.errors import QueryError
 from federation import slots
 from federation.canon.analyse import STANDARD, ZONE, reading
-from federation.down import Missing
-from federation.freshness import hint
+from federation.freshness.down import Missing
+from federation.freshness.freshness import hint
 from federation.session import Session
 from federation.terms import Terms
 from planner.plan import Copies, Plan

@@ -20,7 +20,7 @@ from federation.result import Part
 from federation.session import Session
 
 if TYPE_CHECKING:
-    from federation.contract import Contract
+    from federation.freshness.contract import Contract
     from federation.prepare import Prepared
 
 OK = "ok"

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from connectors.base import Profile, Table
-from federation import state
+from federation.operations import state
 
 Told = tuple[Profile, tuple[Table, ...]]
 _FORM: TypeAdapter[tuple[str, str, Profile, tuple[Table, ...]]] = TypeAdapter(

@@ -15,8 +15,8 @@ from cachetools import LRUCache
 from connectors.base import Connector, Table
 from connectors.errors import Error
 from connectors.statistics import Estimate, Key, TableStatistics
-from federation.gates import Gates
-from federation.patience import patiently
+from federation.gate.gates import Gates
+from federation.gate.patience import patiently
 from views.catalog import Catalog, Source, Statistics
 
 PATIENCE = 10.0  # seconds that one source may take

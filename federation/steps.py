@@ -15,9 +15,9 @@ from connectors.base import Bound, Cancel, SourceQuery
 from federation import bind
 from federation.channel import Channel
 from federation.deadline import Deadline
+from federation.gate.turns import Kind
 from federation.query import Query
 from federation.result import Part
-from federation.turns import Kind
 from planner.plan import Fragment
 
 

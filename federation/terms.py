@@ -11,10 +11,10 @@ from cache.results import Keep
 from connectors.errors import LimitExceeded
 from federation import budgets
 from federation.deadline import Deadline
-from federation.down import Policy, policies, readers
+from federation.freshness.down import Policy, policies, readers
+from federation.gate.turns import Kind
 from federation.session import Session
 from federation.steps import Step
-from federation.turns import Kind
 from planner.plan import Fragment, Plan
 from planner.statement import Statement
 from views.catalog import CLASSES, SYSTEM, Catalog, View

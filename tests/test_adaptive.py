@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.base import Pressure
-from federation.adaptive import Adaptive
+from federation.gate.adaptive import Adaptive
 from views.catalog import Adaptive as Rules
 
 RULES = Rules(lag=2.0, running=10)

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connectors.types import PgType, numeric
-from federation.allowed import Allowed, Unclear, allowed, plain, rows
 from federation.canon.server import Canon
+from federation.reuse.allowed import Allowed, Unclear, allowed, plain, rows
 
 _NOON = datetime(2024, 2, 29, 12, 0, 0, 1)
 _NUMBERS = ("0", "-0.00", "1.5", "1.50", "1.49", "1.51", "-1.495", "99999999.99", "-99999999.99", "1e30", "0.001")

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from connectors.errors import Error, LimitExceeded, QueryError, SourceError
 from connectors.leases import Lost
 from connectors.stopping import ended_there, hanging, timed_out
-from federation.breaker import JITTER, LOST, SLICES, YIELD, Breaker, matters, said, verdict
+from federation.gate.breaker import JITTER, LOST, SLICES, YIELD, Breaker, matters, said, verdict
 from views.catalog import Breaker as Rules
 
 RULES = Rules(failures=3, share=0.5, window=10.0, pause=5.0, longest=20.0)

@@ -28,7 +28,7 @@ from api.cli import main
 from connectors.errors import ConfigError, LimitExceeded, QueryError, SourceError
 from connectors.types import PgType, numeric
 from federation.canon.server import Canon
-from federation.provenance import Fact
+from federation.freshness.provenance import Fact
 from tests.folders import write
 from views.schema import text
 

@@ -25,7 +25,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from api.project import Runtime, open_project
 from federation.canon.server import Canon
-from federation.freshness import MaxAge
+from federation.freshness.freshness import MaxAge
 from federation.query import Query
 from federation.result import Part
 from federation.session import Session

@@ -24,8 +24,8 @@ from api.remote import Remote, servers
 from api.serve import Serving, serving
 from connectors.base import Cancel
 from connectors.errors import ConfigError, Error, QueryError
+from federation.operations.switches import NAME, Switch, Switches
 from federation.session import Session
-from federation.switches import NAME, Switch, Switches
 from tests.serving import Serving as InThread
 
 USERS = """

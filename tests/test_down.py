@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from connectors.base import Bound, Cancel
 from connectors.errors import Error, LimitExceeded, SourceError, TimedOut
-from federation import provenance
 from federation.canon.server import Canon
-from federation.down import FAIL, Missing, Policy, policies, readers
 from federation.engine import Engine
+from federation.freshness import provenance
+from federation.freshness.down import FAIL, Missing, Policy, policies, readers
 from federation.result import Part, Result
 from federation.session import Session
 from tests.sources import int8

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.errors import QueryError
-from federation.freshness import check, hint, of_headers, spoken, too_old
+from federation.freshness.freshness import check, hint, of_headers, spoken, too_old
 from views.max_age import MaxAge
 
 UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

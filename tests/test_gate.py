@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from connectors.errors import LimitExceeded, SourceError
-from federation.gate import Gate
-from federation.permit import Permit, Wish
+from federation.gate.gate import Gate
+from federation.gate.permit import Permit, Wish
 from views.catalog import Limits, QueryLimits
 
 

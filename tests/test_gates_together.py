@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from connectors.base import Pressure
 from connectors.errors import Error, LimitExceeded, SourceError
-from federation.breaker import Breaker
-from federation.gate import DOUBTFUL, SLOW, Gate
-from federation.permit import Permit, Wish
-from federation.places import Places
-from federation.turns import Kind
+from federation.gate.breaker import Breaker
+from federation.gate.gate import DOUBTFUL, SLOW, Gate
+from federation.gate.permit import Permit, Wish
+from federation.gate.places import Places
+from federation.gate.turns import Kind
 from tests.fakeloop import FakeLoop
 from views.catalog import Adaptive, Limits
 from views.catalog import Breaker as Rules

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.project import Runtime, open_project
-from federation.gate import Gate
+from federation.gate.gate import Gate
 from federation.session import Session
 from tests.folders import write
 from tests.servers import Server

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.headers import LONGEST, headers
-from federation.provenance import Fact
+from federation.freshness.provenance import Fact
 
 LIVE = Fact("crm", "live", 990.0, 990.0, 10.0, 60.0, "real_time", 5, 1, views=("v.a",))
 GONE = Fact("shop", "missing", policy="partial", why='it "fell"\r\nX-Evil: 1', tables=("t",))

@@ -21,12 +21,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from federation import ledger as ledger_module
-from federation.ledger import OTHER, Ledger
-from federation.ledger_store import NAME, Page, Record, Spent, Store
-from federation.masked import masked
-from federation.receipt import DRY_RUN, Receipt, visible
-from federation.system import Visitor
+from federation.operations import ledger as ledger_module
+from federation.operations.ledger import OTHER, Ledger
+from federation.operations.ledger_store import NAME, Page, Record, Spent, Store
+from federation.operations.masked import masked
+from federation.operations.receipt import DRY_RUN, Receipt, visible
+from federation.operations.system import Visitor
 from views.catalog import Limits
 
 SOURCES, VIEWS, USERS = ("crm", "erp"), ("crm.customers", "crm.customers, erp.orders"), ("ada", "bob")
@@ -139,7 +139,7 @@ SHAPE = ("crm", "crm.customers", "ada", "sql", "f1", "lookup")
 WRITER = """
 import asyncio, sys, time
 from pathlib import Path
-from federation.ledger import Ledger
+from federation.operations.ledger import Ledger
 SHAPE = ("crm", "v", "ada", "sql", "f1", "lookup")
 async def main():
     ledger = Ledger(Path(sys.argv[1]))

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from federation import places
-from federation.pace import Pace
-from federation.places import Places
+from federation.gate import places
+from federation.gate.pace import Pace
+from federation.gate.places import Places
 
 FOREVER = 1e9
 
@@ -79,7 +79,7 @@ def test_a_dead_one_s_statements_keep_their_places_for_as_long_as_they_may_run(
 def test_a_process_that_is_killed_leaves_its_place_to_time_alone(tmp_path: Path) -> None:
     where = tmp_path / "vdw"
     script = (
-        "import sys, time; from pathlib import Path; from federation.places import Places\n"
+        "import sys, time; from pathlib import Path; from federation.gate.places import Places\n"
         f"places = Places('crm', Path({str(where)!r})); print(places.take(1, 30.0, 0.2), flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:

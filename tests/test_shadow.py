@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from cache.results import Keep, ResultCache
 from connectors.errors import LimitExceeded, SourceError
 from connectors.stopping import timed_out
-from federation.adaptive import Adaptive
-from federation.breaker import Breaker
 from federation.budgets import Spent
-from federation.gate import Gate
-from federation.permit import Wish
-from federation.shadow import DOES, KEYS, Shadow, after
+from federation.gate.adaptive import Adaptive
+from federation.gate.breaker import Breaker
+from federation.gate.gate import Gate
+from federation.gate.permit import Wish
+from federation.gate.shadow import DOES, KEYS, Shadow, after
 from views import catalog
 from views.catalog import Limits, Observed, QueryLimits, Source
 

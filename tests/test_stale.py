@@ -15,7 +15,7 @@ from connectors.errors import Error, SourceError
 from federation.canon.server import Canon
 from federation.canon.shell import install
 from federation.engine import Engine
-from federation.freshness import MaxAge
+from federation.freshness.freshness import MaxAge
 from federation.session import Session
 from federation.terms import Terms
 from tests.test_engine import JOIN, World, engine, rows, until

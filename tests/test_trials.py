@@ -11,9 +11,9 @@ import pytest
 
 from connectors.base import PING, Connector
 from connectors.errors import SourceError
-from federation import trials
-from federation.gate import Wish
-from federation.gates import Gates
+from federation.gate import trials
+from federation.gate.gate import Wish
+from federation.gate.gates import Gates
 from views.catalog import Breaker, Limits
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.pace import Pace
-from federation.turns import WEIGHTS, Entry, Lane, Turns
+from federation.gate.pace import Pace
+from federation.gate.turns import WEIGHTS, Entry, Lane, Turns
 from views.catalog import Limits
 
 LANES: tuple[Lane, ...] = tuple(WEIGHTS)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from federation import provenance
-from federation.provenance import Fact
+from federation.freshness import provenance
+from federation.freshness.provenance import Fact
 from federation.result import Part
 
 

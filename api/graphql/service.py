@@ -25,7 +25,7 @@ from api.graphql.values import measure
 from api.headers import headers
 from connectors.base import Cancel
 from connectors.errors import QueryError
-from federation.freshness import MAX_AGE, of_headers
+from federation.freshness.freshness import MAX_AGE, of_headers
 from federation.session import Session
 
 # What JSON says of time is in UTC, whatever the canon's own settings.

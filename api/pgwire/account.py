@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from api.pgwire import packets
-from federation import provenance
 from federation.canon.shell import PROVENANCE
+from federation.freshness import provenance
 from views.catalog import SYSTEM
 
 if TYPE_CHECKING:

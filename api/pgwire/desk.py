@@ -21,7 +21,7 @@ from connectors.base import Cancel
 from connectors.errors import Error, QueryError
 from federation.canon.marked import LONGEST, bounded
 from federation.canon.wire import Description, Rows
-from federation.freshness import hint
+from federation.freshness.freshness import hint
 
 if TYPE_CHECKING:
     from api.pgwire.session import Session

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 
 from api.graphql import provenance
-from federation.provenance import facts
+from federation.freshness.provenance import facts
 from federation.result import Part
 
 LIVE = Part(0, "crm", "", rows=2, read_at=time.time() - 5, as_of="2026-01-01T00:00:00+00:00", ttl=60.0, views=("v.a",))

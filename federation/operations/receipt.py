@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from connectors.tally import SESSION
-from federation.ledger_store import FIGURES, Record, Shape, Spent
-from federation.system import Visitor
+from federation.operations.ledger_store import FIGURES, Record, Shape, Spent
+from federation.operations.system import Visitor
 from views.catalog import Limits
 
 TOP = 10  # offenders that a text names

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 
 from connectors.base import SourceQuery
-from federation.allowed import Unclear
-from federation.contain import MOST_FOR_FEW, MOST_ROWS, Flight, Hit, Index, Peek, Scope, for_keys, scope
+from federation.reuse.allowed import Unclear
+from federation.reuse.contain import MOST_FOR_FEW, MOST_ROWS, Flight, Hit, Index, Peek, Scope, for_keys, scope
 from federation.steps import Rows, Step
 
 AT_ONCE = 20_000  # rows that are checked on the loop itself, in half a millisecond or so; more in a thread

@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
-from federation.gate import Gate
-from federation.permit import Permit, Wish
-from federation.turns import Kind
+from federation.gate.gate import Gate
+from federation.gate.permit import Permit, Wish
+from federation.gate.turns import Kind
 
 T = TypeVar("T")
 

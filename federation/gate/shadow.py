@@ -8,9 +8,9 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from federation.adaptive import Adaptive
-from federation.breaker import Breaker
-from federation.shadow_queue import Fate, Queue, Shade
+from federation.gate.adaptive import Adaptive
+from federation.gate.breaker import Breaker
+from federation.gate.shadow_queue import Fate, Queue, Shade
 from views.catalog import Limits, Observed, QueryLimits, Source
 
 KEYS = 50_000  # reads that are remembered for a proposed ttl

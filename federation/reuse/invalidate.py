@@ -15,8 +15,8 @@ from sqlglot import exp
 from cache.results import ResultCache, Work
 from connectors.errors import QueryError
 from connectors.types import PgType
-from federation.allowed import Unclear, plain
-from federation.reading import Reading
+from federation.reuse.allowed import Unclear, plain
+from federation.reuse.reading import Reading
 from views.catalog import Catalog, SourceTable, View
 from views.validate import did_you_mean
 

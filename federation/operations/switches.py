@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from connectors.errors import ConfigError, QueryError, SourceError
-from federation import state
+from federation.operations import state
 
 NAME = "switches.json"
 EVERY = 0.5  # seconds between two looks at the file

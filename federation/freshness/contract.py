@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from cache.results import Keep
-from federation.age import Ages, Word, seconds
-from federation.freshness import too_old
+from federation.freshness.age import Ages, Word, seconds
+from federation.freshness.freshness import too_old
 from federation.result import Part
 from federation.steps import Rows, Step
 from views.max_age import MaxAge

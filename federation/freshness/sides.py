@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from connectors.base import Bound
 from connectors.errors import Error, LimitExceeded, SourceError
-from federation.age import Ages, Word
-from federation.contract import SLACK, Contract
-from federation.freshness import TOO_OLD, bounded, spoken
+from federation.freshness.age import Ages, Word
+from federation.freshness.contract import SLACK, Contract
+from federation.freshness.freshness import TOO_OLD, bounded, spoken
 from planner.plan import Copies, Plan
 from views.catalog import Catalog
 

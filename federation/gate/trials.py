@@ -9,9 +9,9 @@ from contextlib import suppress
 
 from connectors.base import PING, Connector
 from connectors.errors import Error
-from federation.gate import Gate
-from federation.gates import Gates
-from federation.patience import patiently
+from federation.gate.gate import Gate
+from federation.gate.gates import Gates
+from federation.gate.patience import patiently
 
 TICK = 0.25  # seconds between two looks at who is due
 log = logging.getLogger(__name__)

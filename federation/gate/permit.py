@@ -10,9 +10,9 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from federation import refusals
-from federation.shadow_queue import Shade
-from federation.turns import OWN, Kind, Lane, Seat
+from federation.gate import refusals
+from federation.gate.shadow_queue import Shade
+from federation.gate.turns import OWN, Kind, Lane, Seat
 from views.catalog import Limits
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from connectors.base import Pressure
 from connectors.errors import Error
-from federation.gate import Gate
-from federation.patience import patiently
+from federation.gate.gate import Gate
+from federation.gate.patience import patiently
 
 PATIENCE = 2.0  # seconds that it may take, waiting included
 log = logging.getLogger(__name__)

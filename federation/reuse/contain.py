@@ -21,8 +21,9 @@ from cachetools import LRUCache
 
 from connectors.base import Bound, SourceQuery
 from connectors.types import PgType
-from federation import allowed, bind
-from federation.allowed import Allowed, Unclear
+from federation import bind
+from federation.reuse import allowed
+from federation.reuse.allowed import Allowed, Unclear
 from federation.steps import Rows
 from planner.plan import Condition, Fragment, KeysRef, Region, Term, Value
 

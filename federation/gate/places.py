@@ -22,7 +22,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
-from federation.pace import Pace
+from federation.gate.pace import Pace
 
 MOST = 4_096  # places of one source
 SERVERS = 64  # that take part in sharing fairly; more of them keep the limits too

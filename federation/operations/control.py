@@ -12,19 +12,19 @@ from weakref import WeakSet
 
 from connectors.errors import Error, QueryError
 from connectors.tally import Counted, Tally
-from federation import system_rows
-from federation.ledger import SAVED, Ledger
-from federation.ledger_store import Record, Shape
-from federation.masked import masked
+from federation.operations import system_rows
+from federation.operations.ledger import SAVED, Ledger
+from federation.operations.ledger_store import Record, Shape
+from federation.operations.masked import masked
+from federation.operations.receipt import DRY_RUN, Receipt, visible
+from federation.operations.switches import Switch, Switches
+from federation.operations.system import System, Visitor
 from federation.query import LEFT, Query
-from federation.receipt import DRY_RUN, Receipt, visible
-from federation.switches import Switch, Switches
-from federation.system import System, Visitor
 from federation.watch import Sent
 
 if TYPE_CHECKING:
     from federation.engine import Engine
-    from federation.gates import Gates
+    from federation.gate.gates import Gates
     from federation.prepare import Prepared
 
 OPERATOR = "vdw"  # who asks by the project's own commands; no user can have the name

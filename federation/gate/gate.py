@@ -14,15 +14,15 @@ from typing import Protocol
 
 from connectors.base import Pressure
 from connectors.errors import Error, SourceError, TimedOut
-from federation import refusals
-from federation.adaptive import Adaptive
-from federation.breaker import Breaker, matters
-from federation.lag import Lag
-from federation.pace import Pace
-from federation.permit import ANY, Load, Permit, Wish
-from federation.places import Places
-from federation.shadow import Shadow
-from federation.turns import Entry, Lane, Seat, Turns
+from federation.gate import refusals
+from federation.gate.adaptive import Adaptive
+from federation.gate.breaker import Breaker, matters
+from federation.gate.lag import Lag
+from federation.gate.pace import Pace
+from federation.gate.permit import ANY, Load, Permit, Wish
+from federation.gate.places import Places
+from federation.gate.shadow import Shadow
+from federation.gate.turns import Entry, Lane, Seat, Turns
 from views.catalog import Adaptive as Rules
 from views.catalog import Limits
 
@@ -37,7 +37,7 @@ DOUBTFUL = 2.0  # seconds for which a statement is taken to run on whose connect
 
 
 class Told(Protocol):
-    """`federation.gauge.Gauge`: is told of each use, and reads the source's own state meanwhile."""
+    """`federation.gate.gauge.Gauge`: is told of each use, and reads the source's own state meanwhile."""
 
     def __call__(self) -> None: ...
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from federation.pace import Pace
+from federation.gate.pace import Pace
 from views.catalog import Limits
 
 MOST = 10_000  # statements that are under way; past it the oldest is taken to end now

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from federation.age import seconds
+from federation.freshness.age import seconds
 from federation.result import Part
 from views.catalog import CLASSES, SYSTEM
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from connectors.errors import Error, LimitExceeded, QueryError, TimedOut
-from federation.refusals import Refused, TooMuch
+from federation.gate.refusals import Refused, TooMuch
 
 # Connection, resources, operator intervention (a shutdown, a closed gate, an open breaker, a cancel there), its system.
 _DOWN = ("08", "53", "57", "58")

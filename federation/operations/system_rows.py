@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cache.results import Kept
-from federation.ledger_store import FIGURES, Record
-from federation.system import Maker, Row, Visitor
+from federation.operations.ledger_store import FIGURES, Record
+from federation.operations.system import Maker, Row, Visitor
 from views.catalog import Source, View
 
 if TYPE_CHECKING:
-    from federation.control import Control
     from federation.engine import Engine
-    from federation.gate import Gate
+    from federation.gate.gate import Gate
+    from federation.operations.control import Control
 
 DAY = 86_400.0  # seconds that vdw.receipts reaches back
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from connectors.tally import SESSION, Counted
-from federation import state
-from federation.ledger_store import Page, Peak, Record, Shape, Spent, Store
-from federation.masked import masked
+from federation.operations import state
+from federation.operations.ledger_store import Page, Peak, Record, Shape, Spent, Store
+from federation.operations.masked import masked
 
 EVERY = 2.0  # seconds between two writings
 PRUNED = 600.0  # seconds between two looks for what is too old

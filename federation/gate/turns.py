@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from federation.places import Places
+from federation.gate.places import Places
 
 Kind = Literal["lookup", "report", "extract", "chore"]
 Lane = Literal["lookup", "report", "extract", "heavy", "chore"]

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from connectors.base import Connector
-from federation import places, shadow
-from federation.breaker import Breaker
-from federation.gate import Gate
-from federation.gauge import Gauge
-from federation.lag import Lag
-from federation.permit import Load
+from federation.gate import places, shadow
+from federation.gate.breaker import Breaker
+from federation.gate.gate import Gate
+from federation.gate.gauge import Gauge
+from federation.gate.lag import Lag
+from federation.gate.permit import Load
 from views.catalog import SYSTEM, Catalog, Source
 
 
