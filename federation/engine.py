@@ -268,7 +268,7 @@ class Engine:
         retired = self._fetcher.swap(catalog, connectors)
         await self.refresh_statistics()
         if retired:
-            chore = asyncio.create_task(self._fetcher.retire(retired))
+            chore = asyncio.create_task(self._fetcher.sender.retire(retired))
             self._chores.add(chore)
             chore.add_done_callback(self._chores.discard)
 
@@ -292,7 +292,7 @@ class Engine:
 
     def stop(self, source: str, why: Error) -> None:
         """End all that runs at a source; whoever waits for it is told why."""
-        self._fetcher.stop(source, why)
+        self._fetcher.sender.stop(source, why)
 
     def invalidate(self, name: str, key: Mapping[str, Any] | None = None, refresh: bool = False) -> int:
         """Forget what is kept of a source ("crm"), a table or view ("crm.customers"), or of a view's rows by values of

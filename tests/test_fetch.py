@@ -477,7 +477,7 @@ def test_a_swap_lets_statements_end_and_closes_what_is_gone(tmp_path: Path) -> N
             await until(lambda: old.running == 1)
             retired = fetcher.swap(catalog({"erp": Limits()}), {"erp": new})
             assert retired == [old]
-            closing = asyncio.create_task(fetcher.retire(retired))
+            closing = asyncio.create_task(fetcher.sender.retire(retired))
             await asyncio.sleep(0.02)
             assert not old.closed
             old.gate.set()
@@ -597,7 +597,7 @@ def test_whoever_vanishes_whenever_nothing_is_left_behind(
             assert crm.most <= 2
             assert not clients or fetcher.loads["crm"].waiting == 0
             assert not fetcher.cache._flights
-            assert not fetcher._running
+            assert not fetcher.sender._running
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetch, "HEAD", 50_000)
