@@ -354,7 +354,8 @@ def main() -> None:
     parser.add_argument("--no-faults", dest="faults", action="store_false", help="leave the sources alone")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    with crm() as made:
+    # A cache that is full long before the second half, in which nothing may grow any more.
+    with crm(cache={"size": "8MB"}) as made:
         _views(made)
         with stage.served(made.folder) as served:
             failed = uvloop.run(_soak(given, made, served))

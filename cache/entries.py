@@ -101,7 +101,8 @@ class Entries:
         """Let an entry be found by these too."""
         for tag in tags:
             self._tagged.setdefault(tag, set()).add(key)
-        entry.tags = entry.tags.union(tags)
+        if not entry.tags.issuperset(tags):  # else the set stays that which many entries share
+            entry.tags = entry.tags.union(tags)
 
     def tagged(self, tag: str) -> Collection[Hashable]:
         """The keys of the entries of a tag."""

@@ -10,7 +10,7 @@ from federation.channel import Stream
 from federation.deadline import Deadline
 from federation.merge import Merged
 from federation.result import Part, Result
-from federation.steps import Fetched
+from federation.steps import OVERHEAD, Fetched
 from planner.plan import Plan
 
 
@@ -37,7 +37,7 @@ class Answer:
 
     def size(self) -> int:
         """Bytes that keeping it costs; one with rows still to come is never kept."""
-        return self.merged.size + 1024 if self.whole else sys.maxsize
+        return self.merged.size + OVERHEAD if self.whole else sys.maxsize
 
     def born(self) -> float:
         """The cache's clock when the oldest of its rows was read."""
