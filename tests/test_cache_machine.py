@@ -222,8 +222,9 @@ class CacheMachine(RuleBasedStateMachine):
         if anew:
             self.loop.run_until_complete(self.refresh(tag))
         else:
-            kept = self.cache.entries
-            assert self.cache.invalidate(tag) == kept - self.cache.entries
+            kept, expired = self.cache.entries, self.cache.counters.expired
+            forgotten = self.cache.invalidate(tag)
+            assert forgotten == kept - self.cache.entries - (self.cache.counters.expired - expired)
         self.spin()
 
     async def refresh(self, tag: str) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.base import Bound, Cancel
-from federation.engine import Engine, Prepared
+from federation.engine import Compute, Engine, Prepared
 from federation.explain import Explanation
 from federation.result import Part, Result
 from federation.session import Session
@@ -49,12 +49,12 @@ class Witness:
         params: Sequence[Bound],
         session: Session,
         cancel: Cancel,
-        computed: Sequence[Bound] | None = None,
-    ) -> Fetched:
+        compute: Compute | None = None,
+    ) -> tuple[Prepared, Fetched]:
         """`Engine.gather`, noted."""
-        fetched = await self._engine.gather(prepared, params, session, cancel, computed)
+        prepared, fetched = await self._engine.gather(prepared, params, session, cancel, compute)
         self.seen.append(Seen(prepared, tuple(params), fetched.parts))
-        return fetched
+        return prepared, fetched
 
     def statements(self) -> dict[str, int]:
         """How many each source has been sent since the start, by its own gate's count."""

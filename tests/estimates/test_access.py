@@ -240,9 +240,9 @@ def test_refreshing_asks_only_what_changed(postgresql: Server) -> None:
     asked: list[str] = []
     ask = connector._ask
 
-    def counted(text: str, values: Any) -> Any:
+    def counted(text: str, values: Any, **more: Any) -> Any:
         asked.append(text)
-        return ask(text, values)
+        return ask(text, values, **more)
 
     connector._ask = counted
     try:

@@ -164,12 +164,12 @@ def test_down_at_start_and_up_later(world: World, tmp_path: Path, source: str) -
         with World(world.site, world.site.folder) as late:
             faults = {one.file: one for one in late.runtime.diagnostics if one.severity == "error"}
             assert f"sources/{source}.yml" in faults
-            assert "views/crm/opened.view.sql" in faults
+            assert set(faults) == {f"sources/{source}.yml"}, "what it told an earlier start is remembered"
             text = "\n".join(f"{one} {one.remedy}" for one in faults.values())
-            assert "s3cret" not in text and "Traceback" not in text and source in text and "answers" in text
+            assert "s3cret" not in text and "Traceback" not in text and source in text
             late.healthy("side", other)
             for protocol in ("postgresql", "graphql"):
-                said = decent(late.ask(protocol, SHOP if source == "shop" else DESK), "crm")
+                said = decent(late.ask(protocol, SHOP if source == "shop" else DESK), source)
                 assert said.seconds < 2
             server.start()
             assert eventually(lambda: late.ask("postgresql", BOTH).rows == RIGHT[BOTH], 15)
