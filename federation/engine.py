@@ -108,15 +108,8 @@ class Engine:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
         prepared = await self.chosen(prepared, params, session)
         query = self._begun(prepared, session, cancel)
-        try:
-            prepared, answer = await self._endured(
-                prepared, params, query, partial(self._run, params=params, query=query)
-            )
-        except BaseException as error:
-            told = await self._failed(error, prepared, query)
-            if told is error:
-                raise
-            raise told from error
+        attempt = partial(self._run, params=params, query=query)
+        prepared, answer = await self._answers(prepared, params, query, attempt)
         answer.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
         return _watched(answer, query)
 
@@ -136,12 +129,20 @@ class Engine:
         query.contract = contract
         return query
 
-    async def _failed(self, error: BaseException, prepared: Prepared, query: Query) -> BaseException:
-        """End the query; what to tell its asker."""
-        query.end(error)
-        if query.contract is None or not isinstance(error, SourceError):
-            return error
-        return await sides.nearest(error, prepared.plan, self.catalog, query.contract, self._fetcher.ages)
+    async def _answers(
+        self, prepared: Prepared, params: Sequence[Bound], query: Query, attempt: Callable[..., Awaitable[T]]
+    ) -> tuple[Prepared, T]:
+        """As `_endured`; an error ends the query, and tells the best age there is where its asker demands one."""
+        try:
+            return await self._endured(prepared, params, query, attempt)
+        except BaseException as error:
+            query.end(error)
+            if query.contract is None or not isinstance(error, SourceError):
+                raise
+            told = await sides.nearest(error, prepared.plan, self.catalog, query.contract, self._fetcher.ages)
+            if told is error:
+                raise
+            raise told from error
 
     async def _endured(
         self, prepared: Prepared, params: Sequence[Bound], query: Query, attempt: Callable[..., Awaitable[T]]
@@ -202,13 +203,7 @@ class Engine:
         or has `merge` do it."""
         query = self._begun(prepared, session, cancel)
         attempt = partial(self._gathered, params=params, query=query, compute=compute)
-        try:
-            prepared, fetched = await self._endured(prepared, params, query, attempt)
-        except BaseException as error:
-            told = await self._failed(error, prepared, query)
-            if told is error:
-                raise
-            raise told from error
+        prepared, fetched = await self._answers(prepared, params, query, attempt)
         fetched.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
         query.parts, query.engine, fetched.query = fetched.parts, "canon", query
         return prepared, fetched
@@ -227,12 +222,8 @@ class Engine:
     ) -> Result:
         """The answer from rows that `gather` fetched."""
         deadline = prepared.terms.deadline(session)
-        try:
+        with fetched.guarded():
             merged = await self._merger.run(prepared.plan, fetched, prepared.given(params), session)
-        except BaseException as error:
-            if fetched.query is not None:
-                fetched.query.end(error)
-            raise
         answer = _bounded(result(prepared.plan, Answer(merged, fetched), "miss", deadline, cancel), prepared)
         return answer if fetched.query is None else _watched(answer, fetched.query)
 

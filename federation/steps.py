@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -132,6 +133,16 @@ class Fetched:
     until: float = math.inf
     computed: Sequence[Bound] = ()
     query: Query | None = None
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """An error of the body ends the query, where it goes on elsewhere."""
+        try:
+            yield
+        except BaseException as error:
+            if self.query is not None:
+                self.query.end(error)
+            raise
 
     @property
     def rows(self) -> int:

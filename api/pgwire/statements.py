@@ -186,44 +186,31 @@ class Ours:
         framed: bool,
     ) -> Relayed:
         """Bind the residual over those rows in the canon; `framed` within the statement that wants its rows."""
-        try:
-            return await self._relayed(prepared, asked, fetched, fields, quiet, framed)
-        except BaseException as error:
-            if fetched.query is not None:
-                fetched.query.end(error)
-            raise
-
-    async def _relayed(
-        self,
-        prepared: Prepared,
-        asked: Bind,
-        fetched: Fetched,
-        fields: Sequence[Field] | None,
-        quiet: bool,
-        framed: bool,
-    ) -> Relayed:
-        plan = _residual(prepared.plan)
-        self._readable(fetched)
-        few = fetched.rows < BATCH
-        arrays, pieces = inputs(plan, fetched.tables) if few else await asyncio.to_thread(inputs, plan, fetched.tables)
-        sql = with_arrays(plan, plan.residual or "", pieces)
-        if framed:
-            sql = self.frame(sql)
-        kinds = [
-            wire_type(kind).array.type_oid
-            for fragment in plan.fragments
-            for _ in range(pieces.get(fragment.id, 1))
-            for kind in ([kind for _, kind in fragment.columns] or [PgType("bool")])
-        ]
-        desk, backend = self.session.handover.desk, self.session.backend
-        name = desk.residual(sql, [kind.type_oid for kind in plan.params] + kinds)
-        slots = [self._text(bound) for bound in prepared.slots]
-        codes = [*spread(asked.formats, len(asked.values)), *([0] * len(slots)), *([1] * len(arrays))]
-        raw = packets.bind(asked.portal, name, codes, [*asked.values, *slots, *arrays], asked.results)
-        relayed = Relayed(self.session, asked.portal, fields, asked.results, fetched.query)
-        unplaced = self.session.handover.unplaced
-        backend.send(raw, Reply(BIND, shown=not quiet, loud=True, patch=unplaced, future=relayed.future()))
-        return relayed
+        with fetched.guarded():
+            plan = _residual(prepared.plan)
+            self._readable(fetched)
+            few = fetched.rows < BATCH
+            arrays, pieces = (
+                inputs(plan, fetched.tables) if few else await asyncio.to_thread(inputs, plan, fetched.tables)
+            )
+            sql = with_arrays(plan, plan.residual or "", pieces)
+            if framed:
+                sql = self.frame(sql)
+            kinds = [
+                wire_type(kind).array.type_oid
+                for fragment in plan.fragments
+                for _ in range(pieces.get(fragment.id, 1))
+                for kind in ([kind for _, kind in fragment.columns] or [PgType("bool")])
+            ]
+            desk, backend = self.session.handover.desk, self.session.backend
+            name = desk.residual(sql, [kind.type_oid for kind in plan.params] + kinds)
+            slots = [self._text(bound) for bound in prepared.slots]
+            codes = [*spread(asked.formats, len(asked.values)), *([0] * len(slots)), *([1] * len(arrays))]
+            raw = packets.bind(asked.portal, name, codes, [*asked.values, *slots, *arrays], asked.results)
+            relayed = Relayed(self.session, asked.portal, fields, asked.results, fetched.query)
+            unplaced = self.session.handover.unplaced
+            backend.send(raw, Reply(BIND, shown=not quiet, loud=True, patch=unplaced, future=relayed.future()))
+            return relayed
 
     def _text(self, bound: Bound) -> bytes | None:
         """A value in the client's encoding, in which its session reads text."""
