@@ -22,7 +22,7 @@ from rich.console import Console
 
 from api.project import Runtime, open_project
 from api.serve import serving
-from examples.crm import build, cdnow, demo, tables
+from examples.crm import build, cdnow, data, demo
 from examples.crm.oracle import holding
 from examples.crm.questions import questions
 from examples.crm.tour import Answer, Oracle, Server, tour
@@ -37,7 +37,7 @@ PATIENCE = 300.0  # seconds after which a demo that hangs is killed
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small example, built as the demo would find its own."""
     place = tmp_path_factory.mktemp("demo")
-    build.write(place, tables.build(invented()))
+    build.write(place, data.build(invented()))
     (place / demo.STAMP).write_text(demo.fingerprint())
     return place
 

@@ -16,14 +16,16 @@ import pytest
 
 from api.project import open_project
 from connectors.registry import connect
-from examples.crm import build, cdnow, servers, tables
+from examples.crm import build, cdnow, data, servers
 from examples.crm.cdnow import Purchase
+from examples.crm.data import world
 from federation.canon.server import Canon
 from federation.session import Session
 from tests.servers import Server
 from views.load import load
 from views.project import Diagnostic
 
+NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 VIEWS = sorted(path.parent.name + "." + path.name.split(".")[0] for path in build.HERE.glob("views/*/*.view.sql"))
 
 
@@ -36,7 +38,7 @@ def invented(customers: int = 300) -> list[Purchase]:
         for customer in range(1, customers + 1)
         for _ in range(random.choice((1, 1, 2, 3, 8)))
     ]
-    boundary = tables.BOUNDARY  # both sides of the cut, and nothing to pay
+    boundary = world.LAST_DAY - dt.timedelta(days=world.LIVE_DAYS)  # both sides of the cut, and nothing to pay
     return [
         *made,
         Purchase(1, boundary, 1, Decimal("0.00")),
@@ -45,71 +47,82 @@ def invented(customers: int = 300) -> list[Purchase]:
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, list[tables.Table]]:
-    return tables.build(invented())
+def made() -> dict[str, list[data.Table]]:
+    return data.build(invented(), NOW)
 
 
 @pytest.fixture(scope="module")
-def project(made: dict[str, list[tables.Table]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(made: dict[str, list[data.Table]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("crm")
     build.write(folder, made)
     return folder
 
 
-def test_the_same_seed_makes_the_same_rows(made: dict[str, list[tables.Table]]) -> None:
-    assert tables.build(invented()) == made
-    assert tables.build(invented(), seed=2) != made
+def test_the_same_seed_makes_the_same_rows(made: dict[str, list[data.Table]]) -> None:
+    assert data.build(invented(), NOW) == made
+    assert data.build(invented(), NOW, seed=2) != made
+    assert data.build(invented(), NOW - dt.timedelta(days=1)) != made
 
 
-def test_two_builds_hold_the_same_bytes(made: dict[str, list[tables.Table]], project: Path, tmp_path: Path) -> None:
+def test_two_builds_hold_the_same_bytes(made: dict[str, list[data.Table]], project: Path, tmp_path: Path) -> None:
     build.write(tmp_path, made)
     files = sorted(path.relative_to(project) for path in (project / "data").rglob("*.*"))
-    assert [str(file) for file in files] == [
-        "data/crm.db",
-        "data/shop.db",
-        "data/tickets.db",
-        "data/warehouse/cohorts.parquet",
-        "data/warehouse/orders.parquet",
-    ]
+    assert {"data/crm.db", "data/shop.db", "data/warehouse/orders.parquet"} <= {str(file) for file in files}
     assert [(project / file).read_bytes() for file in files] == [(tmp_path / file).read_bytes() for file in files]
 
 
-def test_every_purchase_is_an_order_on_its_side_of_the_boundary(made: dict[str, list[tables.Table]]) -> None:
-    (hot,), (cold, _) = made["shop"], made["dwh"]
-    assert sorted((row[1], row[2], row[4], row[5]) for row in [*hot.rows, *cold.rows]) == sorted(
-        (purchase.customer, purchase.day, purchase.items, purchase.amount) for purchase in invented()
+def found(made: dict[str, list[data.Table]], source: str, name: str) -> data.Table:
+    return next(table for table in made[source] if table.name == name)
+
+
+def test_every_purchase_is_an_order_on_its_side_of_the_boundary(made: dict[str, list[data.Table]]) -> None:
+    hot, cold = (found(made, source, "orders").rows for source in ("shop", "dwh"))
+    moved = NOW.date() - world.LAST_DAY
+    assert sorted((row[1], row[2], row[4], row[5]) for row in [*hot, *cold]) == sorted(
+        (purchase.customer, purchase.day + moved, purchase.items, purchase.amount) for purchase in invented()
     )
-    assert min(row[2] for row in hot.rows) == tables.BOUNDARY
-    assert max(row[2] for row in cold.rows) < tables.BOUNDARY
-    assert [row[2] for row in cold.rows] == sorted(row[2] for row in cold.rows)
+    boundary = NOW.date() - dt.timedelta(days=world.LIVE_DAYS)
+    assert dict(found(made, "dwh", "loads").rows) == {"orders": boundary, "order_lines": boundary}
+    assert min(row[2] for row in hot) == boundary
+    assert max(row[2] for row in cold) < boundary
+    assert max(row[3] for row in hot) <= NOW
+    assert [row[2] for row in cold] == sorted(row[2] for row in cold)
 
 
-def test_the_data_is_as_awkward_as_real_data(made: dict[str, list[tables.Table]]) -> None:
+def test_lines_add_up_to_their_orders(made: dict[str, list[data.Table]]) -> None:
+    summed: dict[int, tuple[int, Decimal]] = {}
+    for source in ("shop", "dwh"):
+        for _, order, _, _, _, quantity, amount in found(made, source, "order_lines").rows:
+            items, paid = summed.get(order, (0, Decimal(0)))
+            assert quantity > 0
+            summed[order] = items + quantity, paid + amount
+    orders = [row for source in ("shop", "dwh") for row in found(made, source, "orders").rows]
+    assert summed == {row[0]: (row[4], row[5]) for row in orders}
+
+
+def test_the_data_is_as_awkward_as_real_data(made: dict[str, list[data.Table]]) -> None:
     rows = {table.name: [dict(zip(table.columns, row, strict=True)) for row in table.rows] for table in made["crm"]}
     assert any(row["region"] is None for row in rows["customers"])
     assert any(not row["full_name"].isascii() for row in rows["customers"])
     assert any(row["value"] != row["value"].lower() for row in rows["contacts"])
     assert {row["customer_id"] for row in rows["contacts"]} < {row["customer_id"] for row in rows["customers"]}
-    placed = {row[3] for row in [*made["shop"][0].rows, *made["dwh"][0].rows]}
-    assert placed & set(tables.DST)
+    placed = {row[3] for source in ("shop", "dwh") for row in found(made, source, "orders").rows}
+    assert placed & set(world._transitions(NOW))
     assert any(row[8] is None for row in made["tickets"][0].rows)
 
 
-def test_sources_read_it_exactly(made: dict[str, list[tables.Table]], project: Path) -> None:
+def test_sources_read_it_exactly(made: dict[str, list[data.Table]], project: Path) -> None:
     """Types are declared so that each source reads back what was written, and claims what it can."""
-    for source, kind, options in (
-        ("crm", "sqlite", {"path": "data/crm.db"}),
-        ("tickets", "sqlite", {"path": "data/tickets.db"}),
-        ("shop", "sqlite", {"path": "data/shop.db"}),
-        ("dwh", "parquet", {"folder": "data/warehouse"}),
-    ):
+    for source in made:
+        kind = "parquet" if source == build.WAREHOUSE else "sqlite"
+        options = {"folder": "data/warehouse"} if source == build.WAREHOUSE else {"path": f"data/{source}.db"}
         connector = connect(kind, source, {**options, "base_folder": str(project)})
-        found = {table.name: table for table in connector.tables()}
-        assert set(found) == {table.name for table in made[source]}
+        read = {table.name: table for table in connector.tables()}
+        assert set(read) == {table.name for table in made[source]}
         for table in made[source]:
-            inexact = {column.name for column in found[table.name].columns if not column.exact}
-            assert inexact <= {"amount"}
-            assert found[table.name].row_count == len(table.rows)
+            inexact = {column.name for column in read[table.name].columns if not column.exact}
+            assert inexact <= {name for name, kind in table.columns.items() if kind.startswith("numeric")}
+            assert read[table.name].row_count == len(table.rows)
         connector.close()
 
 
@@ -130,7 +143,7 @@ def test_the_project_has_no_fault(project: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def oracle(canon: Canon, made: dict[str, list[tables.Table]], project: Path) -> Iterator[psycopg.Connection[Any]]:
+def oracle(canon: Canon, made: dict[str, list[data.Table]], project: Path) -> Iterator[psycopg.Connection[Any]]:
     """One PostgreSQL that holds all tables, and the views as they are written."""
     with psycopg.connect(canon.dsn(), autocommit=True) as admin:
         admin.execute("CREATE DATABASE example")
@@ -182,7 +195,7 @@ def test_keys_are_keys(project: Path, oracle: psycopg.Connection[Any]) -> None:
 
 @pytest.mark.service
 def test_on_servers_the_answers_are_the_same(
-    made: dict[str, list[tables.Table]],
+    made: dict[str, list[data.Table]],
     oracle: psycopg.Connection[Any],
     postgresql: Server,
     mariadb: Server,
@@ -232,8 +245,9 @@ def test_the_real_purchases(tmp_path: Path) -> None:
         purchases = cdnow.purchases(cdnow.default_cache())
     except cdnow.Unavailable as reason:
         pytest.skip(str(reason))
-    made = tables.build(purchases)
-    (hot,), (cold, cohorts) = made["shop"], made["dwh"]
+    made = data.build(purchases)
+    hot = found(made, "shop", "orders")
+    cold, cohorts = (found(made, "dwh", name) for name in ("orders", "cohorts"))
     assert (len(hot.rows), len(cold.rows), len(cohorts.rows)) == (5_906, 63_753, 23_570)
     assert sum(row[5] for row in [*hot.rows, *cold.rows]) == Decimal("2500315.63")
     assert len(made["crm"][1].rows) == cdnow.CUSTOMERS

@@ -1,7 +1,7 @@
 """Builds the example into a folder: python -m examples.crm.build --into FOLDER [--servers].
 
-Embedded, all sources are files in FOLDER/data. With --servers, crm and shop go to a PostgreSQL and tickets to a
-MariaDB, both named by the environment (see README.md); the warehouse stays Parquet. The answers are the same.
+Embedded, all sources are files in FOLDER/data. With --servers, the live ones go to a PostgreSQL and a MariaDB, both
+named by the environment (see README.md); the warehouse stays Parquet. The answers are the same.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import shutil
 import sys
 from pathlib import Path
 
-from examples.crm import cdnow, parquet_files, servers, sqlite_files, tables
-from examples.crm.tables import Table
+from examples.crm import cdnow, data, parquet_files, servers, sqlite_files
+from examples.crm.data import Table
 
 HERE = Path(__file__).resolve().parent
-PROJECT = ("vdw.yml", "sources", "views")
+PROJECT = ("vdw.yml", "sources", "views", "rules", "watches", "dashboards")  # what there is of it
+WAREHOUSE = "dwh"
+ON_MARIADB = frozenset({"tickets"})  # of the live sources, with --servers; the others go to PostgreSQL
 
 
 def build(into: Path, *, on_servers: bool = False, cache: Path | None = None) -> dict[str, list[Table]]:
     """Make FOLDER a project with its data; gives what was written, by source. Raises cdnow.Unavailable."""
     if on_servers:
         servers.check()
-    made = tables.build(cdnow.purchases(cache or cdnow.default_cache()))
+    made = data.build(cdnow.purchases(cache or cdnow.default_cache()))
     write(into, made, on_servers=on_servers)
     return made
 
@@ -32,13 +34,14 @@ def write(into: Path, made: dict[str, list[Table]], *, on_servers: bool = False)
     """The project's files, the demo user's password, and the data."""
     _copy_project(into, on_servers=on_servers)
     _password(into / "secrets" / "analyst")
-    parquet_files.write(into / "data" / "warehouse", made["dwh"])
+    parquet_files.write(into / "data" / "warehouse", made[WAREHOUSE])
+    live = {source: tables for source, tables in made.items() if source != WAREHOUSE}
     if on_servers:
-        servers.write_postgresql({"crm": made["crm"], "shop": made["shop"]})
-        servers.write_mariadb(made["tickets"])
+        servers.write_postgresql({source: tables for source, tables in live.items() if source not in ON_MARIADB})
+        servers.write_mariadb([table for source in sorted(ON_MARIADB) for table in live[source]])
     else:
-        for source in ("crm", "shop", "tickets"):
-            sqlite_files.write(into / "data" / f"{source}.db", made[source])
+        for source, tables in live.items():
+            sqlite_files.write(into / "data" / f"{source}.db", tables)
 
 
 def _copy_project(into: Path, *, on_servers: bool) -> None:
@@ -52,7 +55,7 @@ def _copy_project(into: Path, *, on_servers: bool) -> None:
         if source.is_dir():
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(source, target)
-        else:
+        elif source.exists():
             shutil.copyfile(source, target)
     if on_servers:
         shutil.copytree(HERE / "servers_sources", into / "sources", dirs_exist_ok=True)
@@ -70,7 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; 1 with one line on stderr where something that it needs is missing."""
     parser = argparse.ArgumentParser(prog="python -m examples.crm.build", description=__doc__.splitlines()[0])
     parser.add_argument("--into", type=Path, default=HERE, metavar="FOLDER", help="default: the example's own folder")
-    parser.add_argument("--servers", action="store_true", help="crm, shop and tickets on database servers")
+    parser.add_argument("--servers", action="store_true", help="the live sources on database servers")
     said = parser.parse_args(arguments)
     try:
         made = build(said.into, on_servers=said.servers)

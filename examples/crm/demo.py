@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import datetime as dt
 import hashlib
 import logging
 import os
@@ -35,7 +36,7 @@ from views.files import Listener
 ROOT = build.HERE.parent.parent
 FOLDER = ROOT / ".vdw" / "demo"
 STAMP = ".built-from"  # in the built folder
-SOURCES = ("build.py", "cdnow.py", "tables.py", "sqlite_files.py", "parquet_files.py", *build.PROJECT)
+SOURCES = ("build.py", "cdnow.py", "data", "sqlite_files.py", "parquet_files.py", *build.PROJECT)
 USER = "analyst"
 
 
@@ -74,9 +75,9 @@ def built(console: Console, folder: Path) -> None:
 
 
 def fingerprint() -> str:
-    """Of every file that decides what is built."""
-    found = hashlib.sha256()
-    for place in (build.HERE / name for name in SOURCES):
+    """Of every file that decides what is built, and of the day, as the data ends now."""
+    found = hashlib.sha256(dt.datetime.now(dt.UTC).date().isoformat().encode())
+    for place in filter(Path.exists, (build.HERE / name for name in SOURCES)):
         for file in sorted(place.rglob("*.*")) if place.is_dir() else [place]:
             found.update(f"{file.relative_to(build.HERE).as_posix()}\0".encode() + file.read_bytes())
     return found.hexdigest()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from examples.crm.tables import Table
+from examples.crm.data import Table
 
 ROW_GROUP = 8192
 _TYPES = {
@@ -16,8 +17,9 @@ _TYPES = {
     "date": pa.date32(),
     "bool": pa.bool_(),
     "timestamptz": pa.timestamp("us", tz="UTC"),
-    "numeric(10,2)": pa.decimal128(10, 2),
+    "float8": pa.float64(),
 }
+_DECIMAL = re.compile(r"numeric\((\d+),(\d+)\)")
 
 
 def write(folder: Path, tables: list[Table]) -> None:
@@ -32,8 +34,11 @@ def write(folder: Path, tables: list[Table]) -> None:
 def arrow(table: Table) -> pa.Table:
     """The rows as Arrow."""
     kinds = zip(table.columns, table.types, table.columns.values(), strict=True)
-    schema = pa.schema(
-        [pa.field(name, _TYPES.get(kind, pa.string()), nullable=not mark.endswith("!")) for name, kind, mark in kinds]
-    )
+    schema = pa.schema([pa.field(name, _type(kind), nullable=not mark.endswith("!")) for name, kind, mark in kinds])
     columns = list(zip(*table.rows, strict=True)) or [()] * len(schema)
     return pa.table([pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema)
+
+
+def _type(kind: str) -> pa.DataType:
+    decimal = _DECIMAL.fullmatch(kind)
+    return pa.decimal128(*map(int, decimal.groups())) if decimal else _TYPES.get(kind, pa.string())

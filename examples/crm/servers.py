@@ -9,14 +9,14 @@ from typing import Any
 
 import psycopg
 
-from examples.crm.tables import Table
+from examples.crm.data import Table
 
 POSTGRESQL, MARIADB = "VDW_EXAMPLE_POSTGRESQL", "VDW_EXAMPLE_MARIADB"
 VARIABLES = tuple(
     f"{server}_{part}" for server in (POSTGRESQL, MARIADB) for part in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE")
 )
-_POSTGRESQL_TYPES = {"int8": "bigint", "int4": "integer", "bool": "boolean"}
-_MARIADB_TYPES = {"int8": "BIGINT", "int4": "INT", "timestamptz": "TIMESTAMP(6)", "text": "TEXT"}
+_POSTGRESQL_TYPES = {"int8": "bigint", "int4": "integer", "bool": "boolean", "float8": "double precision"}
+_MARIADB_TYPES = {"int8": "BIGINT", "int4": "INT", "timestamptz": "TIMESTAMP(6)", "text": "TEXT", "float8": "DOUBLE"}
 
 
 class Unset(Exception):

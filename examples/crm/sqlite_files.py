@@ -10,9 +10,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from examples.crm.tables import Table
+from examples.crm.data import Table
 
-_TYPES = {"int8": "INTEGER", "int4": "INT4", "date": "DATE", "bool": "BOOLEAN", "timestamptz": "TIMESTAMPTZ"}
+_TYPES = {
+    "int8": "INTEGER",
+    "int4": "INT4",
+    "date": "DATE",
+    "bool": "BOOLEAN",
+    "timestamptz": "TIMESTAMPTZ",
+    "float8": "DOUBLE PRECISION",
+}
 
 
 def write(file: Path, tables: Sequence[Table]) -> None:

@@ -1,6 +1,6 @@
 /*---
 view: customers.churn_risk
-description: How likely a customer is lost, by plain rules, as of 30 June 1998, the last day of the data.
+description: How likely a customer is lost, by plain rules, as of today.
 key: [customer_id]
 freshness: {ttl: 30s}
 relations:
@@ -10,12 +10,12 @@ select customer_id,
        full_name,
        lifetime_value,
        open_tickets,
-       date '1998-06-30' - last_order_on as days_silent,     -- Days since the latest order
+       current_date - last_order_on as days_silent,     -- Days since the latest order
        case
            when last_order_on is null then 'never bought'
-           when open_tickets > 0 and date '1998-06-30' - last_order_on > 90 then 'high'
-           when date '1998-06-30' - last_order_on > 365 then 'high'
-           when date '1998-06-30' - last_order_on > 180 or satisfaction < 2 then 'medium'
+           when open_tickets > 0 and current_date - last_order_on > 90 then 'high'
+           when current_date - last_order_on > 365 then 'high'
+           when current_date - last_order_on > 180 or satisfaction < 2 then 'medium'
            else 'low'
        end as risk                                           -- never bought, low, medium or high
 from customers.customer_360
