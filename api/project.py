@@ -33,10 +33,11 @@ from federation.remembered import Remembered
 from federation.session import Session
 from planner.plan import Plan
 from planner.planner import plan
+from planner.statement import Statement
 from views.files import Merge, User
 from views.load import load
 from views.max_age import MaxAge
-from views.project import Diagnostic, Project
+from views.project import Diagnostic, KeyPath, Project
 
 RETRY = 5.0  # seconds between two looks at sources that are down, and at statistics that are due
 LEAST_MEMORY = 32 << 20  # bytes without which DuckDB cannot start a merge
@@ -74,6 +75,11 @@ class Runtime:
             self.engine.restricted = bool(project.file.users)
             self.engine.max_ages = _max_ages(project)
             return self.diagnostics
+
+    @property
+    def statements(self) -> Mapping[tuple[str, KeyPath], Statement]:
+        """Those of the project's other files (watches, dashboards) that the canon accepts, by `Written.key`."""
+        return self._built.statements
 
     def visitors(self) -> dict[str, Visitor]:
         """The users as the system schema knows them."""

@@ -30,7 +30,7 @@ from planner.preserved import loss
 from planner.statement import Statement
 from views.catalog import Catalog, Relation, SourceTable, View
 from views.check import check_columns
-from views.project import Diagnostic, Project, ViewDraft
+from views.project import Diagnostic, KeyPath, Project, ViewDraft, Written
 
 INTROSPECTION = 15.0  # seconds that one source may take
 LONGEST_NAME = 63  # bytes; PostgreSQL would cut a longer one
@@ -46,6 +46,9 @@ class Built(NamedTuple):
     connectors: dict[str, Connector]
     diagnostics: tuple[Diagnostic, ...]
     identities: Mapping[str, str] = MappingProxyType({})  # of connectors: who has the same is the same
+    statements: Mapping[tuple[str, KeyPath], Statement] = MappingProxyType(
+        {}
+    )  # of the files, by Written.key; no bad one
 
 
 async def build(
@@ -84,7 +87,7 @@ async def build(
     connectors = {name: one.connector for name, one in found.items() if one.connector is not None}
     diagnostics = tuple(dict.fromkeys([*project.diagnostics, *work.diagnostics, *wrong]))
     identities = {name: one.identity for name, one in found.items()}
-    return Built(replace(catalog, version=version(catalog)), connectors, diagnostics, identities)
+    return Built(replace(catalog, version=version(catalog)), connectors, diagnostics, identities, work.statements)
 
 
 async def rebuild(
@@ -134,6 +137,7 @@ class _Work:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     lost: dict[Key, str] = field(default_factory=dict)  # why it is not served
     standing: dict[Key, str] = field(default_factory=dict)
+    statements: dict[tuple[str, KeyPath], Statement] = field(default_factory=dict)
 
     async def install(self, wire: Wire) -> None:
         """Tables, then views in their order. A shell of what is not served goes before anything could read it."""
@@ -148,6 +152,21 @@ class _Work:
         for draft in drafts.values():
             await self._view(wire, draft)
         await self._checked(wire, drafts)
+        for written in self.project.statements:
+            await self._statement(wire, written)
+
+    async def _statement(self, wire: Wire, written: Written) -> None:
+        """What the canon makes of a statement of the project's files, over what is served."""
+        try:
+            statement = await self.analyser.analyse_on(wire, written.sql, in_transaction=True, form=BODY)
+        except QueryError as error:
+            reads = [
+                key for key in self.lost if error.sqlstate in ("42P01", "3F000") and ".".join(key) in error.message
+            ]
+            remedy = f"first correct: {self.lost[reads[0]]}" if reads else error.hint or ""
+            self.diagnostics.append(written.diagnostic(error.message, remedy, error.position))
+        else:
+            self.statements[written.key] = statement
 
     async def _drop(self, wire: Wire, key: Key) -> None:
         if self.standing.pop(key, None) is not None:

@@ -113,16 +113,48 @@ class ViewDraft:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A SELECT that stands in a file of the project and is asked as it stands: a watch's, a panel's.
+
+    `what` names its owner in messages, `path` is the key under which it stands; parameters are $1, $2 ... as in a
+    prepared statement. The canon checks it when the catalog is built.
+    """
+
+    what: str
+    file: str
+    path: KeyPath
+    line: int
+    sql: str
+
+    @property
+    def key(self) -> tuple[str, KeyPath]:
+        return self.file, self.path
+
+    @classmethod
+    def at(cls, what: str, file: str, path: KeyPath, sql: str, places: Places) -> Written:
+        """The text of the key at `path`; a block (`|`) begins in the line below its key."""
+        line, _ = place_of(places, path)
+        return cls(what, file, path, line + sql.endswith("\n"), sql)
+
+    def diagnostic(self, message: str, remedy: str = "", position: int | None = None) -> Diagnostic:
+        """An error at a 1-based character position of the text, as PostgreSQL reports it."""
+        line = self.line + self.sql[: max(0, (position or 1) - 1)].count("\n")
+        return Diagnostic("error", self.file, line, f"{self.what}: {message}", remedy)
+
+
+@dataclass(frozen=True, slots=True)
 class Project:
     """A project folder. `sources` and `views` hold only what has no error; views stand behind what they read.
 
-    `places` has per file (relative path) the place of each key, so that a later error can point at it.
+    `statements` are those of its other files. `places` has per file (relative path) the place of each key, so that a
+    later error can point at it.
     """
 
     folder: Path
     file: ProjectFile
     sources: Mapping[str, SourceFile] = field(default_factory=dict)
     views: tuple[ViewDraft, ...] = ()
+    statements: tuple[Written, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     places: Mapping[str, Places] = field(default_factory=dict)
 
