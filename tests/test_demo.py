@@ -74,9 +74,10 @@ def test_the_tour_once(folder: Path, tmp_path: Path) -> None:
             said, _ = process.communicate()
     assert process.returncode == 0, said
     assert f"Port {taken} of http is taken here; another one takes its place" in said
-    assert said.count("RIGHT: ") == 3
+    assert said.count("RIGHT: ") >= 3
     assert said.count("Cache hit: ") + said.count("Too late for the cache") == 3
-    assert "3 of 3 answers are right" in said
+    right = re.search(r"(\d+) of (\d+) answers are right", said)
+    assert right and right[1] == right[2] == str(said.count("RIGHT: "))
     for part in ("f0 @ crm", "What each source was asked", "by the count at the sources' gates", "Merged "):
         assert said.count(part) >= 1, part
     assert "Warning" not in said
@@ -138,7 +139,7 @@ def test_a_wrong_answer_is_noticed(folder: Path, spoil: Callable[[Runtime, Oracl
                 with holding(folder) as oracle:
                     asked = questions(oracle)
                     spoil(runtime, oracle)
-                    wrong = await tour(console, server, oracle, asked)
+                    wrong = await tour(console, server, oracle, folder, asked)
         return wrong, console.export_text()
 
     wrong, told = asyncio.run(walk())

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import uvloop
 from rich.console import Console
+from rich.panel import Panel
 from rich.text import Text
 
 from api.project import Runtime, open_project
@@ -29,6 +30,7 @@ from connectors.errors import Error
 from examples.crm import build, cdnow
 from examples.crm.oracle import holding
 from examples.crm.questions import questions
+from examples.crm.scenes import SCENES
 from examples.crm.tour import Server, tour
 from examples.crm.witness import Witness
 from views.files import Listener
@@ -38,6 +40,7 @@ FOLDER = ROOT / ".vdw" / "demo"
 STAMP = ".built-from"  # in the built folder
 SOURCES = ("build.py", "cdnow.py", "data", "sqlite_files.py", "parquet_files.py", *build.PROJECT)
 USER = "analyst"
+FIRST = "How an answer comes about: three questions, their plans, and what the sources were asked"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -109,13 +112,16 @@ async def _demo(console: Console, folder: Path, once: bool) -> int:
 
 async def _walk(console: Console, folder: Path, server: Server) -> int:
     """The tour, with the PostgreSQL that knows the right answers; how many were wrong."""
+    wrong = count = 0
     with contextlib.ExitStack() as stack:
         console.print("Loading all data into one PostgreSQL, to check the answers by", style="dim")
         oracle = await asyncio.to_thread(stack.enter_context, holding(folder))
-        asked = questions(oracle)
-        wrong = await tour(console, server, oracle, asked)
-    right = len(asked) - wrong
-    console.rule(f"[bold {'red' if wrong else 'green'}]{right} of {len(asked)} answers are right", align="left")
+        for title, asked, brief in ((FIRST, questions, False), *((one.TITLE, one.questions, True) for one in SCENES)):
+            console.print(Panel(title, style="bold"))
+            found = asked(oracle)
+            wrong += await tour(console, server, oracle, folder, found, brief)
+            count += len(found)
+    console.rule(f"[bold {'red' if wrong else 'green'}]{count - wrong} of {count} answers are right", align="left")
     return wrong
 
 

@@ -1,30 +1,25 @@
-"""Three questions to the running example, through real clients; each answer checked against one PostgreSQL."""
+"""Questions to the running example, through real clients; each answer checked against one PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-import textwrap
 import time
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from numbers import Number
+from pathlib import Path
 from typing import Any
 
 import psycopg
-from rich import box
 from rich.console import Console
-from rich.padding import Padding
-from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from examples.crm.printing import asked, coloured, indented, parts, plan, section, table, told_again, verdict
 from examples.crm.witness import Seen, Witness
 
-PLAN_LINES = 3  # of the terminal, for each line of a plan: statements are long
-JSON_LINE = 100  # characters
 TIMEOUT = 120.0  # seconds
 Oracle = psycopg.Connection[Any]
 
@@ -63,6 +58,8 @@ class Desk:
     console: Console
     server: Server
     connection: psycopg.AsyncConnection[Any]
+    folder: Path  # the built example
+    brief: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +107,8 @@ class Sql:
         """A table; a single wide row is turned."""
         names = [name for name, _ in answer.columns]
         if len(answer.rows) == 1:
-            return _table(("column", "value"), list(zip(names, answer.rows[0], strict=True)))
-        return _table(names, answer.rows)
+            return table(("column", "value"), list(zip(names, answer.rows[0], strict=True)))
+        return table(names, answer.rows)
 
     async def _execute(self, desk: Desk, text: str) -> Answer:
         async with psycopg.AsyncRawCursor(desk.connection) as cursor:
@@ -149,7 +146,7 @@ class Graphql:
 
     def shown(self, answer: Answer) -> Text:
         """Indented JSON."""
-        return _coloured(_indented(answer.rows[0][0]), "json")
+        return coloured(indented(answer.rows[0][0]), "json")
 
     def _post(self, server: Server) -> Any:
         body = json.dumps({"query": self.text, "variables": self.variables}).encode()
@@ -161,42 +158,74 @@ class Graphql:
             return json.load(response)
 
 
-Question = Sql | Graphql
+@dataclass(frozen=True, slots=True)
+class Live:
+    """Something that happens: `run` does it, prints what it likes, and gives what is wrong ('' where nothing is)."""
+
+    heading: str
+    said: str
+    run: Callable[[Desk, Oracle], Awaitable[str]]
 
 
-async def tour(console: Console, server: Server, oracle: Oracle, questions: Sequence[Question]) -> int:
-    """Walk through the questions; how many answers were wrong."""
+Question = Sql | Graphql | Live
+
+
+async def tour(
+    console: Console, server: Server, oracle: Oracle, folder: Path, questions: Sequence[Question], brief: bool = False
+) -> int:
+    """Walk through the questions, without their plans where `brief`; how many answers were wrong."""
     wrong = 0
     async with await server.connection() as connection:
-        desk = Desk(console, server, connection)
+        desk = Desk(console, server, connection, folder, brief)
         for number, question in enumerate(questions, 1):
             console.rule(f"[bold]{number}. {question.heading}", align="left")
             console.print(question.said, style="italic")
-            _print(console, "", _coloured(question.text, question.language))
             try:
-                wrong += not await _stop(desk, question, question.truth(oracle))
+                wrong += not await _stop(desk, question, oracle)
             except (psycopg.Error, OSError, Unanswered) as error:
                 wrong += 1
-                console.print(_verdict([f"there is no answer: {error}"], 0))
+                console.print(verdict([f"there is no answer: {error}"], 0))
     return wrong
 
 
-async def _stop(desk: Desk, question: Question, truth: Answer) -> bool:
+async def _stop(desk: Desk, question: Question, oracle: Oracle) -> bool:
+    if not isinstance(question, Live):
+        section(desk.console, "", coloured(question.text, question.language))
+        return await (_briefly if desk.brief else _whole)(desk, question, question.truth(oracle))
+    started = time.perf_counter()
+    fault = await question.run(desk, oracle)
+    desk.console.print(verdict([fault] if fault else [], time.perf_counter() - started, "it came as it should"))
+    desk.console.print()
+    return not fault
+
+
+async def _briefly(desk: Desk, question: Sql | Graphql, truth: Answer) -> bool:
+    """One question: asked once, and told in a few lines."""
+    answer, taken, seen, sent = await _asked(desk, question)
+    fault = answer.differs(truth)
+    section(desk.console, "Answer", question.shown(answer))
+    desk.console.print(verdict([fault] if fault else [], taken))
+    desk.console.print(asked(seen, sent))
+    desk.console.print()
+    return not fault
+
+
+async def _whole(desk: Desk, question: Sql | Graphql, truth: Answer) -> bool:
     """One question: asked twice in a row, before anything kept gets too old, and then told."""
     first, taken, seen, sent = await _asked(desk, question)
     again, taken_again, seen_again, sent_again = await _asked(desk, question)
     faults = [fault for fault in (first.differs(truth), again.differs(truth)) if fault]
-    _print(desk.console, "Answer", question.shown(first))
-    desk.console.print(_verdict(faults, taken))
-    _print(desk.console, "Plan", _plan(await question.plan(desk, seen), desk.console.width - 4))
-    _print(desk.console, "What each source was asked", _parts(seen))
+    section(desk.console, "Answer", question.shown(first))
+    desk.console.print(verdict(faults, taken))
+    section(desk.console, "Plan", plan(await question.plan(desk, seen), desk.console.width - 4))
+    section(desk.console, "What each source was asked", parts(seen))
     desk.console.print(Text(f"  {sum(sent.values())} statements in all, by the count at the sources' gates", "dim"))
-    _print(desk.console, "Asked again", _told_again(seen_again, sent_again, taken_again))
+    section(desk.console, "Asked again", told_again(seen_again, sent_again, taken_again))
     desk.console.print()
     return not faults
 
 
-async def _asked(desk: Desk, question: Question) -> tuple[Answer, float, Seen, dict[str, int]]:
+async def _asked(desk: Desk, question: Sql | Graphql) -> tuple[Answer, float, Seen, dict[str, int]]:
     """The answer, seconds, what was seen behind it, and how many statements each source was sent."""
     witness = desk.server.witness
     before = witness.statements()
@@ -208,95 +237,9 @@ async def _asked(desk: Desk, question: Question) -> tuple[Answer, float, Seen, d
     return answer, taken, witness.seen[-1], {source: count for source, count in sent.items() if count}
 
 
-def _print(console: Console, heading: str, what: Text | Table) -> None:
-    console.print(Text(f"\n{heading}" if heading else "", "bold"))
-    if isinstance(what, Table):
-        console.print(Padding.indent(what, 2))
-    else:  # indented by hand: rich would pad each line with blanks
-        console.print(Text("\n").join(Text("  ") + line for line in what.split("\n")))
-
-
-def _coloured(text: str, language: str) -> Text:
-    made = Syntax("", language, theme="ansi_dark").highlight(text)
-    made.rstrip()
-    made.no_wrap = False
-    return made
-
-
-def _verdict(faults: list[str], taken: float) -> Text:
-    if faults:
-        return Text.assemble(("  WRONG: ", "bold red"), "\n  ".join(faults))
-    said = f"it is what one PostgreSQL holding all the data answers. {_ms(taken)} with analysis and planning"
-    return Text.assemble(("  RIGHT: ", "bold green"), said)
-
-
-def _told_again(seen: Seen, sent: dict[str, int], taken: float) -> Text:
-    if sent:
-        listed = ", ".join(f"{source} {count}" for source, count in sorted(sent.items()))
-        ttl = seen.prepared.terms.ttl
-        return Text(f"Too late for the cache, which keeps this for {ttl:g} s: {listed} statements, {_ms(taken)}")
-    states = ", ".join(sorted({f"{part.source} {part.cache}" for part in seen.parts}))
-    said = f"the same answer in {_ms(taken)}; no source was asked anything ({states})"
-    return Text.assemble(("Cache hit: ", "bold green"), said)
-
-
-def _parts(seen: Seen) -> Table:
-    rows = [
-        (f"f{part.fragment}", part.source, part.cache, part.statements, f"{part.rows:,}", f"{part.ms:.1f}")
-        for part in sorted(seen.parts, key=lambda part: part.fragment)
-    ]
-    return _table(("plan", "source", "cache", "statements", "rows", "ms"), rows, right=frozenset((3, 4, 5)))
-
-
-def _plan(text: str, width: int) -> Text:
-    """Long lines folded with their indentation, and cut where they are longer than anybody reads."""
-    lines: list[str] = []
-    for line in text.splitlines():
-        indent = " " * (len(line) - len(line.lstrip()) + 4)
-        lines += textwrap.wrap(line, width, subsequent_indent=indent, max_lines=PLAN_LINES, placeholder=" …")
-    return Text("\n".join(lines), style="dim")
-
-
-def _table(names: Sequence[str], rows: Sequence[Sequence[Any]], right: frozenset[int] = frozenset()) -> Table:
-    made = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for index, name in enumerate(names):
-        number = index in right or (bool(rows) and all(isinstance(row[index], Number) for row in rows))
-        made.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        made.add_row(*(Text("NULL", style="dim") if value is None else Text(str(value)) for value in row))
-    return made
-
-
 def _answer(cursor: Any, rows: list[tuple[Any, ...]]) -> Answer:
     return Answer(tuple((column.name, column.type_code) for column in cursor.description), rows)
 
 
 def _json(value: Any) -> Answer:
     return Answer((("data", "json"),), [(value,)])
-
-
-def _indented(value: Any, indent: str = "") -> str:
-    """JSON with one line for each object that holds no other and is not too long.
-
-    >>> print(_indented({"a": 1, "b": [{"c": 2}, {"c": 3}]}))
-    {
-      "a": 1,
-      "b": [
-        {"c": 2},
-        {"c": 3}
-      ]
-    }
-    """
-    items = list(value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ())
-    line = json.dumps(value, ensure_ascii=False)
-    flat = not any(isinstance(item, dict | list) and item for _, item in items)
-    if flat and (len(line) < JSON_LINE or not items):
-        return line
-    left, right = "{}" if isinstance(value, dict) else "[]"
-    names = [f"{json.dumps(key)}: " if isinstance(key, str) else "" for key, _ in items]
-    inner = [f"{indent}  {name}{_indented(item, indent + '  ')}" for name, (_, item) in zip(names, items, strict=True)]
-    return f"{left}\n" + ",\n".join(inner) + f"\n{indent}{right}"
-
-
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.1f} ms"

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from connectors.base import Bound, Cancel
-from federation.engine import Compute, Engine, Prepared
+from federation.engine import Compute, Engine
 from federation.explain import Explanation
+from federation.prepare import Prepared
 from federation.result import Part, Result
 from federation.session import Session
 from federation.steps import Fetched

@@ -40,25 +40,27 @@ def tables(world: World) -> dict[str, list[Table]]:
         "is_primary": "bool!",
         "verified_at": "timestamptz",
     }
-    return {"crm": [
-        Table("accounts", account_columns, "account_id", accounts),
-        Table(
-            "customers",
-            customer_columns,
-            "customer_id",
-            world.customers,
-            ("account_id", "region"),
-            {"account_id": ("accounts", "account_id")},
-        ),
-        Table(
-            "contacts",
-            contact_columns,
-            "contact_id",
-            contacts,
-            ("customer_id", "value"),
-            {"customer_id": ("customers", "customer_id")},
-        ),
-    ]}
+    return {
+        "crm": [
+            Table("accounts", account_columns, "account_id", accounts),
+            Table(
+                "customers",
+                customer_columns,
+                "customer_id",
+                world.customers,
+                ("account_id", "region"),
+                {"account_id": ("accounts", "account_id")},
+            ),
+            Table(
+                "contacts",
+                contact_columns,
+                "contact_id",
+                contacts,
+                ("customer_id", "value"),
+                {"customer_id": ("customers", "customer_id")},
+            ),
+        ]
+    }
 
 
 def _accounts(random: Random) -> list[tuple[Any, ...]]:

@@ -49,17 +49,19 @@ def tables(world: World) -> dict[str, list[Table]]:
         "author": "varchar(60)!",
         "note": "varchar(120)",
     }
-    return {"tickets": [
-        Table("tickets", ticket_columns, "ticket_id", tickets, ("customer_id", "status", "opened_at")),
-        Table(
-            "ticket_events",
-            event_columns,
-            "event_id",
-            events,
-            ("ticket_id",),
-            {"ticket_id": ("tickets", "ticket_id")},
-        ),
-    ]}
+    return {
+        "tickets": [
+            Table("tickets", ticket_columns, "ticket_id", tickets, ("customer_id", "status", "opened_at")),
+            Table(
+                "ticket_events",
+                event_columns,
+                "event_id",
+                events,
+                ("ticket_id",),
+                {"ticket_id": ("tickets", "ticket_id")},
+            ),
+        ]
+    }
 
 
 def _ticket(number: int, order: tuple[Any, ...], world: World, random: Random) -> tuple[Any, ...]:

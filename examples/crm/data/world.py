@@ -24,9 +24,10 @@ SUPPLIERS = 24
 STATES = ("shipped", "returned", "cancelled")
 _LARGEST = 5  # lines of an order
 _WORDS = (
-    "Amber Blue Broken City Cold Dance Early Electric Empty Ever Fire Garden Glass Golden Heart Hidden House Island Late "
-    "Light Little Long Lost Moon Morning Mountain Night Northern Ocean Open Paper Quiet Rain Red River Road Running Salt "
-    "Secret Shadow Silent Silver Sky Slow Small Snow Stone Summer Sun Tall Train Velvet Water White Wild Winter Wooden"
+    "Amber Blue Broken City Cold Dance Early Electric Empty Ever Fire Garden Glass Golden Heart Hidden House "
+    "Island Late Light Little Long Lost Moon Morning Mountain Night Northern Ocean Open Paper Quiet Rain Red "
+    "River Road Running Salt Secret Shadow Silent Silver Sky Slow Small Snow Stone Summer Sun Tall Train Velvet "
+    "Water White Wild Winter Wooden"
 ).split()
 
 
@@ -154,9 +155,7 @@ def _moment(day: dt.date, now: dt.datetime, random: Random) -> dt.datetime:
     return midnight + dt.timedelta(seconds=random.randrange(length))
 
 
-def _lines(
-    orders: list[tuple[Any, ...]], products: list[tuple[Any, ...]], random: Random
-) -> list[tuple[Any, ...]]:
+def _lines(orders: list[tuple[Any, ...]], products: list[tuple[Any, ...]], random: Random) -> list[tuple[Any, ...]]:
     """Lines whose quantities and amounts add up to their orders'. Customers have a genre that they like, some
     products sell far more than others, and each is often bought with the next one of its genre."""
     pick = _Picker(products, random)
@@ -181,7 +180,9 @@ class _Picker:
         self._genres: dict[str, list[int]] = {genre: [] for genre in GENRES}
         for product in products:
             self._genres[product[3]].append(product[0])
-        self._weights = {genre: list(accumulate(1 / (i + 3) for i in range(len(of)))) for genre, of in self._genres.items()}
+        self._weights = {
+            genre: list(accumulate(1 / (i + 3) for i in range(len(of)))) for genre, of in self._genres.items()
+        }
         self._next = {product: of[(i + 1) % len(of)] for of in self._genres.values() for i, product in enumerate(of)}
 
     def basket(self, customer: int, size: int) -> list[int]:
