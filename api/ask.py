@@ -31,7 +31,7 @@ from views.text import names
 from views.validate import did_you_mean
 from views.values import duration
 
-_ABSENT = frozenset({"42P01", "3F000"})  # PostgreSQL's undefined_table and invalid_schema_name
+ABSENT = frozenset({"42P01", "3F000"})  # PostgreSQL's undefined_table and invalid_schema_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ async def _prepared(runtime: Runtime, sql: str, session: Session) -> Prepared:
     try:
         return await runtime.engine.prepare(sql, session)
     except QueryError as error:
-        if error.sqlstate in _ABSENT:
+        if error.sqlstate in ABSENT:
             raise absent(sql, runtime.diagnostics, runtime.engine.catalog) or error from None
         raise
 

@@ -50,6 +50,7 @@ class Which(StrEnum):
     project = "project"
     source = "source"
     view = "view"
+    dashboard = "dashboard"
 
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="The project folder.", metavar="FOLDER")]
@@ -242,7 +243,7 @@ def serve(project: Folder = HERE) -> None:
 
 @app.command()
 def schema(which: Annotated[Which, typer.Argument(help="Which file.")]) -> None:
-    """Print the JSON Schema of vdw.yml, of a source's file or of a view's header."""
+    """Print the JSON Schema of vdw.yml, or of another kind of file."""
     from views import schema as schemas
 
     typer.echo(schemas.text(which.value), nl=False)

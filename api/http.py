@@ -1,4 +1,4 @@
-"""HTTP: GraphQL and its page, SQL for programs that speak no PostgreSQL protocol, health, and metrics."""
+"""HTTP: GraphQL and its page, dashboards, SQL for programs that speak no PostgreSQL protocol, health, and metrics."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from api.admin import Admin
 from api.auth import ANONYMOUS, Principal, Users, local
+from api.dashboards.routes import Dashboards
 from api.errors import LOG, fields, status
 from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
@@ -46,6 +47,7 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
     explore = not accounts.users() if explore is None else explore
     service = Service(runtime.engine, explore)
     sql = Sql(runtime.engine)
+    dashboards = Dashboards(runtime, explore)
     meters = Meters(runtime.engine)
     runtime.engine.watch.listeners.append(meters)
 
@@ -72,6 +74,7 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
             *admin,
             Route("/graphql", Guarded(graphql, accounts.users)),
             Route("/query", Guarded(sql.respond, accounts.users)),
+            *dashboards.routes(lambda handler: Guarded(handler, accounts.users)),
             Route("/metrics", Guarded(metrics, accounts.users)),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),

@@ -34,6 +34,7 @@ from federation.session import Session
 from planner.plan import Plan
 from planner.planner import plan
 from planner.statement import Statement
+from views.dashboards import Dashboard
 from views.files import Merge, User
 from views.load import load
 from views.max_age import MaxAge
@@ -80,6 +81,11 @@ class Runtime:
     def statements(self) -> Mapping[tuple[str, KeyPath], Statement]:
         """Those of the project's other files (watches, dashboards) that the canon accepts, by `Written.key`."""
         return self._built.statements
+
+    @property
+    def dashboards(self) -> Mapping[str, Dashboard]:
+        """Those of the project that serves, panels at fault set aside."""
+        return self._built.dashboards
 
     def visitors(self) -> dict[str, Visitor]:
         """The users as the system schema knows them."""

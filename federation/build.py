@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from connectors.base import Connector
 from connectors.errors import QueryError
+from federation import panels
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
@@ -30,6 +31,7 @@ from planner.preserved import loss
 from planner.statement import Statement
 from views.catalog import Catalog, Relation, SourceTable, View
 from views.check import check_columns
+from views.dashboards import Dashboard
 from views.project import Diagnostic, KeyPath, Project, ViewDraft, Written
 
 INTROSPECTION = 15.0  # seconds that one source may take
@@ -46,9 +48,8 @@ class Built(NamedTuple):
     connectors: dict[str, Connector]
     diagnostics: tuple[Diagnostic, ...]
     identities: Mapping[str, str] = MappingProxyType({})  # of connectors: who has the same is the same
-    statements: Mapping[tuple[str, KeyPath], Statement] = MappingProxyType(
-        {}
-    )  # of the files, by Written.key; no bad one
+    statements: Mapping[tuple[str, KeyPath], Statement] = MappingProxyType({})  # the good ones, by Written.key
+    dashboards: Mapping[str, Dashboard] = MappingProxyType({})  # panels at fault set aside
 
 
 async def build(
@@ -85,9 +86,11 @@ async def build(
         copies=copies.originals(held.items()),
     )
     connectors = {name: one.connector for name, one in found.items() if one.connector is not None}
-    diagnostics = tuple(dict.fromkeys([*project.diagnostics, *work.diagnostics, *wrong]))
+    dashboards, amiss = panels.checked(project.dashboards, work.statements)
+    diagnostics = tuple(dict.fromkeys([*project.diagnostics, *work.diagnostics, *wrong, *amiss]))
     identities = {name: one.identity for name, one in found.items()}
-    return Built(replace(catalog, version=version(catalog)), connectors, diagnostics, identities, work.statements)
+    catalog = replace(catalog, version=version(catalog))
+    return Built(catalog, connectors, diagnostics, identities, work.statements, dashboards)
 
 
 async def rebuild(

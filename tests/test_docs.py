@@ -47,15 +47,19 @@ SECTIONS = {
     "RelationTo": "### `relations.<name>`",
     "ColumnFacts": "### `columns.<name>`",
     "Expectation": "### `tests[]`",
+    "DashboardFile": "## `dashboards/<name>.yml`",
+    "Parameter": "### `parameters.<name>`",
+    "Panel": "### `panels[]`",
+    "ShownColumn": "### `panels[].columns.<name>`",
+    "Link": "### `panels[].link`",
 }
 
 
 def models() -> Iterator[tuple[str, dict[str, Any]]]:
     """Each model's name and its properties, as the JSON Schemas have them."""
-    names = {"project": "ProjectFile", "source": "SourceFile", "view": "ViewHeader"}
-    for which in FILES:
+    for which, model in FILES.items():
         made = schema(which)
-        yield names[which], made["properties"]
+        yield model.__name__, made["properties"]
         yield from ((name, part["properties"]) for name, part in made["$defs"].items())
 
 
@@ -109,6 +113,9 @@ def test_examples_are_right_by_model_and_schema(which: str, model: type[ProjectF
         ("view", {"freshness": {"ttl": "15"}}),
         ("view", {"key": []}),
         ("view", {"on_source_down": {"crm": "maybe"}}),
+        ("dashboard", {"title": "x", "panels": []}),
+        ("dashboard", {"title": "x", "panels": [{"title": "y", "kind": "gauge", "sql": "select 1"}]}),
+        ("dashboard", {"title": "x", "panels": [{"title": "y", "kind": "table", "sql": "select 1", "rows": 10001}]}),
     ],
 )
 def test_schemas_refuse_what_the_models_refuse(which: str, value: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from views import check, text
+from views import check, dashboards, text
 from views.connections import connection_diagnostics
 from views.files import ProjectFile, ViewHeader
 from views.project import Diagnostic, Project, ViewDraft
@@ -17,7 +17,7 @@ from views.values import NAME
 
 __all__ = ["Diagnostic", "Project", "ViewDraft", "load"]
 
-PROJECT, SOURCES, VIEWS = "vdw.yml", "sources", "views"
+PROJECT, SOURCES, VIEWS, DASHBOARDS = "vdw.yml", "sources", "views", "dashboards"
 _OPENER = re.compile(r"\s*/\*---")
 
 
@@ -27,7 +27,9 @@ def load(folder: Path) -> Project:
     file = _project_file(reading)
     sources = _sources(reading)
     drafts = _views(reading)
-    project = Project(folder, file, sources, drafts, places=reading.places)
+    shown = _dashboards(reading)
+    statements = tuple(written for one in shown.values() for written in one.statements)
+    project = Project(folder, file, sources, drafts, statements, places=reading.places, dashboards=shown)
     views, found = check.check(project, reading.broken)
     return replace(project, views=views, diagnostics=_sorted([*reading.diagnostics, *found]))
 
@@ -60,6 +62,16 @@ def _sources(reading: Reading) -> dict[str, SourceFile]:
             if re.fullmatch(NAME, path.stem) and not RESERVED.fullmatch(path.stem):
                 reading.broken[path.stem, "*"] = file
     return sources
+
+
+def _dashboards(reading: Reading) -> dict[str, dashboards.Dashboard]:
+    found: dict[str, dashboards.Dashboard] = {}
+    for name, file, content in reading.files(DASHBOARDS, "dashboard"):
+        made, wrong, reading.places[file] = dashboards.read(name, content, file)
+        reading.diagnostics += wrong
+        if made is not None:
+            found[name] = made
+    return found
 
 
 def _views(reading: Reading) -> tuple[ViewDraft, ...]:

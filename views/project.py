@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from connectors.errors import ConfigError
 from connectors.registry import options_model
@@ -14,6 +14,9 @@ from views.catalog import View
 from views.files import ProjectFile, ViewHeader
 from views.source_file import SourceFile
 from views.values import resolve
+
+if TYPE_CHECKING:
+    from views.dashboards import Dashboard
 
 KeyPath = tuple[str | int, ...]
 Places = Mapping[KeyPath, tuple[int, int]]  # path of a key -> its line and column, both from 1
@@ -157,6 +160,7 @@ class Project:
     statements: tuple[Written, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     places: Mapping[str, Places] = field(default_factory=dict)
+    dashboards: Mapping[str, Dashboard] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -87,13 +88,19 @@ class Reading:
         `what` is one of them in a message; `schema` tells that the names are those of schemas.
         """
         found: dict[str, Model] = {}
+        for name, file, content in self.files(folder, what, schema=schema):
+            made = self.document(model, content, file)
+            if made is not None:
+                found[name] = made
+        return found
+
+    def files(self, folder: str, what: str, *, schema: bool = False) -> Iterator[tuple[str, str, str]]:
+        """Name, path and text of each <folder>/<name>.yml that can be read."""
         for path in sorted((self.folder / folder).glob("*")):
             file = self.relative(path)
             if path.suffix == ".yaml":
                 self.error(file, 1, f"a {what}'s file ends in .yml", f"rename it to {path.stem}.yml")
             elif path.suffix == ".yml" and self.usable(file, path.stem, what, schema=schema):
                 content = self.text(path)
-                made = self.document(model, content, file) if content is not None else None
-                if made is not None:
-                    found[path.stem] = made
-        return found
+                if content is not None:
+                    yield path.stem, file, content

@@ -1,4 +1,4 @@
-"""JSON Schemas of the three files, for editors, made from the models that validate them."""
+"""JSON Schemas of the files, for editors, made from the models that validate them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,27 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from views.dashboard_file import DashboardFile
 from views.files import ProjectFile, ViewHeader
 from views.source_file import SourceFile
 
-FILES: Mapping[str, type[BaseModel]] = {"project": ProjectFile, "source": SourceFile, "view": ViewHeader}
+FILES: Mapping[str, type[BaseModel]] = {
+    "project": ProjectFile,
+    "source": SourceFile,
+    "view": ViewHeader,
+    "dashboard": DashboardFile,
+}
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLES = {
     "project": "vdw.yml, the project",
     "source": "sources/<name>.yml, one source",
     "view": "header of views/<schema>/<name>.view.sql",
+    "dashboard": "dashboards/<name>.yml, one dashboard",
 }
 
 
 def schema(which: str) -> dict[str, Any]:
-    """The JSON Schema of "project", "source" or "view"; KeyError for anything else."""
+    """The JSON Schema of a kind of file (`FILES`); KeyError for anything else."""
     made = FILES[which].model_json_schema(by_alias=True, mode="validation")
     return {"$schema": DIALECT, **_clean(made), "title": _TITLES[which]}
 
@@ -31,10 +38,12 @@ def text(which: str) -> str:
     return json.dumps(schema(which), indent=2, ensure_ascii=False) + "\n"
 
 
-def _clean(node: Any) -> Any:
-    """The schema without what says nothing to a writer: generated titles, and defaults in another unit."""
+def _clean(node: Any, named: bool = False) -> Any:
+    """The schema without what says nothing to a writer: generated titles, and defaults in another unit. `named`: the
+    keys are those of the file."""
     if isinstance(node, Mapping):
-        return {key: _clean(value) for key, value in node.items() if not _noise(key, value)}
+        kept = {key: value for key, value in node.items() if named or not _noise(key, value)}
+        return {key: _clean(value, named=key == "properties" and not named) for key, value in kept.items()}
     return [_clean(item) for item in node] if isinstance(node, list) else node
 
 
