@@ -57,6 +57,12 @@ class World:
         """The warehouse has what happened before it, the live systems the rest."""
         return self.today - dt.timedelta(days=LIVE_DAYS)
 
+    @property
+    def buyers(self) -> list[int]:
+        """Customers who ordered lately, as often as they did; of all times where nobody did."""
+        lately = [order[1] for order in self.orders if order[2] >= self.boundary]
+        return lately or [order[1] for order in self.orders]
+
     def random(self, name: str) -> Random:
         """Numbers of a subject's own: what one adds changes no other's."""
         return Random(f"{self.seed} {name}")
