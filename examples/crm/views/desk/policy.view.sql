@@ -2,9 +2,11 @@
 view: desk.policy
 owner: sales-operations@example.com
 description: What the company has decided, as one row. The numbers stand in crm.policy and count from the next question on.
+key: [scope]
 freshness: {ttl: 5s}
 ---*/
-select max(value) filter (where name = 'allocation.loyalty') as points_loyalty,
+select 'company' as scope,
+       max(value) filter (where name = 'allocation.loyalty') as points_loyalty,
        max(value) filter (where name = 'allocation.full_orders') as full_orders,
        max(value) filter (where name = 'allocation.value') as points_value,
        max(value) filter (where name = 'allocation.full_value') as full_value,
