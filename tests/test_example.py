@@ -189,8 +189,9 @@ def test_every_view_answers_as_one_postgresql_would(project: Path, oracle: psyco
 def test_keys_are_keys(project: Path, oracle: psycopg.Connection[Any]) -> None:
     for view in load(project).views:
         key = ", ".join(view.header.key or ())
-        twice = f"SELECT {key} FROM {view.schema}.{view.name} GROUP BY {key} HAVING count(*) > 1 OR num_nulls({key}) > 0"
-        assert oracle.execute(twice).fetchall() == [], f"{view.schema}.{view.name}"  # type: ignore[arg-type]
+        view_name = f"{view.schema}.{view.name}"
+        twice = f"SELECT {key} FROM {view_name} GROUP BY {key} HAVING count(*) > 1 OR num_nulls({key}) > 0"
+        assert oracle.execute(twice).fetchall() == [], view_name  # type: ignore[arg-type]
 
 
 @pytest.mark.service
