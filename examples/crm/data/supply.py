@@ -11,8 +11,8 @@ from examples.crm.data.table import Table
 from examples.crm.data.world import World
 
 Row = tuple[Any, ...]
-SCARCE = 40  # products for which people wait
-WAITING = (4, 26)  # reservations for one of them
+SCARCE = 60  # products for which people wait
+WAITING = (10, 40)  # reservations for one of them
 BASKETS = 900
 WEB_RETURNS_TODAY = 12
 REASONS = ("scratched", "wrong album", "too late", "changed my mind")
