@@ -80,11 +80,6 @@ class Parameter(Section):
         description="Values to choose from: a list, or a SELECT of one column (value) or two (value and label).",
     )
 
-    @property
-    def label(self) -> str:
-        """What people read."""
-        return self.title
-
 
 class Link(Section):
     """Where a row of a panel leads: another dashboard with parameters of this row."""

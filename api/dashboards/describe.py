@@ -24,7 +24,7 @@ def index(project: Mapping[str, str], dashboards: Dashboards, diagnostics: Seque
             "description": one.file.description,
             "audience": one.file.audience,
             "panels": len(one.panels),
-            "parameters": [key for key, facts in one.file.parameters.items() if required(facts)],
+            "asks": [title(key, facts) for key, facts in one.file.parameters.items() if required(facts)],
             "broken": len(one.panels) - len(one.drawn),
         }
         for name, one in sorted(dashboards.items())
@@ -45,6 +45,11 @@ def _unread(dashboards: Dashboards, diagnostics: Sequence[Diagnostic]) -> list[d
 def required(parameter: Parameter) -> bool:
     """Whether people have to choose a value first."""
     return parameter.default is None and not parameter.optional
+
+
+def title(name: str, facts: Parameter) -> str:
+    """What people read beside a parameter."""
+    return facts.title or words(name)
 
 
 def fault(found: Diagnostic) -> dict[str, str]:
@@ -70,7 +75,7 @@ def _parameter(name: str, facts: Parameter, asked: bool) -> dict[str, Any]:
     return {
         "name": name,
         "type": facts.type,
-        "title": facts.title or words(name),
+        "title": title(name, facts),
         "description": facts.description,
         "default": facts.default,
         "required": required(facts),
