@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, mod
 from connectors.errors import QueryError
 from views.catalog import Link
 from views.max_age import MaxAge
+from views.notifier_file import Notifier
 from views.values import (
     NAME,
     Duration,
@@ -203,6 +204,9 @@ class ProjectFile(Section):
     telemetry: Telemetry = Field(default=Telemetry(), description="What the server tells of its work.")
     users: dict[Identifier, User] = Field(
         default={}, description="Users by name; without any, only loopback is served."
+    )
+    notifiers: dict[Identifier, Notifier] = Field(
+        default={}, description="Channels by name, by which the alerts of watches leave."
     )
 
     @model_validator(mode="after")
