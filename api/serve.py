@@ -21,6 +21,7 @@ from api.http import app, control
 from api.pgwire import server as pgwire
 from api.project import Runtime, open_project
 from api.socket import listening
+from api.watches.service import alerting
 from connectors.errors import ConfigError, Error
 from federation.canon.roles import ANONYMOUS
 from views.files import Listener, SqlListener, Tls
@@ -113,6 +114,7 @@ async def serving(runtime: Runtime, explore: bool | None = None) -> AsyncIterato
         if listen.postgresql.enabled:
             sql = await stack.enter_async_context(_postgresql(runtime, listen.postgresql, folder))
         await stack.enter_async_context(_control(runtime))
+        await stack.enter_async_context(alerting(runtime))
         yield Serving(http, sql, listen.http.tls is not None)
 
 

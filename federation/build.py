@@ -29,6 +29,7 @@ from federation.remembered import Remembered
 from planner.planner import algebra
 from planner.preserved import loss
 from planner.statement import Statement
+from views import watches
 from views.catalog import Catalog, Relation, SourceTable, View
 from views.check import check_columns
 from views.dashboards import Dashboard
@@ -156,7 +157,16 @@ class _Work:
             await self._view(wire, draft)
         await self._checked(wire, drafts)
         for written in self.project.statements:
-            await self._statement(wire, written)
+            if written.after is None or (written.file, written.after) in self.statements:
+                await self._statement(wire, written)
+        self.diagnostics += self._watches()
+
+    def _watches(self) -> tuple[Diagnostic, ...]:
+        """What is wrong with watches now that the columns of their queries are known."""
+        read = {name: self.statements.get((watches.file_of(name), watches.QUERY)) for name in self.project.watches}
+        found = {name: one for name, one in read.items() if one is not None}
+        columns = {name: [column for column, _ in one.columns] for name, one in found.items()}
+        return watches.column_diagnostics(self.project, columns, {n: one.relations for n, one in found.items()})
 
     async def _statement(self, wire: Wire, written: Written) -> None:
         """What the canon makes of a statement of the project's files, over what is served."""

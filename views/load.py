@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from views import check, dashboards, text
+from views import check, dashboards, text, watches
 from views.connections import connection_diagnostics
 from views.files import ProjectFile, ViewHeader
 from views.project import Diagnostic, Project, ViewDraft
 from views.reading import RESERVED, Reading
 from views.source_file import SourceFile
 from views.values import NAME
+from views.watch_file import WatchFile
 
 __all__ = ["Diagnostic", "Project", "ViewDraft", "load"]
 
-PROJECT, SOURCES, VIEWS, DASHBOARDS = "vdw.yml", "sources", "views", "dashboards"
+PROJECT, SOURCES, VIEWS, DASHBOARDS, WATCHES = "vdw.yml", "sources", "views", "dashboards", "watches"
 _OPENER = re.compile(r"\s*/\*---")
 
 
@@ -31,7 +32,23 @@ def load(folder: Path) -> Project:
     statements = tuple(written for one in shown.values() for written in one.statements)
     project = Project(folder, file, sources, drafts, statements, places=reading.places, dashboards=shown)
     views, found = check.check(project, reading.broken)
-    return replace(project, views=views, diagnostics=_sorted([*reading.diagnostics, *found]))
+    project = _watches(reading, replace(project, views=views))
+    return replace(project, diagnostics=_sorted([*reading.diagnostics, *found]))
+
+
+def _watches(reading: Reading, project: Project) -> Project:
+    """The project with its watches: those that have no error."""
+    found = reading.documents(WATCHES, WatchFile, "watch")
+    wrong = watches.watch_diagnostics(project, found)
+    reading.diagnostics += wrong
+    bad = {one.file for one in wrong}
+    good = {name: watch for name, watch in found.items() if watches.file_of(name) not in bad}
+    statements = [
+        one
+        for name, watch in good.items()
+        for one in watches.written(name, watch, reading.places[watches.file_of(name)])
+    ]
+    return replace(project, watches=good, statements=(*project.statements, *statements))
 
 
 def _sorted(diagnostics: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:

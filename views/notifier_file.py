@@ -35,7 +35,9 @@ class Retry(Section):
     """What follows a failure that may pass: a refused connection, a time-out, HTTP 5xx and 429, SMTP 4xx."""
 
     first: Duration = Field(default=1.0, description="Pause after the first failure; it doubles with each further one.")
-    most: Duration = Field(default=300.0, description="The longest pause. Each is shortened by chance, by half at most.")
+    most: Duration = Field(
+        default=300.0, description="The longest pause. Each is shortened by chance, by half at most."
+    )
     give_up: Duration = Field(
         default=2 * 86_400.0, description="Time after which an alert is put aside as failed, for a person to decide."
     )
@@ -76,7 +78,8 @@ class Notifier(Section):
         "under the same Message-ID, hold puts it aside for a person to decide.",
     )
     authorities: str | None = Field(
-        default=None, description="PEM file of the authorities to trust, relative to the project, in place of the usual."
+        default=None,
+        description="PEM file of the authorities to trust, relative to the project, in place of the usual.",
     )
     timeout: Duration = Field(default=10.0, description="How long one attempt may take.")
     concurrency: Annotated[int, Field(gt=0, le=64)] = Field(
@@ -120,7 +123,9 @@ class Notifier(Section):
                 raise fault("a password stands in the URL in plain text", "write url: {env: NAME}", ("url",))
         for name, value in self.headers.items():
             if isinstance(value, str) and (name.lower() in _SECRET_HEADERS or secret_like(name)):
-                raise fault("a secret stands here in plain text", "write {env: NAME} or {file: path}", ("headers", name))
+                raise fault(
+                    "a secret stands here in plain text", "write {env: NAME} or {file: path}", ("headers", name)
+                )
         if (self.user is None) != (self.password is None):
             raise fault("`user` and `password` go together", "write both, or neither")
 

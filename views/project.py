@@ -14,6 +14,7 @@ from views.catalog import View
 from views.files import ProjectFile, ViewHeader
 from views.source_file import SourceFile
 from views.values import resolve
+from views.watch_file import WatchFile
 
 if TYPE_CHECKING:
     from views.dashboards import Dashboard
@@ -120,7 +121,8 @@ class Written:
     """A SELECT that stands in a file of the project and is asked as it stands: a watch's, a panel's.
 
     `what` names its owner in messages, `path` is the key under which it stands; parameters are $1, $2 ... as in a
-    prepared statement. The canon checks it when the catalog is built.
+    prepared statement. The canon checks it when the catalog is built; where the one of the file's key `after` is at
+    fault, not even then, as this one holds it.
     """
 
     what: str
@@ -128,6 +130,7 @@ class Written:
     path: KeyPath
     line: int
     sql: str
+    after: KeyPath | None = None
 
     @property
     def key(self) -> tuple[str, KeyPath]:
@@ -147,7 +150,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project folder. `sources` and `views` hold only what has no error; views stand behind what they read.
+    """A project folder. `sources`, `views`, `watches` hold only what has no error; views stand behind what they read.
 
     `statements` are those of its other files. `places` has per file (relative path) the place of each key, so that a
     later error can point at it.
@@ -157,6 +160,7 @@ class Project:
     file: ProjectFile
     sources: Mapping[str, SourceFile] = field(default_factory=dict)
     views: tuple[ViewDraft, ...] = ()
+    watches: Mapping[str, WatchFile] = field(default_factory=dict)
     statements: tuple[Written, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
     places: Mapping[str, Places] = field(default_factory=dict)

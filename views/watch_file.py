@@ -26,7 +26,7 @@ class Recipient(Section):
     notifier: Identifier = Field(description="A notifier of vdw.yml.")
     address: Template = Field(
         default="",
-        description='Whom: an e-mail address, a telephone number; a column as "{technician_email}". A webhook needs none.',
+        description='Whom: an e-mail address, a telephone number; a column as "{technician_email}"; not for webhooks.',
     )
     when: str | None = Field(default=None, description="SQL condition over the row; without it, for every row.")
     after: Duration = Field(
@@ -46,7 +46,8 @@ class WatchFile(Section):
         default=None, description="User of vdw.yml with whose rights it asks; needed where there are users."
     )
     max_age: MaxAgeText = Field(
-        default="", description='How old the data may be, such as "5s". Without it: what is kept of sources may be used.'
+        default="",
+        description='How old the data may be, such as "5s". Without it: what is kept of sources may be used.',
     )
     timeout: Duration = Field(default=30.0, description="How long the query may take.")
     max_rows: Annotated[int, Field(gt=0, le=100_000)] = Field(

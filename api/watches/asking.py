@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from api.formats import SETTINGS
 from api.graphql import encode
-from api.graphql.encode import Output
+from api.graphql.compile import Output
 from api.pgwire.rows import text_columns
 from api.watches.machine import Row
 from connectors.base import Cancel
@@ -23,8 +23,7 @@ from federation.result import Result
 from federation.session import Session
 from views.max_age import MaxAge
 from views.watch_file import WatchFile
-
-CONDITION = "vdw_to_"
+from views.watches import CONDITION, statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +35,6 @@ class Seen:
     lacks: str = ""
     twice: int = 0
     columns: tuple[str, ...] = field(default=())
-
-
-def statement(watch: WatchFile) -> str:
-    """The query, with a column for each condition of a recipient."""
-    conditions = [f"(\n{to.when}\n) IS TRUE AS {CONDITION}{i}" for i, to in enumerate(watch.to) if to.when is not None]
-    if not conditions:
-        return watch.query
-    return f"SELECT w.*, {', '.join(conditions)} FROM (\n{watch.query.rstrip().rstrip(';')}\n) AS w"  # noqa: S608
 
 
 async def prepared(engine: Any, watch: WatchFile, session: Session, visitor: Any) -> Prepared:

@@ -64,6 +64,8 @@ class Courier:
                     pause = await self._round()
                 except sqlite3.Error as error:
                     log.error("alerts of notifier %s wait: the outbox cannot be read: %s", self.name, error)
+                except Exception:
+                    log.exception("alerts of notifier %s wait: an error of our own", self.name)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self.wake.wait(), pause)
         finally:

@@ -42,8 +42,9 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended. `state`: sent; retry; refused (for good); `sure` is false where the receiver may have it all
-    the same; `after` seconds are the least until the next attempt, `all` says that they hold for the whole notifier."""
+    """How an attempt ended. `state`: sent; retry; refused (for good); gone (there was none, as it was not to be sent
+    any more). `sure` is false where the receiver may have it all the same; `after` seconds are the least until the
+    next attempt, `all` says that they hold for the whole notifier."""
 
     state: str
     why: str = ""
@@ -60,8 +61,8 @@ class Outbox:
         self._connection = connection
 
     def recover(self, now: float, hold: Sequence[str]) -> int:
-        """After a start: what was being sent may have arrived, or not. It is sent again under the same id, but put aside
-        for notifiers of `hold`. How many these were."""
+        """After a start: what was being sent may have arrived, or not. It is sent again under the same id, but put
+        aside for notifiers of `hold`. How many these were."""
         marks = ", ".join("?" for _ in hold)
         with transaction(self._connection) as connection:
             connection.execute(
@@ -108,8 +109,8 @@ class Outbox:
             attempts = row["attempts"] if begun else row["attempts"] + (outcome.state != "sent")
             due = now + max(outcome.after, pause(attempts, retry))
             connection.execute(
-                "UPDATE delivery SET state = ?, unsure = ?, attempts = ?, due = ?, settled = ?, error = ?, reference = ? "
-                "WHERE id = ?",
+                "UPDATE delivery SET state = ?, unsure = ?, attempts = ?, due = ?, settled = ?, error = ?, "
+                "reference = ? WHERE id = ?",
                 (state, unsure and state != "sent", attempts, due, settled, why, outcome.reference, id),
             )
             if state == "sent":

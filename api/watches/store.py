@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -27,8 +26,8 @@ WHERE breach = ? AND state = 'pending' AND NOT unsure AND event <> 'cleared' AND
 
 _GONE = """INSERT INTO gone SELECT id FROM breach AS b WHERE watch NOT IN (SELECT value FROM json_each(?2))
 AND (cleared < ?1 OR (cleared IS NULL AND seen < ?1 AND watch NOT IN (SELECT value FROM json_each(?3))))
-AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.breach = b.id AND (d.state IN ('pending', 'sending', 'held', 'failed')
-OR d.created > ?1))"""
+AND NOT EXISTS (SELECT 1 FROM delivery AS d WHERE d.breach = b.id
+AND (d.state IN ('pending', 'sending', 'held', 'failed') OR d.created > ?1))"""
 
 
 class Store:
@@ -105,9 +104,7 @@ class Store:
             values = json.dumps(breach.values, ensure_ascii=False)
             written = (breach.absent, values, breach.document)
             if not breach.id:
-                found = self.connection.execute(
-                    insert, (name, key, breach.since, breach.seen, values, breach.document)
-                )
+                found = self.connection.execute(insert, (name, key, breach.since, breach.seen, values, breach.document))
                 breach.id = found.lastrowid or 0
             elif written != breach.written:
                 known.append((breach.seen, *written, breach.id))
@@ -157,9 +154,7 @@ class Store:
         be told only once; those that last as well, where their watch is none of the project's any more."""
         kept = json.dumps([name for name, watch in watches.items() if watch.again == "never"])
         with transaction(self.connection) as connection:
-            connection.execute(
-                """CREATE TEMP TABLE IF NOT EXISTS gone AS SELECT id FROM breach LIMIT 0"""
-            )
+            connection.execute("""CREATE TEMP TABLE IF NOT EXISTS gone AS SELECT id FROM breach LIMIT 0""")
             connection.execute("DELETE FROM gone")
             connection.execute(_GONE, (before, kept, json.dumps(list(watches))))
             connection.execute("DELETE FROM delivery WHERE breach IN (SELECT id FROM gone)")

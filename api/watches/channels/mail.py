@@ -51,7 +51,9 @@ class MailChannel:
                 return await self._sent(delivery, ready)
         except (aiosmtplib.SMTPSenderRefused, aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError) as error:
             return Outcome("refused" if error.code >= 500 else "retry", self._told(error))  # 4xx is for now
-        except aiosmtplib.SMTPResponseException as error:  # the server's or the account's fault, and not that of the mail
+        except (
+            aiosmtplib.SMTPResponseException
+        ) as error:  # the server's or the account's fault, and not that of the mail
             return Outcome("retry", self._told(error))
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError, TimeoutError) as error:
             return Outcome("retry", self._told(error), sure=not begun)
