@@ -51,6 +51,7 @@ class Which(StrEnum):
     source = "source"
     view = "view"
     dashboard = "dashboard"
+    watch = "watch"
 
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="The project folder.", metavar="FOLDER")]

@@ -52,6 +52,11 @@ SECTIONS = {
     "Panel": "### `panels[]`",
     "ShownColumn": "### `panels[].columns.<name>`",
     "Link": "### `panels[].link`",
+    "Notifier": "### `notifiers.<name>`",
+    "Retry": "### `notifiers.<name>.retry`",
+    "WatchFile": "## `watches/<name>.yml`",
+    "Message": "### `alert`, `cleared`",
+    "Recipient": "### `to[]`",
 }
 
 
@@ -116,6 +121,9 @@ def test_examples_are_right_by_model_and_schema(which: str, model: type[ProjectF
         ("dashboard", {"title": "x", "panels": []}),
         ("dashboard", {"title": "x", "panels": [{"title": "y", "kind": "gauge", "sql": "select 1"}]}),
         ("dashboard", {"title": "x", "panels": [{"title": "y", "kind": "table", "sql": "select 1", "rows": 10001}]}),
+        ("project", {"name": "x", "notifiers": {"desk": {"kind": "fax"}}}),
+        ("watch", {"query": "select 1 as a", "key": [], "alert": {"text": "x"}, "to": [{"notifier": "n"}]}),
+        ("watch", {"query": "select 1 as a", "key": ["a"], "alert": {"text": "x"}, "to": []}),
     ],
 )
 def test_schemas_refuse_what_the_models_refuse(which: str, value: Any) -> None:

@@ -30,7 +30,7 @@ def load(folder: Path) -> Project:
     drafts = _views(reading)
     shown = _dashboards(reading)
     statements = tuple(written for one in shown.values() for written in one.statements)
-    project = Project(folder, file, sources, drafts, statements, places=reading.places, dashboards=shown)
+    project = Project(folder, file, sources, drafts, statements=statements, places=reading.places, dashboards=shown)
     views, found = check.check(project, reading.broken)
     project = _watches(reading, replace(project, views=views))
     return replace(project, diagnostics=_sorted([*reading.diagnostics, *found]))

@@ -11,12 +11,14 @@ from pydantic import BaseModel
 from views.dashboard_file import DashboardFile
 from views.files import ProjectFile, ViewHeader
 from views.source_file import SourceFile
+from views.watch_file import WatchFile
 
 FILES: Mapping[str, type[BaseModel]] = {
     "project": ProjectFile,
     "source": SourceFile,
     "view": ViewHeader,
     "dashboard": DashboardFile,
+    "watch": WatchFile,
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLES = {
@@ -24,6 +26,7 @@ _TITLES = {
     "source": "sources/<name>.yml, one source",
     "view": "header of views/<schema>/<name>.view.sql",
     "dashboard": "dashboards/<name>.yml, one dashboard",
+    "watch": "watches/<name>.yml, one watch",
 }
 
 

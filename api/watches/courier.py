@@ -67,7 +67,8 @@ class Courier:
                 except Exception:
                     log.exception("alerts of notifier %s wait: an error of our own", self.name)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.wake.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self.wake.wait()
         finally:
             await self._end()
 

@@ -1,7 +1,8 @@
-"""Real receivers on loopback: an HTTP server that honours idempotency keys or misbehaves as told, and an SMTP server."""
+"""Real receivers on loopback: an HTTP server that honours idempotency keys or misbehaves as told; an SMTP server."""
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import json
@@ -100,10 +101,8 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             pass
 
         def handle(self) -> None:
-            try:
+            with contextlib.suppress(ConnectionError, ssl.SSLError):  # the sender was killed
                 super().handle()
-            except (ConnectionError, ssl.SSLError):
-                pass  # the sender was killed
 
     return Handler
 

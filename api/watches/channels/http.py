@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import logging
 import re
 import time
 from collections.abc import Mapping
@@ -26,6 +27,7 @@ LONGEST_ANSWER = 4_096  # bytes that are read of an answer
 LONGEST_WAIT = 86_400.0  # seconds that a receiver can make us wait
 TELEPHONE = re.compile(r"\+?[0-9][0-9 ()./-]{1,30}")
 _PASSING = {408, 409, 423, 425, 429}  # of 4xx; 409: it is still at work on the same key
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells each URL, which may be a secret
 _NAMES = ("reference", "id", "message_id", "sid")  # under which gateways tell their own
 
 
