@@ -18,7 +18,7 @@ from api.project import open_project
 from connectors.registry import connect
 from examples.crm import build, cdnow, data, servers
 from examples.crm.cdnow import Purchase
-from examples.crm.data import world
+from examples.crm.data import sales, visits, world
 from federation.canon.server import Canon
 from federation.session import Session
 from tests.servers import Server
@@ -82,7 +82,9 @@ def test_every_purchase_is_an_order_on_its_side_of_the_boundary(made: dict[str, 
         (purchase.customer, purchase.day + moved, purchase.items, purchase.amount) for purchase in invented()
     )
     boundary = NOW.date() - dt.timedelta(days=world.LIVE_DAYS)
-    assert dict(found(made, "dwh", "loads").rows) == {"orders": boundary, "order_lines": boundary}
+    assert dict(found(made, "dwh", "loads").rows) == dict.fromkeys(sales.LOADED, boundary) | {
+        "clicks": NOW.date() - dt.timedelta(days=visits.LIVE_DAYS)
+    }
     assert min(row[2] for row in hot) == boundary
     assert max(row[2] for row in cold) < boundary
     assert max(row[3] for row in hot) <= NOW

@@ -6,13 +6,42 @@ import datetime as dt
 from collections.abc import Sequence
 
 from examples.crm.cdnow import Purchase
-from examples.crm.data import billing, crm, history, policy, sales, stores, supply, tickets
+from examples.crm.data import (
+    billing,
+    crm,
+    history,
+    lifecycle,
+    marketing,
+    partners,
+    policy,
+    reviews,
+    sales,
+    stores,
+    supply,
+    tickets,
+    visits,
+)
 from examples.crm.data.table import Table
 from examples.crm.data.world import SEED, World, of
 
 __all__ = ["MODULES", "SEED", "Table", "World", "build"]
 
-MODULES = (crm, sales, tickets, billing, stores, supply, policy, history)  # each with tables(world): source -> tables
+# each with tables(world): source -> tables
+MODULES = (
+    crm,
+    sales,
+    tickets,
+    billing,
+    stores,
+    supply,
+    policy,
+    history,
+    marketing,
+    lifecycle,
+    reviews,
+    visits,
+    partners,
+)
 
 
 def build(purchases: Sequence[Purchase], now: dt.datetime | None = None, seed: int = SEED) -> dict[str, list[Table]]:

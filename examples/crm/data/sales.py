@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+from examples.crm.data import visits
 from examples.crm.data.table import Table
 from examples.crm.data.world import World
+
+LOADED = ("orders", "order_lines", "reviews", "campaign_contacts", "partner_deliveries")  # up to the boundary
 
 
 def tables(world: World) -> dict[str, list[Table]]:
     """Of shop, dwh and erp."""
     old = sum(row[2] < world.boundary for row in world.orders)  # both are sorted by day
     old_lines = sum(row[3] < world.boundary for row in world.lines)
-    loads = [(name, world.boundary) for name in ("orders", "order_lines")]
+    loads = [(name, world.boundary) for name in LOADED] + [("clicks", visits.since(world))]
     return {
         "shop": [_orders(world.orders[old:]), _lines(world.lines[old_lines:])],
         "dwh": [

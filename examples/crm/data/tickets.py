@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+from examples.crm.data import service
 from examples.crm.data.names import person
 from examples.crm.data.table import Table
 from examples.crm.data.world import World
@@ -60,6 +61,7 @@ def tables(world: World) -> dict[str, list[Table]]:
                 ("ticket_id",),
                 {"ticket_id": ("tickets", "ticket_id")},
             ),
+            *service.tables(world, tickets),
         ]
     }
 
