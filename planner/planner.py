@@ -32,6 +32,7 @@ from planner.relabel import relabel
 from planner.rules.bind import bind_keys
 from planner.rules.boundaries import Boundaries
 from planner.rules.columns import prune_columns
+from planner.rules.constants import tell_constants
 from planner.rules.disjunctions import factor_disjunctions
 from planner.rules.filters import push_filters
 from planner.rules.joins import order_joins
@@ -57,6 +58,7 @@ Rule = Callable[[Rel, Context], Rel]
 # they decide which rows and so which keys, limits and columns remain; keys go between, so that they are pushed like
 # any filter; columns last, when nothing adds a reader any more.
 RULES: tuple[tuple[str, Rule], ...] = (
+    ("constants", lambda rel, _: tell_constants(rel)),
     ("laterals", join_laterals),
     ("subqueries", join_subqueries),
     ("zones", in_utc),
