@@ -18,7 +18,7 @@ from examples.crm.data import Table
 HERE = Path(__file__).resolve().parent
 PROJECT = ("vdw.yml", "sources", "views", "rules", "watches", "dashboards")  # what there is of it
 WAREHOUSE = "dwh"
-ON_MARIADB = frozenset({"tickets"})  # of the live sources, with --servers; the others go to PostgreSQL
+ON_MARIADB = frozenset({"tickets", "network"})  # of the live sources, with --servers; the others go to PostgreSQL
 
 
 def build(into: Path, *, on_servers: bool = False, cache: Path | None = None) -> dict[str, list[Table]]:

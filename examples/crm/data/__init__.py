@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from examples.crm.cdnow import Purchase
 from examples.crm.data import (
     billing,
+    complaints,
     crm,
     history,
     lifecycle,
     marketing,
+    network,
     partners,
     policy,
     reviews,
@@ -41,6 +43,8 @@ MODULES = (
     reviews,
     visits,
     partners,
+    network,
+    complaints,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from examples.crm.data import visits
+from examples.crm.data import network, visits
 from examples.crm.data.table import Table
 from examples.crm.data.world import World
 
@@ -15,7 +15,8 @@ def tables(world: World) -> dict[str, list[Table]]:
     """Of shop, dwh and erp."""
     old = sum(row[2] < world.boundary for row in world.orders)  # both are sorted by day
     old_lines = sum(row[3] < world.boundary for row in world.lines)
-    loads = [(name, world.boundary) for name in LOADED] + [("clicks", visits.since(world))]
+    loads = [(name, world.boundary) for name in LOADED]
+    loads += [("clicks", visits.since(world)), ("daily_usage", network.local_midnight(world.now).date())]
     return {
         "shop": [_orders(world.orders[old:]), _lines(world.lines[old_lines:])],
         "dwh": [

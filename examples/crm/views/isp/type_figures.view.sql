@@ -1,0 +1,30 @@
+/*---
+view: isp.type_figures
+description: How each type of complaint was dealt with in the last 90 days.
+key: [type]
+freshness: {class: real_time, ttl: 1s}
+---*/
+select t.type,
+       t.title,
+       t.allowed_minutes,                          -- For complaints that are logged now
+       coalesce(c.complaints, 0) as complaints,    -- Logged in the last 90 days; the five columns that follow add up to it
+       coalesce(c.within, 0) as within,            -- Solved by the time expected, at that very instant too
+       coalesce(c.late, 0) as late,                -- Solved after it
+       coalesce(c.overdue, 0) as overdue,          -- Open after it
+       coalesce(c.running, 0) as running,          -- Open, with time left
+       coalesce(c.withdrawn, 0) as withdrawn,      -- By the customer
+       round(100.0 * c.within / nullif(c.within + c.late + c.overdue, 0), 1) as within_percent,  -- Of those solved or overdue; NULL without any
+       round(c.hours_taken, 1) as hours_taken      -- Mean of those solved, from logging to solving
+from complaints.types t
+left join (
+    select type,
+           count(*) as complaints,
+           count(*) filter (where outcome = 'within') as within,
+           count(*) filter (where outcome = 'late') as late,
+           count(*) filter (where outcome = 'overdue') as overdue,
+           count(*) filter (where outcome = 'running') as running,
+           count(*) filter (where outcome = 'withdrawn') as withdrawn,
+           avg(hours_taken) filter (where status = 'solved') as hours_taken
+    from isp.recent_complaints
+    group by type
+) c on c.type = t.type
