@@ -22,6 +22,7 @@ from planner.plan import (
     BoundaryRef,
     ComputedRef,
     Fragment,
+    KeySet,
     KeysRef,
     ParamRef,
     SourceText,
@@ -39,7 +40,7 @@ _INTEGERS = {"int2": 15, "int4": 31, "int8": 63, "oid": 32}
 _TEXTS = frozenset({"text", "varchar", "bpchar", "unknown"})
 
 
-Keys = Mapping[tuple[int, tuple[int, ...]], list[tuple[Any, ...]]]  # by fragment and columns
+Keys = Mapping[KeySet, list[tuple[Any, ...]]]  # by fragments and columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) ->
     if fragment.absent is not None and _absent(fragment.absent, given):
         return ()
     refs = drivers(fragment)
-    found = {ref.keys: _keys(tables[ref.fragment], ref) for ref in refs}
+    found = {ref.keys: _all_keys(tables, ref) for ref in refs}
     if any(keys is not None and not keys for keys in found.values()):
         return ()
     used = {at: keys for at, keys in found.items() if keys is not None}
@@ -72,7 +73,7 @@ def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) ->
 def drivers(fragment: Fragment) -> tuple[KeysRef, ...]:
     """The keys that a fragment takes, each combination once: as many as all its predicates over them may have, cut if
     all of these may."""
-    found: dict[tuple[int, tuple[int, ...]], KeysRef] = {}
+    found: dict[KeySet, KeysRef] = {}
     for ref in fragment.text.params:
         if isinstance(ref, KeysRef):
             other = found.get(ref.keys, ref)
@@ -215,7 +216,7 @@ def _values(ref: KeysRef, keys: list[tuple[Any, ...]]) -> Any:
     """What a parameter carries of the keys: the values of its column, or all of them as JSON."""
     if ref.column < 0:
         return json.dumps([[_json(value) for value in key] for key in keys], ensure_ascii=False)
-    at = ref.keys[1].index(ref.column)
+    at = ref.keys[0][1].index(ref.column)
     return [key[at] for key in keys]
 
 
@@ -223,9 +224,19 @@ def _json(value: Any) -> Any:
     return value if isinstance(value, int | str) else value.isoformat()
 
 
-def _keys(table: pa.Table, ref: KeysRef) -> list[tuple[Any, ...]] | None:
+def _all_keys(tables: Mapping[int, pa.Table], ref: KeysRef) -> list[tuple[Any, ...]] | None:
     """The distinct keys, sorted, so that the same set makes the same statement; None: too many, or not bindable."""
-    columns, most = ref.keys[1], min(ref.most, MOST_KEYS)
+    parts = [_keys(tables[fragment], columns, ref) for fragment, columns in ref.keys]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts) or len(known) == 1:
+        return known[0] if len(known) == len(parts) else None
+    keys = sorted({key for part in known for key in part})
+    return keys if len(keys) <= min(ref.most, MOST_KEYS) else None
+
+
+def _keys(table: pa.Table, columns: tuple[int, ...], ref: KeysRef) -> list[tuple[Any, ...]] | None:
+    """The keys in one fragment's rows."""
+    most = min(ref.most, MOST_KEYS)
     element = ref.type.name[1:]
     if len(columns) > 1:
         return _combinations(table, columns, most)

@@ -216,7 +216,9 @@ class Explanation:
         lines += _indented("", bind.text(fragment.text))
         for number, value in enumerate(fragment.text.params, 1):
             lines.append(f"  ${number} = {value_text(value, self.plan, self.params)}")
-        lines += [f"  past {ref.most:,} keys of f{ref.fragment}: without them" for ref in bind.drivers(fragment)]
+        for ref in bind.drivers(fragment):
+            whose = " and ".join(f"f{at}" for at, _ in ref.keys)
+            lines.append(f"  past {ref.most:,} keys of {whose}: without them")
         for verdict in fragment.verdicts:
             lines.append(f"  {verdict.verdict:8} {verdict.what}" + (f": {verdict.reason}" if verdict.reason else ""))
         originals = self._originals(fragment)

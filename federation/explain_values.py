@@ -18,12 +18,16 @@ def _boundary(value: BoundaryRef, plan: Plan) -> str:
     return f"the value of f{plan.boundaries[value.index]}, as {value.type.sql}, read once{several}"
 
 
+def keys_text(value: KeysRef) -> str:
+    """The columns and fragments that keys are taken of."""
+    return " and ".join(f"{', '.join(f'c{column}' for column in columns)} of f{at}" for at, columns in value.keys)
+
+
 def value_text(value: Value, plan: Plan, params: Sequence[Bound]) -> str:
     """A fragment's parameter for people: what it is, and its value where that is known."""
     if isinstance(value, KeysRef):
-        columns = ", ".join(f"c{column}" for column in value.keys[1])
         own = f": c{value.column} of each" if value.columns and value.column >= 0 else ""
-        return f"the keys in {columns} of f{value.fragment}{own}, as {value.type.sql}"
+        return f"the keys in {keys_text(value)}{own}, as {value.type.sql}"
     if isinstance(value, ParamRef):
         given = _given(value, params)
         return f"the client's ${value.index + 1}, as {value.type.sql}" + (
@@ -47,8 +51,10 @@ def _literal(value: Bound) -> str:
 def value_json(value: Value, plan: Plan, params: Sequence[Bound]) -> dict[str, Any]:
     """The same for tools."""
     if isinstance(value, KeysRef):
-        columns = list(value.keys[1])
-        return {"type": value.type.sql, "keys_of": value.fragment, "column": value.column, "columns": columns}
+        columns = list(value.keys[0][1])
+        others = [{"keys_of": fragment, "column": column} for fragment, column in value.others]
+        told = {"type": value.type.sql, "keys_of": value.fragment, "column": value.column, "columns": columns}
+        return {**told, "others": others} if others else told
     if isinstance(value, ParamRef):
         given = _given(value, params)
         known = None if given is None else _plain(given.value)

@@ -68,14 +68,14 @@ class Book:
             self.numbers[-1 - at] = self._add(cuts[at], self._capability(cuts[at]), {})
         return tuple(self.numbers.get(-1 - at, -1) for at in range(len(cuts)))
 
-    def _driver(self, column: int) -> tuple[Cut, int] | None:
-        """The fragment and position whose column a driver's id is, through renaming projections."""
-        seen: set[int] = set()
-        while column not in self.owner and column in self.renames and column not in seen:
-            seen.add(column)
-            column = self.renames[column]
+    def _drivers(self, column: int) -> tuple[tuple[Cut, int], ...]:
+        """The fragments and positions whose columns a driver's id is, through renaming projections and UNION; () where
+        it is anything else too."""
         cut = self.owner.get(column)
-        return (cut, [i for i, _ in cut.columns].index(column)) if cut is not None else None
+        if cut is not None:
+            return ((cut, [i for i, _ in cut.columns].index(column)),)
+        branches = [self._drivers(i) for i in self.renames.get(column, ())]
+        return tuple(dict.fromkeys(each for branch in branches for each in branch)) if all(branches) else ()
 
     def _number(self, cut: Cut, waiting: tuple[int, ...]) -> int:
         """The fragment's number; `waiting` are those that need it, which it cannot need in turn."""
@@ -93,21 +93,32 @@ class Book:
         return self._add(cut, cap, refs)
 
     def _refs(self, cut: Cut, key: KeyIn, cap: Capability, waiting: tuple[int, ...]) -> tuple[KeysRef, ...]:
-        """What stands for the keys in the statement; () where no one fragment has them, or it waits for this one."""
-        found = [self._driver(i) for i in key.drivers]
-        drivers = [each for each in found if each is not None]
-        if len(drivers) < len(found) or len({id(driver) for driver, _ in drivers}) > 1:
+        """What stands for the keys in the statement; () where no fragments have them, or one waits for this one."""
+        found = [self._drivers(i) for i in key.drivers]
+        if not all(found) or any(id(driver) in waiting for each in found for driver, _ in each):
+            return ()
+        if len(found) == 1:
+            return self._one(cut, key, found[0], waiting)
+        drivers = [each[0] for each in found]
+        if any(len(each) > 1 for each in found) or len({id(driver) for driver, _ in drivers}) > 1:
             return ()
         driver = drivers[0][0]
-        if id(driver) in waiting:
-            return ()
         number, at = self._number(driver, waiting), tuple(position for _, position in drivers)
         most, cut_up = taken(cut.rel, key, self.estimator)
-        if len(at) == 1:
-            return (KeysRef(number, at[0], driver.columns[at[0]][1].bare.array, most, cut_up),)
         if "keys as json" in cap.features:
             return (KeysRef(number, -1, TEXT, most, cut_up, at),)
         return tuple(KeysRef(number, i, driver.columns[i][1].bare.array, most, cut_up, at) for i in at)
+
+    def _one(
+        self, cut: Cut, key: KeyIn, drivers: Sequence[tuple[Cut, int]], waiting: tuple[int, ...]
+    ) -> tuple[KeysRef, ...]:
+        """One column's keys, of one fragment or of several that make a UNION."""
+        kinds = {driver.columns[at][1].bare for driver, at in drivers}
+        if len(kinds) > 1:
+            return ()
+        most, cut_up = taken(cut.rel, key, self.estimator)
+        (number, column), *others = [(self._number(driver, waiting), at) for driver, at in drivers]
+        return (KeysRef(number, column, kinds.pop().array, most, cut_up, (), tuple(others)),)
 
     def _capability(self, cut: Cut) -> Capability:
         source = self.catalog.sources[cut.source]
@@ -172,10 +183,14 @@ def _with_keys(node: Rel, refs: Refs) -> Rel:
     return ir.Filter(node.input, tuple(kept)) if kept else node.input
 
 
-def _renames(rel: Rel) -> Iterator[tuple[int, int]]:
+def _renames(rel: Rel) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """(column, those that it has the values of)"""
     if isinstance(rel, ir.Project | ir.Aggregate):  # groups have no keys that their rows have not
         items = rel.items if isinstance(rel, ir.Project) else rel.keys
-        yield from ((i, e.id) for i, e in items if isinstance(e, Col))
+        yield from ((i, (e.id,)) for i, e in items if isinstance(e, Col) and e.id != i)
+    if isinstance(rel, ir.SetOp) and rel.kind == "union":
+        for at, (i, _) in enumerate(rel.columns):
+            yield i, tuple(ids[at] for _, ids in rel.inputs)
     for e in ir.scalars(rel):
         for sub in sc.subs(e):
             yield from _renames(sub.rel)

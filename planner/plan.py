@@ -8,6 +8,7 @@ from connectors.base import Bound
 from connectors.statistics import ANY, Estimate
 from connectors.types import PgType
 
+KeySet = tuple[tuple[int, tuple[int, ...]], ...]  # (fragment, its columns): whose rows keys are taken of
 Copies = tuple[tuple[tuple[str, str], tuple[str, str]], ...]  # (original, its copy), each a (source, table)
 
 
@@ -26,7 +27,8 @@ class ParamRef:
 
 @dataclass(frozen=True, slots=True)
 class KeysRef:
-    """The distinct non-null values of column `column` of fragment `fragment`'s rows: a bind join's keys.
+    """The distinct non-null values of column `column` of fragment `fragment`'s rows, and of those of `others`
+    (fragment, column), where the rows that drive it are a UNION: a bind join's keys.
 
     Past `most` keys the statement goes without them. `cut`: several statements may share them out, since an index
     serves each and no row answers to two keys. A combination of `columns` is several parameters, of `column` each;
@@ -39,11 +41,13 @@ class KeysRef:
     most: int = 10_000
     cut: bool = False
     columns: tuple[int, ...] = ()
+    others: tuple[tuple[int, int], ...] = ()
 
     @property
-    def keys(self) -> tuple[int, tuple[int, ...]]:
-        """The fragment and the columns that the keys are made of."""
-        return self.fragment, self.columns or (self.column,)
+    def keys(self) -> KeySet:
+        """The fragments and the columns that the keys are made of."""
+        own = (self.fragment, self.columns or (self.column,))
+        return own, *((fragment, (column,)) for fragment, column in self.others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +188,8 @@ class Fragment:
     @property
     def after(self) -> frozenset[int]:
         """Fragments whose keys this one needs."""
-        return frozenset(value.fragment for value in self.text.params if isinstance(value, KeysRef))
+        refs = [value for value in self.text.params if isinstance(value, KeysRef)]
+        return frozenset(fragment for ref in refs for fragment, _ in ref.keys)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ description: >-
   same day three months ago, in New York, for its area and for its technician.
 key: [token]
 freshness: {class: real_time, ttl: 1s}
-guard: {require_any_filter: [token, customer_id], timeout: 5s}
 relations:
   complaint:      {to: isp.complaints, join: {token: token}}
   history:        {to: isp.complaint_steps, join: {token: token}, many: true}
