@@ -28,7 +28,15 @@ TYPES = (
 CHANNELS = (("web", 34), ("sms", 11), ("ivr", 23), ("call", 32))
 DESKS = ("Backbone", "Cable works", "Router lab", "Billing desk", "Partner Łącza S.A.")
 SAID = ("Since this morning", "Third time this month!", "Né internet né telefono", "ルーターが赤く点滅", "", None, None)
-DONE = ("Splice replaced", "Port reset", "Router exchanged", "Réglé à distance", "Signal −3 dB, im Rahmen", "Credited", None)
+DONE = (
+    "Splice replaced",
+    "Port reset",
+    "Router exchanged",
+    "Réglé à distance",
+    "Signal −3 dB, im Rahmen",
+    "Credited",
+    None,
+)
 LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"  # none that is taken for another
 HOURS = (1, 1, 1, 1, 1, 2, 4, 7, 9, 9, 8, 8, 8, 8, 8, 8, 9, 10, 11, 10, 8, 6, 4, 2)  # weights of local hours
 
@@ -105,7 +113,9 @@ def tables(world: World) -> dict[str, list[Table]]:
             _types(),
             _technician_table(technicians),
             _complaints([one.row for one in hot], {**references, "type": ("types", "type")}, "complaints"),
-            _steps([row for one in hot for row in _numbered(one, numbers)], {"token": ("complaints", "token")}, "steps"),
+            _steps(
+                [row for one in hot for row in _numbered(one, numbers)], {"token": ("complaints", "token")}, "steps"
+            ),
         ],
         "dwh": archive,
     }

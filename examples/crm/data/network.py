@@ -146,9 +146,7 @@ def _subscriptions(known: list[Subscriber]) -> Table:
         "started_on": "date!",
         "ended_on": "date",
     }
-    rows = [
-        (one.customer_id, one.area_id, one.plan, PLANS[one.plan][0], one.started_on, one.ended_on) for one in known
-    ]
+    rows = [(one.customer_id, one.area_id, one.plan, PLANS[one.plan][0], one.started_on, one.ended_on) for one in known]
     return Table("subscriptions", columns, "customer_id", rows, ("area_id",))
 
 
