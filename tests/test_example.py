@@ -82,7 +82,8 @@ def test_every_purchase_is_an_order_on_its_side_of_the_boundary(made: dict[str, 
         (purchase.customer, purchase.day + moved, purchase.items, purchase.amount) for purchase in invented()
     )
     boundary = NOW.date() - dt.timedelta(days=world.LIVE_DAYS)
-    assert dict.fromkeys(sales.LOADED, boundary).items() <= dict(found(made, "dwh", "loads").rows).items()
+    loads = dict.fromkeys(sales.LOADED, boundary) | {"clicks": NOW.date() - dt.timedelta(days=visits.LIVE_DAYS)}
+    assert loads.items() <= dict(found(made, "dwh", "loads").rows).items()
     assert min(row[2] for row in hot) == boundary
     assert max(row[2] for row in cold) < boundary
     assert max(row[3] for row in hot) <= NOW
