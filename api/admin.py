@@ -42,46 +42,46 @@ class Admin:
         }
         return [
             Route("/receipt/{source}", guard(self._receipt)),
-            *(Route(f"/admin/{name}", guard(_reading(handler))) for name, handler in told.items()),
-            *(Route(f"/admin/{name}", guard(_changing(handler))) for name, handler in done.items()),
+            *(Route(f"/admin/{name}", guard(reading(handler))) for name, handler in told.items()),
+            *(Route(f"/admin/{name}", guard(changing(handler))) for name, handler in done.items()),
         ]
 
     async def _receipt(self, request: Request, who: Principal, _cancel: Cancel) -> Response:
-        _method(request, "GET")
-        source, since = request.path_params["source"], _seconds(request.query_params.get("since", SINCE))
+        only(request, "GET")
+        source, since = request.path_params["source"], lasting(request.query_params.get("since", SINCE))
         receipt = await self._control.receipt(source, since, who.visitor)
         if request.query_params.get("format") == "text":
             by = request.query_params.get("by") or None
             if by not in (None, *BY):
                 raise Refused(400, f"by is one of {', '.join(BY)}")
             return Response(receipt.text(by) + "\n", media_type="text/plain; charset=utf-8")
-        return _json(receipt.json())
+        return answered(receipt.json())
 
     async def _running(self, who: Principal) -> Any:
         return {"version": 1, "queries": self._control.running(who.visitor)}
 
     async def _switches(self, who: Principal) -> Any:
-        _administrator(who)
+        administrator(who)
         return {"version": 1, "switches": self._control.switched()}
 
     async def _cancel(self, given: Body, who: Principal) -> Any:
-        id = _text(given, "id")
+        id = required(given, "id")
         return {"cancelled": await self._control.cancel(id, who.visitor)}
 
     async def _disable(self, given: Body, who: Principal) -> Any:
-        _administrator(who)
-        seconds = _seconds(given["for"]) if given.get("for") is not None else None
-        names = _text(given, "kind"), _text(given, "name"), _text(given, "reason")
-        switch = await self._control.disable(*names, _by(given, who), seconds)
+        administrator(who)
+        seconds = lasting(given["for"]) if given.get("for") is not None else None
+        names = required(given, "kind"), required(given, "name"), required(given, "reason")
+        switch = await self._control.disable(*names, acting(given, who), seconds)
         return {"disabled": switch.told}
 
     async def _enable(self, given: Body, who: Principal) -> Any:
-        _administrator(who)
-        names = _text(given, "kind"), _text(given, "name")
+        administrator(who)
+        names = required(given, "kind"), required(given, "name")
         return {"enabled": await self._control.enable(*names)}
 
     async def _cache(self, given: Body, who: Principal) -> Any:
-        _administrator(who)
+        administrator(who)
         what, key = given.get("do", "clear"), given.get("key")
         names = [str(given[kind]) for kind in ("view", "source", "table") if given.get(kind)]
         if what not in ("clear", "refresh"):
@@ -91,17 +91,21 @@ class Admin:
         return {"entries": self._control.forget("".join(names), key, what == "refresh")}
 
 
-def _reading(handler: Callable[[Principal], Awaitable[Any]]) -> Handler:
+def reading(handler: Callable[[Principal], Awaitable[Any]]) -> Handler:
+    """The endpoint of what tells something."""
+
     async def respond(request: Request, who: Principal, _cancel: Cancel) -> Response:
-        _method(request, "GET")
-        return _json(await handler(who))
+        only(request, "GET")
+        return answered(await handler(who))
 
     return respond
 
 
-def _changing(handler: Callable[[Body, Principal], Awaitable[Any]]) -> Handler:
+def changing(handler: Callable[[Body, Principal], Awaitable[Any]]) -> Handler:
+    """The endpoint of what changes something: a POST with a JSON object."""
+
     async def respond(request: Request, who: Principal, _cancel: Cancel) -> Response:
-        _method(request, "POST")
+        only(request, "POST")
         json_only(request)
         try:
             given = orjson.loads(await body(request))
@@ -109,17 +113,19 @@ def _changing(handler: Callable[[Body, Principal], Awaitable[Any]]) -> Handler:
             raise Refused(400, "the body is not valid JSON") from None
         if not isinstance(given, dict):
             raise Refused(400, "the body must be a JSON object")
-        return _json(await handler(given, who))
+        return answered(await handler(given, who))
 
     return respond
 
 
-def _method(request: Request, method: str) -> None:
+def only(request: Request, method: str) -> None:
+    """Refused for another method."""
     if request.method != method:
         raise Refused(405, f"use {method}", {"Allow": method})
 
 
-def _administrator(who: Principal) -> None:
+def administrator(who: Principal) -> None:
+    """QueryError 42501 for anybody else."""
     if not who.admin:
         raise QueryError(
             f"permission denied: {who.name} is no administrator",
@@ -128,24 +134,27 @@ def _administrator(who: Principal) -> None:
         )
 
 
-def _by(given: Body, who: Principal) -> str:
+def acting(given: Body, who: Principal) -> str:
     """Who did it, as it is told; the operator's commands say which person that is."""
     return str(given["by"]) if who.operator and given.get("by") else who.name
 
 
-def _text(given: Body, key: str) -> str:
+def required(given: Body, key: str) -> str:
+    """A text of the body; Refused where there is none."""
     value = given.get(key)
     if not isinstance(value, str) or not value:
         raise Refused(400, f"`{key}` is missing")
     return value
 
 
-def _seconds(text: Any) -> float:
+def lasting(text: Any) -> float:
+    """Seconds of a duration; Error 22023 for what is none."""
     try:
         return duration(text)
     except ValueError:
         raise Error(f'"{text}" is not a duration, such as 10m, 1h or 2d', sqlstate="22023") from None
 
 
-def _json(value: Any) -> Response:
+def answered(value: Any) -> Response:
+    """The value as JSON, of this moment."""
     return JSONResponse(value, headers={"Cache-Control": "no-store"})

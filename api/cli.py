@@ -20,6 +20,7 @@ import typer
 
 from api import console, operator_commands
 from api.interrupt import Interrupted
+from api.watches import commands as watch_commands
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from views.project import Diagnostic
 
@@ -251,6 +252,7 @@ def schema(which: Annotated[Which, typer.Argument(help="Which file.")]) -> None:
 
 
 operator_commands.add(app, _guarded)
+watch_commands.add(app, _guarded)
 
 
 def _text(sql: str) -> str:

@@ -22,6 +22,8 @@ from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
 from api.metrics import MEDIA_TYPE, Meters
 from api.sql import Sql
+from api.watches.endpoints import AlertAdmin
+from api.watches.meters import AlertMeters
 from connectors.base import Cancel
 from connectors.errors import ConfigError, SourceError
 from federation.operations.control import OPERATOR
@@ -48,7 +50,7 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
     service = Service(runtime.engine, explore)
     sql = Sql(runtime.engine)
     dashboards = Dashboards(runtime, explore)
-    meters = Meters(runtime.engine)
+    meters = Meters(runtime.engine, AlertMeters(runtime))
     runtime.engine.watch.listeners.append(meters)
 
     async def graphql(request: Request, who: Principal, cancel: Cancel) -> Response:
@@ -72,6 +74,7 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
     return Starlette(
         routes=[
             *admin,
+            *AlertAdmin(runtime).routes(lambda handler: Guarded(handler, accounts.users)),
             Route("/graphql", Guarded(graphql, accounts.users)),
             Route("/query", Guarded(sql.respond, accounts.users)),
             *dashboards.routes(lambda handler: Guarded(handler, accounts.users)),
@@ -85,7 +88,11 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
 
 def control(runtime: Any) -> Starlette:
     """The application on the server's own socket: who can open it is the operator."""
-    return Starlette(routes=Admin(runtime.control).routes(lambda one: Guarded(one, Users.none, operator=True)))
+
+    def guard(handler: Handler) -> Guarded:
+        return Guarded(handler, Users.none, operator=True)
+
+    return Starlette(routes=[*Admin(runtime.control).routes(guard), *AlertAdmin(runtime).routes(guard)])
 
 
 async def _healthy(_request: Request) -> Response:

@@ -49,11 +49,12 @@ _NOW: tuple[tuple[str, str, Figure], ...] = (
 
 
 class Meters:
-    """Listens to an engine, and reads its state when it is asked."""
+    """Listens to an engine, and reads its state, and that of `others`, when it is asked."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *others: Collector) -> None:
         self._registry = CollectorRegistry()
-        self._registry.register(_Engine(engine))
+        for collector in (_Engine(engine), *others):
+            self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         self._queries = self._histogram("vdw_query_seconds", "Time of queries.", "protocol")
         self._outcomes = self._counter("vdw_queries", "Queries by their outcome.", "protocol", "outcome")

@@ -11,10 +11,11 @@ import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pyarrow as pa
 
+from api.watches import tell
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel
 from connectors.errors import ConfigError, Error
@@ -59,6 +60,7 @@ class Runtime:
     control: Control
     _analyser: Analyser
     _built: Built
+    alerts: Any = None  # api.watches.service.Alerts, where this process serves
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reload(self) -> tuple[Diagnostic, ...]:
@@ -162,6 +164,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         stack.push_async_callback(engine.close)
         runtime = Runtime(engine, project, built.diagnostics, canon, control, analyser, built)
         control.accounts = runtime.visitors
+        engine.system.makers = {**engine.system.makers, **tell.makers(runtime)}
         await engine.refresh_statistics()
         for work in (runtime.watch(), keep_trying(gates, lambda: engine.connectors)):
             stack.callback(asyncio.create_task(work).cancel)

@@ -17,6 +17,7 @@ from api.watches.channels.http import HttpChannel
 from api.watches.channels.mail import MailChannel
 from api.watches.courier import Courier, Desk
 from api.watches.lock import Lock
+from api.watches.meters import Figures, figures
 from api.watches.outbox import Outbox
 from api.watches.store import Store
 from api.watches.tables import NAME
@@ -41,7 +42,7 @@ def channel(notifier: Notifier, folder: Path) -> Channel:
 
 class Alerts:
     """Of one runtime. `leads`: whether this server is the one that asks and sends; `watchers` and `couriers` are then
-    those of the project as it is; `faults` says why a notifier has none."""
+    those of the project as it is; `faults` says why a notifier has none; `figures` are a second old at most."""
 
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
@@ -55,6 +56,7 @@ class Alerts:
         self._store: Store | None = None
         self._project: Any = None
         self._pruned = 0.0
+        self.figures = Figures()
 
     @property
     def leads(self) -> bool:
@@ -77,6 +79,8 @@ class Alerts:
         if not self.leads and not (self._wanted() and await self._lead()):
             return
         await self._fit()
+        if self._store is not None:
+            self.figures = await self._desk.call(figures, self._store)
         if time.time() - self._pruned > PRUNE and self._store is not None:
             self._pruned = time.time()
             await self._desk.call(self._store.prune, time.time() - KEPT, self._runtime.project.watches)
@@ -177,9 +181,10 @@ def _told(kind: str, name: str, task: asyncio.Task[None]) -> None:
 @contextlib.asynccontextmanager
 async def alerting(runtime: Any) -> AsyncIterator[Alerts]:
     """Watch and alert for the time of the block."""
-    alerts = Alerts(runtime)
+    alerts = runtime.alerts = Alerts(runtime)
     task = asyncio.create_task(alerts.run(), name="vdw-alerts")
     try:
         yield alerts
     finally:
+        runtime.alerts = None
         await _ended(task)

@@ -31,9 +31,9 @@ AND (d.state IN ('pending', 'sending', 'held', 'failed') OR d.created > ?1))"""
 
 
 class Store:
-    """The breaches of one state folder, of one thread at a time."""
+    """The breaches of one state folder (None: in memory), of one thread at a time."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.connection = opened(folder)
         (instance,) = self.connection.execute("SELECT value FROM meta WHERE name = 'instance'").fetchone()
         self._instance = uuid.UUID(instance)

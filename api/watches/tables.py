@@ -34,12 +34,13 @@ CREATE TABLE IF NOT EXISTS silence (watch TEXT, key TEXT, until REAL NOT NULL, b
 """
 
 
-def opened(folder: Path, write: bool = True) -> sqlite3.Connection:
-    """The file of a state folder, for one thread at a time. What is committed survives the power's failure.
+def opened(folder: Path | None, write: bool = True) -> sqlite3.Connection:
+    """The file of a state folder (None: one in memory), for one thread at a time. What is committed survives the
+    power's failure.
 
     sqlite3.Error where it is none, or of a later version.
     """
-    target = f"file:{folder / NAME}" if write else f"file:{folder / NAME}?mode=ro"
+    target = ":memory:" if folder is None else f"{(folder / NAME).absolute().as_uri()}?mode={'rwc' if write else 'ro'}"
     connection = sqlite3.connect(target, timeout=BUSY, isolation_level=None, check_same_thread=False, uri=True)
     connection.row_factory = sqlite3.Row
     try:

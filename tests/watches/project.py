@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import textwrap
 from collections.abc import Iterable
@@ -31,7 +32,8 @@ SOURCE = "kind: sqlite\nconnection: {path: data.db}\nttl: 0s\n"
 def made(folder: Path, notifiers: object, watch: str = LATE, **more: object) -> Path:
     """The project's folder, with a watch `late`."""
     listen = {"http": {"port": 0}, "postgresql": {"port": 0}}
-    told = yaml.safe_dump({"name": "alarm", "listen": listen, "notifiers": notifiers, **more}, sort_keys=False)
+    file = {"name": "alarm", "listen": listen, "notifiers": notifiers, **more}
+    told = yaml.safe_dump(json.loads(json.dumps(file)), sort_keys=False)  # nothing stands in it twice: no aliases
     write(folder, {"vdw.yml": told, "sources/support.yml": SOURCE, "watches/late.yml": textwrap.dedent(watch)})
     (folder / "sources" / "shop.yml").unlink()
     with sqlite3.connect(folder / "data.db") as database:

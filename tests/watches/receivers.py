@@ -135,20 +135,23 @@ class _Free(Controller):
 class PostOffice:
     """An SMTP server. `behave` is given the mail and gives its answer; `refuse` that to an address, '' lets it in."""
 
-    def __init__(self, trust: ssl.SSLContext | None = None, user: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, trust: ssl.SSLContext | None = None, user: tuple[str, str] | None = None, implicit: bool = False
+    ) -> None:
         self.mails: list[Mail] = []
         self.behave: Callable[[Mail], str] = lambda mail: "250 taken"
         self.refuse: Callable[[str], str] = lambda address: ""
-        self._user = user
+        self._user, self._implicit = user, implicit
         self._controller = _Free(
             self,
             hostname="127.0.0.1",
             port=0,
-            tls_context=trust,
-            require_starttls=trust is not None,
+            ssl_context=trust if implicit else None,
+            tls_context=None if implicit else trust,
+            require_starttls=trust is not None and not implicit,
             authenticator=self._known if user else None,
-            auth_required=user is not None,
-            auth_require_tls=trust is not None,
+            auth_required=user is not None and not implicit,  # the library sees no TLS of this kind
+            auth_require_tls=trust is not None and not implicit,
         )
         self._controller.start()
         self.port = self._controller.port
@@ -173,7 +176,7 @@ class PostOffice:
         raw = envelope.content if isinstance(envelope.content, bytes) else b""
         message = email.message_from_bytes(raw, policy=email.policy.default)
         assert isinstance(message, EmailMessage)
-        mail = Mail(envelope.rcpt_tos[0], message, raw, session.ssl is not None)
+        mail = Mail(envelope.rcpt_tos[0], message, raw, session.ssl is not None or self._implicit)
         answer = self.behave(mail)
         if answer.startswith("2"):
             self.mails.append(mail)
