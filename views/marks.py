@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import yaml
@@ -30,12 +30,35 @@ class Fault(Exception):
         self.line, self.column, self.message, self.remedy = line, column, message, remedy
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A scalar as it stands in the file: `raw`, quotes and indentation included, from `line` and `column` on."""
+
+    line: int
+    column: int
+    raw: str
+
+    def at(self, value: str, offset: int) -> tuple[int, int]:
+        """Line and column of character `offset` of the value that YAML makes of it. Folding and escapes change
+        little but white space, so the characters are found again one after another."""
+        found = max(self.raw.find("\n"), 0) if self.raw[:1] in ("|", ">") else 0  # behind the block's own mark
+        for index, character in enumerate(value[: offset + 1]):
+            if not character.isspace():
+                at = self.raw.find(character, found)
+                found = at + (index < offset) if at >= 0 else found
+        above = self.raw[:found]
+        line = self.line + above.count("\n")
+        return line, found - above.rfind("\n") if "\n" in above else self.column + found
+
+
 @dataclass(slots=True)
 class Marked:
-    """A document: its `value` in plain Python, and the place (line, column) of every key and item by path."""
+    """A document: its `value` in plain Python, and the place (line, column) of every key and item by path; `written`
+    has its texts as they stand there."""
 
     value: Any = None
     places: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+    written: dict[KeyPath, Written] = field(default_factory=dict)
 
 
 class _Composer(yaml.SafeLoader):
@@ -69,11 +92,13 @@ def read(text: str, first_line: int = 1) -> Marked:
         node = _compose(text)
         if node is not None:
             marked.places[()] = _place(node)
-            marked.value = _value(node, (), marked.places)
+            marked.value = _value(node, (), marked)
     except Fault as fault:
         fault.line += first_line - 1
         raise
-    marked.places = {path: (line + first_line - 1, column) for path, (line, column) in marked.places.items()}
+    below = first_line - 1
+    marked.places = {path: (line + below, column) for path, (line, column) in marked.places.items()}
+    marked.written = {path: replace(one, line=one.line + below) for path, one in marked.written.items()}
     return marked
 
 
@@ -112,20 +137,24 @@ def _remedy(problem: str) -> str:
     return "quote text that holds special characters, and check the indentation"
 
 
-def _value(node: Node, path: KeyPath, places: dict[KeyPath, tuple[int, int]]) -> Any:
+def _value(node: Node, path: KeyPath, marked: Marked) -> Any:
     if isinstance(node, MappingNode):
-        return _mapping(node, path, places)
+        return _mapping(node, path, marked)
     if isinstance(node, SequenceNode):
         items = []
         for index, item in enumerate(node.value):
-            places[(*path, index)] = _place(item)
-            items.append(_value(item, (*path, index), places))
+            marked.places[(*path, index)] = _place(item)
+            items.append(_value(item, (*path, index), marked))
         return items
+    start, end = node.start_mark, node.end_mark
+    raw = str(start.buffer or "")[start.pointer : end.pointer].rstrip("\0")
+    marked.written[path] = Written(start.line + 1, start.column + 1, raw)
     return _scalar(node)
 
 
-def _mapping(node: MappingNode, path: KeyPath, places: dict[KeyPath, tuple[int, int]]) -> dict[str, Any]:
+def _mapping(node: MappingNode, path: KeyPath, marked: Marked) -> dict[str, Any]:
     mapping: dict[str, Any] = {}
+    places = marked.places
     for key, item in node.value:
         if not isinstance(key, ScalarNode):
             raise Fault(*_place(key), "a key must be plain text", "quote the text if it holds { or [")
@@ -135,7 +164,7 @@ def _mapping(node: MappingNode, path: KeyPath, places: dict[KeyPath, tuple[int, 
                 *_place(key), f"key `{name}` stands twice (first in line {places[(*path, name)][0]})", "keep one"
             )
         places[(*path, name)] = _place(key)
-        mapping[name] = _value(item, (*path, name), places)
+        mapping[name] = _value(item, (*path, name), marked)
     return mapping
 
 

@@ -14,8 +14,8 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
 _COMMENT = re.compile(r"[ \t]*,?[ \t]*--[ \t]*([^\n]*)")
-_OPEN = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
-_CLOSE = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
+OPEN = (TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE)
+CLOSE = (TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE)
 _FORBIDDEN = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Into, exp.Lock)
 _END = (TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.UNION, TokenType.EXCEPT, TokenType.INTERSECT)
 MAX_TOKENS, MAX_DEPTH, MAX_OPEN_JOINS = 20_000, 100, 6
@@ -48,7 +48,7 @@ def read(text: str) -> Body:
     """The one SELECT of a view's text; Refused if it is anything else. Syntax errors are left to PostgreSQL."""
     tokens = _tokens(text)
     query = text[tokens[0].start : tokens[-1].end + 1]
-    tree = _parse(query) if _modest(tokens) else None
+    tree = _parse(query) if modest(tokens) else None
     if tree is not None:
         _plain(tree, tokens[0].start)
     return Body(
@@ -68,7 +68,7 @@ def expression_columns(text: str) -> frozenset[str] | None:
     except (SqlglotError, RecursionError, ValueError):
         return None
     return frozenset(
-        _folded(column.this) for column in tree.find_all(exp.Column) if isinstance(column.this, exp.Identifier)
+        folded(column.this) for column in tree.find_all(exp.Column) if isinstance(column.this, exp.Identifier)
     )
 
 
@@ -103,7 +103,7 @@ def _tokens(text: str) -> list[Token]:
     return tokens
 
 
-def _modest(tokens: Sequence[Token]) -> bool:
+def modest(tokens: Sequence[Token]) -> bool:
     """Whether sqlglot, which recurses in native code, can be trusted with it."""
     if len(tokens) > MAX_TOKENS or max(depth for depth, _ in _depths(tokens)) > MAX_DEPTH:
         return False
@@ -130,7 +130,7 @@ def _plain(tree: exp.Query, start: int) -> None:
 
 def _reads(tree: exp.Query) -> frozenset[Name]:
     tables = (table for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier))
-    return frozenset((_folded(table.args["db"]), _folded(table.this)) for table in tables if table.args.get("db"))
+    return frozenset((folded(table.args["db"]), folded(table.this)) for table in tables if table.args.get("db"))
 
 
 def _dotted(tokens: Sequence[Token]) -> frozenset[Name]:
@@ -152,7 +152,7 @@ def _output(item: exp.Expr) -> str:
     named = (
         item.args.get("alias") if isinstance(item, exp.Alias) else item.this if isinstance(item, exp.Column) else None
     )
-    return _folded(named) if isinstance(named, exp.Identifier) else ""
+    return folded(named) if isinstance(named, exp.Identifier) else ""
 
 
 def _comments(text: str, tokens: Sequence[Token], tree: exp.Query | None) -> dict[str, str]:
@@ -186,9 +186,9 @@ def _depths(tokens: Sequence[Token]) -> list[tuple[int, Token]]:
     """Each token with the number of brackets around it."""
     depth, found = 0, []
     for token in tokens:
-        depth -= token.token_type in _CLOSE
+        depth -= token.token_type in CLOSE
         found.append((depth, token))
-        depth += token.token_type in _OPEN
+        depth += token.token_type in OPEN
     return found
 
 
@@ -201,7 +201,7 @@ def _fold(token: Token) -> str:
     return token.text if token.token_type is TokenType.IDENTIFIER else token.text.lower()
 
 
-def _folded(identifier: exp.Expr) -> str:
+def folded(identifier: exp.Expr) -> str:
     return identifier.name if identifier.args.get("quoted") else identifier.name.lower()
 
 
