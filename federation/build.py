@@ -20,6 +20,7 @@ from connectors.errors import QueryError
 from federation import panels
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
+from federation.canon.marked import fleeting
 from federation.canon.server import Canon
 from federation.canon.wire import Wire
 from federation.freshness import copies
@@ -34,6 +35,7 @@ from views.catalog import Catalog, Relation, SourceTable, View
 from views.check import check_columns
 from views.dashboards import Dashboard
 from views.project import Diagnostic, KeyPath, Project, ViewDraft, Written
+from views.rules import RuleDraft
 
 INTROSPECTION = 15.0  # seconds that one source may take
 LONGEST_NAME = 63  # bytes; PostgreSQL would cut a longer one
@@ -212,19 +214,53 @@ class _Work:
         try:
             statement = await self.analyser.analyse_on(wire, draft.query, in_transaction=True, form=BODY)
             view = draft.view(statement.columns, statement.text, statement.relations)
-            why = _unfit_view(statement, draft) or await self._shell(wire, view)
+            why = _unfit_view(statement, draft)
+            fault = Diagnostic("error", draft.file, draft.line, why) if why else None
         except QueryError as error:
-            await self._lose(wire, draft.key, self._told(draft, error))
-            return
-        if why:
-            await self._lose(wire, draft.key, Diagnostic("error", draft.file, draft.line, why))
+            fault = self._told(draft, error)
+        if fault is not None and isinstance(draft, RuleDraft):
+            rest, fault = await self._rest(wire, draft, fault)
+            if rest is not None:
+                await self._view(wire, rest)
+                return
+        if fault is None:
+            why = await self._shell(wire, view)
+            fault = Diagnostic("error", draft.file, draft.line, why) if why else None
+        if fault is not None:
+            await self._lose(wire, draft.key, fault)
             return
         self.views[draft.key] = view
-        if statement.fleeting:
+        if _fleeting(statement, draft):
             message = f"{draft.full_name} may hold a moment of loading: 'today' and the like are constants in a view"
             self.diagnostics.append(
                 Diagnostic("warning", draft.file, draft.line, message, "write current_date or now()")
             )
+
+    async def _rest(
+        self, wire: Wire, draft: RuleDraft, fault: Diagnostic
+    ) -> tuple[RuleDraft | None, Diagnostic]:
+        """What is left of a rule set without the decisions that have a rule at fault, and, where that is nothing, the
+        set's own fault. Each rule is analysed by itself, so that every fault is told at its place."""
+        stand = draft.stand()
+        try:
+            await self.analyser.analyse_on(wire, str(stand), in_transaction=True, form=BODY)
+        except QueryError as error:
+            return None, self._told(draft, error, draft.placed(stand, error.position))
+        faults: dict[int, str] = {}
+        for clause, text in draft.probes():
+            try:
+                statement = await self.analyser.analyse_on(wire, str(text), in_transaction=True, form=BODY)
+                why = QueryError("it reads the session or PostgreSQL's own state") if statement.session else None
+            except QueryError as error:
+                why = error
+            if why is not None:
+                faults[clause.number] = why.message
+                self.diagnostics.append(draft.fault(text, clause, why))
+        rest = draft.without(faults) if faults else None
+        if faults and rest is None:
+            remedy = "correct the rules"
+            fault = Diagnostic("error", draft.file, 1, f"{draft.full_name}: no decision can be served", remedy)
+        return rest, fault
 
     async def _shell(self, wire: Wire, relation: Relation) -> str:
         """Make the relation's shell unless it stands already; why that cannot be, or ''."""
@@ -278,9 +314,9 @@ class _Work:
                 )
                 yield draft.diagnostic("error", ("on_source_down", source), message, remedy)
 
-    def _told(self, draft: ViewDraft, error: QueryError) -> Diagnostic:
+    def _told(self, draft: ViewDraft, error: QueryError, place: tuple[int, int] | None = None) -> Diagnostic:
         """The canon's error about a view; where it reads what is not served, that is the reason."""
-        line = draft.at(error.position)
+        line, column = place or draft.place(error.position)
         down = sorted(
             s for s in {schema for schema, _ in draft.reads} & self.found.keys() if self.found[s].source.fault
         )
@@ -288,8 +324,8 @@ class _Work:
         if error.sqlstate in ("42P01", "3F000") and (lost or down):
             what = f"{'.'.join(lost[0])}, which is not served" if lost else f"source {down[0]}, which cannot be read"
             remedy = f"first correct: {self.lost[lost[0]]}" if lost else "it is served as soon as the source answers"
-            return Diagnostic("error", draft.file, line, f"{draft.full_name} reads {what}", remedy)
-        return Diagnostic("error", draft.file, line, f"{draft.full_name}: {error.message}", error.hint or "")
+            return Diagnostic("error", draft.file, line, f"{draft.full_name} reads {what}", remedy, column)
+        return Diagnostic("error", draft.file, line, f"{draft.full_name}: {error.message}", error.hint or "", column)
 
     async def _lose(self, wire: Wire, key: Key, diagnostic: Diagnostic) -> None:
         """Not served: neither here nor in the canon."""
@@ -312,6 +348,13 @@ def _unfit(relation: SourceTable, names: Counter[str]) -> str:
     if not columns:
         return f"{full} has no columns that can be read"
     return ""
+
+
+def _fleeting(statement: Statement, draft: ViewDraft) -> bool:
+    """Whether a view may hold the moment at which it was loaded; texts for people hold such words, too."""
+    if not isinstance(draft, RuleDraft):
+        return statement.fleeting
+    return not draft.why and any(fleeting(text, True) for text in draft.expressions)
 
 
 def _unfit_view(statement: Statement, draft: ViewDraft) -> str:

@@ -111,6 +111,7 @@ class Engine:
         attempt = partial(self._run, params=params, query=query)
         prepared, answer = await self._answers(prepared, params, query, attempt)
         answer.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
+        answer.parts += prepared.terms.aside
         return _watched(answer, query)
 
     def _contract(self, prepared: Prepared, session: Session) -> Contract | None:
@@ -205,6 +206,7 @@ class Engine:
         attempt = partial(self._gathered, params=params, query=query, compute=compute)
         prepared, fetched = await self._answers(prepared, params, query, attempt)
         fetched.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
+        fetched.parts += prepared.terms.aside
         query.parts, query.engine, fetched.query = fetched.parts, "canon", query
         return prepared, fetched
 

@@ -11,8 +11,9 @@ from cache.results import Keep
 from connectors.errors import LimitExceeded
 from federation import budgets
 from federation.deadline import Deadline
-from federation.freshness.down import Policy, policies, readers
+from federation.freshness.down import Policy, aside, policies, readers
 from federation.gate.turns import Kind
+from federation.result import Part
 from federation.session import Session
 from federation.steps import Step
 from planner.plan import Fragment, Plan
@@ -40,7 +41,7 @@ class Terms:
     `signature`: all of the statement that a cache key needs. `questions` are the steps of which only their source can
     tell whether they keep within its budget; `refused` is why the plan may not run. `most`: the view that allows the
     fewest rows of an answer. `policies`: what may be done while a source is down, where that is more than to fail;
-    `readers`: the views that read it."""
+    `readers`: the views that read it; `aside`: what rule sets are not able to decide."""
 
     steps: tuple[Step, ...]
     ttl: float
@@ -53,6 +54,7 @@ class Terms:
     policies: Mapping[str, Policy] = field(default_factory=dict)
     readers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     keep: Keep = NEVER
+    aside: tuple[Part, ...] = ()
 
     @classmethod
     def of(cls, statement: Statement, plan: Plan, catalog: Catalog) -> Terms:
@@ -83,6 +85,7 @@ class Terms:
             policy,
             read_by,
             _whole(steps, ttl),
+            aside(views),
         )
 
     def deadline(self, session: Session) -> Deadline:

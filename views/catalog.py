@@ -165,6 +165,23 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleFacts:
+    """A rule of a rule set, as written; `fault` says why its decision is not served, `line` where it stands."""
+
+    name: str
+    decision: str
+    condition: str
+    outcome: str
+    priority: int
+    valid_from: str  # ISO moments; "" where there is no bound
+    valid_until: str
+    description: str
+    owner: str
+    line: int
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class View(Relation):
     """A virtual view. `query` is the SELECT as the analyst wrote it; `text` the canonical text that the canon
     made of it; `file` where it stands; `ttl` seconds or None; `depends` the relations it reads directly."""
@@ -186,6 +203,8 @@ class View(Relation):
     stale_while_revalidate: float | None = None
     stale_if_error: float | None = None
     on_source_down: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # fail | stale | nulls | partial
+    rules: tuple[RuleFacts, ...] = ()  # of the rule set that it is
+    aside: tuple[tuple[str, str], ...] = ()  # decisions of it that are not served, and why
 
 
 @dataclass(frozen=True, slots=True)

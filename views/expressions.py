@@ -78,6 +78,44 @@ def at_instant(text: str, instant: str) -> str:
     return "".join((*made, text[done:]))
 
 
+def template(text: str) -> tuple[str | tuple[str, int], ...]:
+    """A text with SQL expressions in braces, cut: plain texts, and each expression with the place where it starts.
+
+    Doubled braces stand for themselves. Refused, with the place, where a brace is left over.
+
+    >>> template("{orders} orders {{sic}}")
+    (('orders', 1), ' orders {sic}')
+    """
+    made: list[str | tuple[str, int]] = []
+    plain, at = "", 0
+    while at < len(text):
+        if text[at : at + 2] in ("{{", "}}"):
+            plain, at = plain + text[at], at + 2
+        elif text[at] == "{":
+            end = _closing(text, at + 1)
+            made += [plain] if plain else []
+            made.append((text[at + 1 : end], at + 1))
+            plain, at = "", end + 1
+        elif text[at] == "}":
+            raise Refused(at, "`}` closes nothing", "write }} for a brace of the text")
+        else:
+            plain, at = plain + text[at], at + 1
+    return (*made, plain) if plain else tuple(made)
+
+
+def _closing(text: str, start: int) -> int:
+    """Where the brace that opened before `start` is closed, outside SQL's quotes."""
+    quote = ""
+    for at in range(start, len(text)):
+        if quote:
+            quote = "" if text[at] == quote else quote
+        elif text[at] in "'\"":
+            quote = text[at]
+        elif text[at] == "}":
+            return at
+    raise Refused(start - 1, "`{` is never closed", "close the expression with }, or write {{ for a brace of the text")
+
+
 def _called(tokens: Sequence[Token], index: int) -> int | None:
     """The number of arguments with which the name at `index` is called, None where it is not."""
     after = tokens[index + 1 : index + 3]

@@ -31,7 +31,7 @@ class Fault(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Scalar:
     """A scalar as it stands in the file: `raw`, quotes and indentation included, from `line` and `column` on."""
 
     line: int
@@ -58,7 +58,7 @@ class Marked:
 
     value: Any = None
     places: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
-    written: dict[KeyPath, Written] = field(default_factory=dict)
+    written: dict[KeyPath, Scalar] = field(default_factory=dict)
 
 
 class _Composer(yaml.SafeLoader):
@@ -148,7 +148,7 @@ def _value(node: Node, path: KeyPath, marked: Marked) -> Any:
         return items
     start, end = node.start_mark, node.end_mark
     raw = str(start.buffer or "")[start.pointer : end.pointer].rstrip("\0")
-    marked.written[path] = Written(start.line + 1, start.column + 1, raw)
+    marked.written[path] = Scalar(start.line + 1, start.column + 1, raw)
     return _scalar(node)
 
 

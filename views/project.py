@@ -84,9 +84,10 @@ class ViewDraft:
         line, column = place_of(self.places, path)
         return Diagnostic(severity, self.file, line, message, remedy, column)
 
-    def at(self, position: int | None) -> int:
-        """The file's line of a 1-based character position in `query`, as PostgreSQL reports it."""
-        return self.line + self.query[: max(0, (position or 1) - 1)].count("\n")
+    def place(self, position: int | None) -> tuple[int, int]:
+        """The file's line and column (0: the line as a whole) of a 1-based character position in `query`, as
+        PostgreSQL reports it."""
+        return self.line + self.query[: max(0, (position or 1) - 1)].count("\n"), 0
 
     def view(self, columns: tuple[tuple[str, PgType], ...], text: str, depends: tuple[tuple[str, str], ...]) -> View:
         """The catalog's view of it, given what the canon found: columns with types, canonical text, what it reads."""

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from views import marks
-from views.project import Diagnostic, Places
+from views.project import Diagnostic, KeyPath, Places
 from views.validate import validate
 from views.values import NAME
 
@@ -61,13 +61,24 @@ class Reading:
 
     def document(self, model: type[Model], content: str, file: str, first_line: int = 1) -> Model | None:
         """A YAML document as its model; None, and errors, where it is not one."""
+        marked = self.marked(content, file, first_line)
+        return self.valid(model, marked.value, file) if marked is not None else None
+
+    def marked(self, content: str, file: str, first_line: int = 1) -> marks.Marked | None:
+        """A YAML document as plain values with their places; None, and an error, where it is not one."""
         try:
             marked = marks.read(content, first_line)
         except marks.Fault as fault:
             self.error(file, fault.line, fault.message, fault.remedy, fault.column)
             return None
         self.places[file] = marked.places
-        found, diagnostics = validate(model, marked.value, file, marked.places)
+        return marked
+
+    def valid(self, model: type[Model], value: Any, file: str, path: KeyPath = ()) -> Model | None:
+        """The value at `path` of a file that was read, as its model; None, and errors, where it is not one."""
+        places = self.places[file]
+        below = {key[len(path) :]: place for key, place in places.items() if key[: len(path)] == path}
+        found, diagnostics = validate(model, value, file, below if path else places, path)
         for diagnostic in diagnostics:
             self.error(file, diagnostic.line, diagnostic.message, diagnostic.remedy, diagnostic.column)
         return found

@@ -144,7 +144,7 @@ def header(rules: RuleSet, description: str, key: tuple[str, ...]) -> ViewHeader
     return ViewHeader(
         owner=rules.owner,
         description=description,
-        key=key,
+        key=key or None,
         freshness=rules.freshness,
         on_source_down=rules.on_source_down,
         guard=rules.guard,

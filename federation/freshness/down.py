@@ -9,7 +9,7 @@ from operator import and_
 
 from federation.result import Part
 from planner.plan import Plan
-from views.catalog import Catalog
+from views.catalog import Catalog, View
 
 Key = tuple[str, str]
 
@@ -112,6 +112,26 @@ def parts(plan: Plan, missing: Iterable[Missing], readers: Mapping[str, tuple[st
         for one in missing
         if one.source in tables
     ]
+
+
+def aside(views: Iterable[View]) -> tuple[Part, ...]:
+    """What an answer says of each rule set whose decisions do not all serve: `tables` are those that do not."""
+    return tuple(
+        Part(
+            -1,
+            f"{view.schema}.{view.name}",
+            "",
+            cache="none",
+            statements=0,
+            origin="missing",
+            why="; ".join(dict.fromkeys(why for _, why in view.aside)),
+            policy="aside",
+            tables=tuple(decision for decision, _ in view.aside),
+            views=(f"{view.schema}.{view.name}",),
+        )
+        for view in views
+        if view.aside
+    )
 
 
 def readers(relations: Iterable[Key], catalog: Catalog) -> dict[str, tuple[str, ...]]:

@@ -48,6 +48,8 @@ class Fact:
     @property
     def warning(self) -> str:
         """What whoever reads the answer has to know; '' where it is whole and within its time."""
+        if self.policy == "aside":
+            return f"rules {self.source}: not decided is {', '.join(self.tables)}"
         if self.missing:
             done = "its rows are left out" if self.policy == "partial" else "its columns are NULL"
             return f"source {self.source} is down: {done} ({', '.join(self.tables)})"
