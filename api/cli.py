@@ -53,6 +53,7 @@ class Which(StrEnum):
     view = "view"
     dashboard = "dashboard"
     watch = "watch"
+    rules = "rules"
 
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="The project folder.", metavar="FOLDER")]

@@ -62,8 +62,8 @@ def test_a_view_needs_no_header(tmp_path: Path) -> None:
 def test_positions_are_lines_of_the_file(tmp_path: Path) -> None:
     (view,) = read(tmp_path, {"views/crm/customer_360.view.sql": DESIGN}).views
     position = view.query.index("b.balance") + 1
-    assert view.at(position) == 14
-    assert (view.at(None), view.at(1)) == (12, 12)
+    assert view.place(position) == (14, 0)
+    assert (view.place(None), view.place(1)) == ((12, 0), (12, 0))
 
 
 @pytest.mark.parametrize(

@@ -178,6 +178,8 @@ class RuleFacts:
     description: str
     owner: str
     line: int
+    subject: tuple[str, str]
+    facts: tuple[str, ...] = ()  # columns of the subject
     fault: str = ""
 
 

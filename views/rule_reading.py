@@ -74,7 +74,7 @@ class _Reader:
         known = {index: rule for index, rule in found.items() if rule is not None}
         self._names(known)
         self._decisions(about, known)
-        clauses = [self._clause(index, rule) for index, rule in known.items()]
+        clauses = {index: self._clause(index, rule) for index, rule in known.items()}
         tests = self._tests(value.get("tests", []), known)
         if self._columns_clash(about) or self.lost:
             return None
@@ -82,8 +82,8 @@ class _Reader:
             name=self.name,
             about=about,
             subject=_subject(about),
-            clauses=tuple(clause for clause in clauses if clause is not None),
-            facts=tuple(self._facts(index, rule, about) for index, rule in known.items()),
+            clauses=tuple(clause for clause in clauses.values() if clause is not None),
+            facts=tuple(self._facts(index, rule, about, clauses[index]) for index, rule in known.items()),
             tests=tests,
             values=dict(_texts(value)),
             texts=self.marked.written,
@@ -206,8 +206,11 @@ class _Reader:
             found.append(test)
         return tuple(found)
 
-    def _facts(self, index: int, rule: Rule, about: RuleSet) -> RuleFacts:
+    def _facts(self, index: int, rule: Rule, about: RuleSet, clause: Clause | None) -> RuleFacts:
+        schema, _, name = about.subject.partition(".")
         return RuleFacts(
+            subject=(schema, name),
+            facts=tuple(fact.text for fact in clause.facts) if clause is not None else rule.facts,
             name=rule.name,
             decision=rule.decision,
             condition=rule.when,

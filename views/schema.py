@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from views.dashboard_file import DashboardFile
 from views.files import ProjectFile, ViewHeader
+from views.rule_file import RuleSetFile
 from views.source_file import SourceFile
 from views.watch_file import WatchFile
 
@@ -19,6 +20,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "view": ViewHeader,
     "dashboard": DashboardFile,
     "watch": WatchFile,
+    "rules": RuleSetFile,
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLES = {
@@ -27,6 +29,7 @@ _TITLES = {
     "view": "header of views/<schema>/<name>.view.sql",
     "dashboard": "dashboards/<name>.yml, one dashboard",
     "watch": "watches/<name>.yml, one watch",
+    "rules": "rules/<schema>/<name>.yml, one rule set",
 }
 
 

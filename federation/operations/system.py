@@ -184,6 +184,27 @@ TABLES = (
         ("settled", MOMENT, "When it was sent, or put aside; NULL: it waits."),
         ("reference", TEXT, "What its receiver calls it, where it says so; NULL where that is for administrators."),
     ),
+    _table(
+        "rules",
+        "The rules of the rule sets that you may read.",
+        ("name", TEXT, "The rule set: schema.view."),
+        ("decision", TEXT, "What it decides."),
+        ("rule", TEXT, "Its name."),
+        ("priority", INT, "Of those that fire, the highest is chosen."),
+        ("condition", TEXT, "When it fires, as written."),
+        ("outcome", TEXT, "What follows, as written."),
+        ("subject", TEXT, "The view or table whose rows it is about."),
+        ("facts", TEXT, "The subject's columns that it looks at, comma-separated."),
+        ("origins", TEXT, "The sources' columns out of which these are made (a table alone: its rows are counted)."),
+        ("sources", TEXT, "The sources of these, comma-separated."),
+        ("valid_from", TEXT, "The first moment at which it is in force, in ISO; NULL: always was."),
+        ("valid_until", TEXT, "The first moment at which it no longer is; NULL: always will be."),
+        ("state", TEXT, "served, not served (a rule of its decision is at fault), or disabled by a switch."),
+        ("reason", TEXT, "Why it is not served."),
+        ("owner", TEXT, "Who to ask about it."),
+        ("description", TEXT, "What it is for."),
+        ("file", TEXT, "Where it stands: file:line."),
+    ),
 )
 SOURCE = Source(SYSTEM, SYSTEM, Profile(SYSTEM), as_of={"kind": "live"}, role="warehouse")
 _KINDS = {table.name: {column.name: column.type for column in table.columns} for table in TABLES}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cache.results import Kept
 from federation.operations.ledger_store import FIGURES, Record
 from federation.operations.system import Maker, Row, Visitor
+from planner.lineage import origins
 from views.catalog import Source, View
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def makers(engine: Engine, control: Control) -> Mapping[str, Maker]:
         "receipts": receipts,
         "switches": lambda visitor: _switches(control, visitor),
         "views": lambda visitor: _views(engine, control, visitor),
+        "rules": lambda visitor: _rules(engine, control, visitor),
     }
 
 
@@ -128,6 +130,36 @@ def _views(engine: Engine, control: Control, visitor: Visitor) -> Iterator[Row]:
                 "sources": _behind(engine, view),
                 "state": "served" if control.switches.find("view", name) is None else "disabled",
                 "description": view.comment or None,
+            }
+
+
+def _rules(engine: Engine, control: Control, visitor: Visitor) -> Iterator[Row]:
+    for view in engine.catalog.views.values():
+        name = f"{view.schema}.{view.name}"
+        if not view.rules or not visitor.may_read(name):
+            continue
+        switch = control.switches.find("view", name)
+        known = origins(view.rules[0].subject, engine.catalog)
+        for rule in view.rules:
+            made = sorted({origin for fact in rule.facts for origin in known.get(fact, ())})
+            yield {
+                "name": name,
+                "decision": rule.decision,
+                "rule": rule.name,
+                "priority": rule.priority,
+                "condition": rule.condition,
+                "outcome": rule.outcome,
+                "subject": ".".join(rule.subject),
+                "facts": rule.facts,
+                "origins": made,
+                "sources": sorted({origin.partition(".")[0] for origin in made}),
+                "valid_from": rule.valid_from or None,
+                "valid_until": rule.valid_until or None,
+                "state": "not served" if rule.fault else "served" if switch is None else "disabled",
+                "reason": rule.fault or (None if switch is None else switch.told),
+                "owner": rule.owner or None,
+                "description": rule.description or None,
+                "file": f"{view.file}:{rule.line}",
             }
 
 
