@@ -83,7 +83,7 @@ def ask(asking: Asking, form: str, output: Path | None, rows: int, told: str = "
     quiet = form == "table" or output is not None or not sys.stdout.isatty()  # no rows on the terminal meanwhile
 
     async def work(cancel: Cancel) -> int:
-        async with _opened(asking.project, quiet) as (runtime, progress):
+        async with opened(asking.project, quiet) as (runtime, progress):
             result = await _result(runtime, asking, cancel, progress)
             try:
                 if form == "table":
@@ -105,7 +105,7 @@ def explain_it(asking: Asking, analyze: bool, as_json: bool) -> int:
     _usage(asking)
 
     async def work(_cancel: Cancel) -> int:
-        async with _opened(asking.project, True) as (runtime, _):
+        async with opened(asking.project, True) as (runtime, _):
             session = asking.session(runtime)
             params: tuple[Bound, ...] = ()
             if asking.params or analyze:
@@ -145,7 +145,7 @@ def _secrets(project: Project) -> Iterator[Diagnostic]:
 
 
 @contextlib.asynccontextmanager
-async def _opened(project: Path, progress: bool) -> AsyncIterator[tuple[Runtime, Progress]]:
+async def opened(project: Path, progress: bool) -> AsyncIterator[tuple[Runtime, Progress]]:
     """The running project; its errors are counted on stderr, since what they concern is not there."""
     errors = 0
     try:

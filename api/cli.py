@@ -237,6 +237,37 @@ def views(project: Folder = HERE, as_json: AsJson = False) -> None:
 
 
 @app.command()
+def why(
+    view: Annotated[str, typer.Argument(help="The rule set: schema.view.", metavar="RULES")],
+    key: Annotated[list[str], typer.Argument(help="The subject, such as customer_id=17.", metavar="COLUMN=VALUE...")],
+    decision: Annotated[str, typer.Option(help="Only this decision.", metavar="NAME")] = "",
+    project: Folder = HERE,
+    as_json: AsJson = False,
+    timeout: Timeout = "60s",
+    user: As = None,
+    max_age: MaxAge = "",
+) -> None:
+    """Tell why a subject is decided about as it is: rules that fired or not, conditions, facts and their ages."""
+    from api.ask import Asking
+    from api.rules.commands import explain
+
+    asking = Asking(project, "", (), timeout, user, max_age)
+    _guarded(lambda: explain(asking, view, key, decision, as_json))
+
+
+@app.command()
+def test(
+    rules: Annotated[list[str] | None, typer.Argument(help="Only these rule sets.", metavar="[RULES...]")] = None,
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Try the tests of rule sets on made-up subjects; no source is asked for a row."""
+    from api.rules.commands import test as run
+
+    _guarded(lambda: run(project, rules or (), as_json))
+
+
+@app.command()
 def serve(project: Folder = HERE) -> None:
     """Serve SQL and GraphQL until Ctrl-C."""
     from api.serve import serve as run

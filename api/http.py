@@ -21,6 +21,7 @@ from api.errors import LOG, fields, status
 from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
 from api.metrics import MEDIA_TYPE, Meters
+from api.rules.routes import Reasons
 from api.sql import Sql
 from api.watches.endpoints import AlertAdmin
 from api.watches.meters import AlertMeters
@@ -77,6 +78,7 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
             *AlertAdmin(runtime).routes(lambda handler: Guarded(handler, accounts.users)),
             Route("/graphql", Guarded(graphql, accounts.users)),
             Route("/query", Guarded(sql.respond, accounts.users)),
+            Route("/why/{name}", Guarded(Reasons(runtime).respond, accounts.users)),
             *dashboards.routes(lambda handler: Guarded(handler, accounts.users)),
             Route("/metrics", Guarded(metrics, accounts.users)),
             Route("/healthz", _healthy, methods=["GET"]),

@@ -236,9 +236,7 @@ class _Work:
                 Diagnostic("warning", draft.file, draft.line, message, "write current_date or now()")
             )
 
-    async def _rest(
-        self, wire: Wire, draft: RuleDraft, fault: Diagnostic
-    ) -> tuple[RuleDraft | None, Diagnostic]:
+    async def _rest(self, wire: Wire, draft: RuleDraft, fault: Diagnostic) -> tuple[RuleDraft | None, Diagnostic]:
         """What is left of a rule set without the decisions that have a rule at fault, and, where that is nothing, the
         set's own fault. Each rule is analysed by itself, so that every fault is told at its place."""
         stand = draft.stand()

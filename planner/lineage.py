@@ -30,7 +30,9 @@ def origins(relation: tuple[str, str], catalog: Catalog) -> dict[str, tuple[str,
     found = _Walk().of(rel)
     names = [name for name, _ in view.columns]
     told = (found.get(i, _NONE) for i, _ in ir.output(rel))
-    return {name: tuple(sorted(".".join(filter(None, one)) for one in all_)) for name, all_ in zip(names, told, strict=True)}
+    return {
+        name: tuple(sorted(".".join(filter(None, one)) for one in all_)) for name, all_ in zip(names, told, strict=True)
+    }
 
 
 class _Walk:
@@ -110,7 +112,11 @@ class _Walk:
         found = frozenset().union(*(known.get(i, _NONE) for i in sc.columns(e)))
         for sub in sc.subs(e):
             inner = self.of(sub.rel)
-            found |= frozenset().union(*(inner.get(i, _NONE) for i in sub.columns)) if sub.kind != "exists" else _rows(sub.rel)
+            found |= (
+                frozenset().union(*(inner.get(i, _NONE) for i in sub.columns))
+                if sub.kind != "exists"
+                else _rows(sub.rel)
+            )
         counts = any(_counts(part) for part in sc.walk(e))
         return found | _rows(input_) if counts else found
 

@@ -1,4 +1,4 @@
-"""A SQL expression in a project's file, before PostgreSQL has seen it: that it is one, what it names, its conditions."""
+"""SQL expressions in a project's file, before PostgreSQL has seen them: that each is one, what it names and joins."""
 
 from __future__ import annotations
 
@@ -24,20 +24,25 @@ _CLOCKS = {
 _CLOCK_CALLS = frozenset(("now", "transaction_timestamp", "statement_timestamp", "clock_timestamp"))
 # What cannot fail, whatever its columns hold: each part of such a condition can be told by itself.
 _SAFE = (
-    exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Not, exp.And, exp.Or, exp.EQ, exp.NEQ,
-    exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between, exp.Like, exp.ILike, exp.Coalesce, exp.Sub, exp.Add,
-    exp.Neg, exp.CurrentDate, exp.CurrentTimestamp, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Interval, exp.Var,
+    exp.Column, exp.Identifier, exp.Literal, exp.Boolean, exp.Null, exp.Paren, exp.Not, exp.And, exp.Or, exp.EQ,
+    exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.In, exp.Between, exp.Like, exp.ILike, exp.Coalesce, exp.Sub,
+    exp.Add, exp.Neg, exp.CurrentDate, exp.CurrentTimestamp, exp.NullSafeEQ, exp.NullSafeNEQ, exp.Interval, exp.Var,
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One of the conditions that AND joins: its text, where that starts, and whether it can be evaluated by itself
-    without a risk of failing where those before it protect it."""
+    without a risk of failing where those before it protect it. `asked` is evaluated in its place."""
 
     text: str
     start: int
     safe: bool
+    asked: str = ""
+
+    @property
+    def sql(self) -> str:
+        return self.asked or self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from views.values import FullName, Names, Section, fault
 
 LONGEST = 10_000  # characters of one expression
 MOST = 500  # rules of one set
-Scalar = str | int | float | bool | None
 
 
 def _moment(value: object) -> dt.datetime:
@@ -48,13 +47,9 @@ def _expected(value: object) -> object:
 
 
 _SQL_SCHEMA = {"type": "string", "minLength": 1}
-Moment = Annotated[
-    dt.datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2026-01-31"]})
-]
+Moment = Annotated[dt.datetime, PlainValidator(_moment), WithJsonSchema({"type": "string", "examples": ["2026-01-31"]})]
 Condition = Annotated[str, PlainValidator(_sql), WithJsonSchema({"type": ["string", "boolean"], "minLength": 1})]
-Outcome = Annotated[
-    str, PlainValidator(_outcome), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})
-]
+Outcome = Annotated[str, PlainValidator(_outcome), WithJsonSchema({"type": ["string", "number", "boolean", "null"]})]
 Template = Annotated[str, PlainValidator(_sql), WithJsonSchema(_SQL_SCHEMA)]
 
 
@@ -82,7 +77,7 @@ class Rule(Section):
         default=0, description="The highest that fires is chosen; of equals the one that stands first."
     )
     reasons: Annotated[tuple[Template, ...], Field(strict=False, max_length=50)] = Field(
-        default=(), description="Texts for people, with SQL expressions in braces: \"{orders} orders in {days} days\"."
+        default=(), description='Texts for people, with SQL expressions in braces: "{orders} orders in {days} days".'
     )
     facts: Names = Field(
         default=(), description="Columns of the subject to show with it, besides those that it names itself."
@@ -96,7 +91,7 @@ class Expected(Section):
     """What is expected of one decision about the given subject."""
 
     rule: Identifier | None = Field(default=None, description="The rule that is chosen; null: none fires.")
-    outcome: Scalar = Field(default=None, description="Its outcome, as a value; not looked at where it is not written.")
+    outcome: Any = Field(default=None, description="Its outcome, as a value; not looked at where it is not written.")
     fired: Names | None = Field(default=None, description="All rules that fire, in any order.")
     reasons: Annotated[tuple[str, ...] | None, Field(strict=False)] = Field(
         default=None, description="The chosen rule's reasons, as texts."

@@ -41,7 +41,9 @@ def read(reading: Reading) -> tuple[ViewDraft, ...]:
 
 def _file(reading: Reading, path: Path, file: str) -> tuple[ViewDraft, ...]:
     schema, name = path.parent.name, path.stem
-    usable = reading.usable(file, schema, "schema", schema=True) and reading.usable(file, name, "rule set", schema=False)
+    usable = reading.usable(file, schema, "schema", schema=True) and reading.usable(
+        file, name, "rule set", schema=False
+    )
     content = reading.text(path) if usable else None
     marked = reading.marked(content, file) if content is not None else None
     rules = _Reader(reading, file, f"{schema}.{name}", marked).rules() if marked is not None else None
@@ -67,7 +69,8 @@ class _Reader:
             return None
         about = self.reading.valid(RuleSet, {k: v for k, v in value.items() if k not in ("rules", "tests")}, self.file)
         if len(value["rules"]) > MOST:
-            return self._error(("rules",), f"more than {MOST} rules in one set", "split it")
+            self._error(("rules",), f"more than {MOST} rules in one set", "split it")
+            return None
         found = {index: self._rule(index, one) for index, one in enumerate(value["rules"])}
         if about is None:
             return None
@@ -105,7 +108,9 @@ class _Reader:
         if rule is None:
             decision = value.get("decision") if isinstance(value, dict) else None
             if isinstance(decision, str):
-                self.aside.setdefault(decision, f"its rule in line {place_of(self.places, ('rules', index))[0]} is at fault")
+                self.aside.setdefault(
+                    decision, f"its rule in line {place_of(self.places, ('rules', index))[0]} is at fault"
+                )
                 self._error(("rules", index), f"decision {decision} is not served", "correct the rule")
             else:
                 self.lost = True
@@ -118,7 +123,9 @@ class _Reader:
                 first, *more = [index for index, rule in rules.items() if rule.name == name]
                 line = place_of(self.places, ("rules", first, "name"))[0]
                 for index in more:
-                    self._fault(("rules", index, "name"), rules[index], f"defined twice (first in line {line})", "rename one")
+                    self._fault(
+                        ("rules", index, "name"), rules[index], f"defined twice (first in line {line})", "rename one"
+                    )
                 self.aside.setdefault(rules[first].decision, f"rule {name} is defined twice")
 
     def _decisions(self, about: RuleSet, rules: Mapping[int, Rule]) -> None:
@@ -152,7 +159,7 @@ class _Reader:
             self._fault(path, rule, "which columns it uses cannot be told", "list them below `facts`")
             return None
         listed = {name: (*path, "facts", at) for at, name in enumerate(rule.facts)}
-        named = {name: path for name in sorted(frozenset().union(*(one or () for one in used)))}
+        named = dict.fromkeys(sorted(frozenset().union(*(one or () for one in used))), path)
         return Clause(
             number=index + 1,
             name=rule.name,

@@ -7,13 +7,12 @@ them are positions in the file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
-from views.expressions import Condition
+from views.expressions import Condition, at_instant
 from views.project import KeyPath
 
 NUMBER = "vdw_rule"  # the rule's place in the file: the one column that is joined to the subject's own
@@ -48,6 +47,25 @@ class Clause:
     facts: tuple[Part, ...]
     begins: str | None = None
     ends: str | None = None
+    now: str = "now()"
+
+    def at(self, instant: str) -> Clause:
+        """The same with a moment (ISO text) in place of the clock; Refused where that cannot be."""
+        return replace(
+            self,
+            when=_at(self.when, instant),
+            conditions=tuple(replace(one, asked=at_instant(one.text, instant)) for one in self.conditions),
+            outcome=_at(self.outcome, instant),
+            reasons=tuple(
+                tuple(_at(piece, instant) if isinstance(piece, Part) else piece for piece in reason)
+                for reason in self.reasons
+            ),
+            now=_instant(instant),
+        )
+
+
+def _at(part: Part, instant: str) -> Part:
+    return replace(part, text=at_instant(part.text, instant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +133,9 @@ def explained(subject: Subject, rules: Sequence[Clause]) -> Text:
     """Every rule about every subject: one row each, with what held and what did not."""
     keys = [quoted(name) for name in subject.names]
     order = f"({_partition(keys)} ORDER BY holds IS TRUE DESC, priority DESC, number)"
-    text = Text().add(f"SELECT {', '.join(keys)}, decision, rule, priority, CASE WHEN NOT in_force THEN 'not in force' ")
+    text = Text().add(
+        f"SELECT {', '.join(keys)}, decision, rule, priority, CASE WHEN NOT in_force THEN 'not in force' "
+    )
     text.add("WHEN holds IS NULL THEN 'unknown' WHEN NOT holds THEN 'failed' ")
     text.add(f"WHEN row_number() OVER {order} = 1 THEN 'chosen' ELSE 'outranked' END AS state, ")
     text.add(f"CASE WHEN holds THEN first_value(rule) OVER {order} END AS chosen_rule, ")
@@ -212,8 +232,8 @@ def _in_force(text: Text, rule: Clause) -> None:
 
 
 def _validity(text: Text, rule: Clause) -> None:
-    bounds = [f"now() >= {_instant(rule.begins)}"] if rule.begins is not None else []
-    bounds += [f"now() < {_instant(rule.ends)}"] if rule.ends is not None else []
+    bounds = [f"{rule.now} >= {_instant(rule.begins)}"] if rule.begins is not None else []
+    bounds += [f"{rule.now} < {_instant(rule.ends)}"] if rule.ends is not None else []
     text.add(" AND ".join(bounds) or "TRUE")
 
 
@@ -242,14 +262,14 @@ def _facts(text: Text, rule: Clause) -> None:
 
 
 def _conditions(text: Text, rule: Clause) -> None:
-    """Each condition with its truth, and whether it was evaluated: see `_guarded`."""
+    """Each condition with its truth, and whether it was evaluated: see `_guard`."""
     text.add("jsonb_build_array(")
     for index, one in enumerate(rule.conditions):
         text.add(", " if index else "", f"jsonb_build_object('condition', {literal(one.text)}, 'holds', ")
-        _guarded(text, rule, index, lambda one=one: text.add("(", _part(rule, one), "\n)::boolean"))
-        text.add(", 'evaluated', ")
-        _guarded(text, rule, index, lambda: text.add("TRUE"))
-        text.add(")")
+        end = _guard(text, rule, index)
+        text.add("(", _part(rule, one), f"\n)::boolean{end}, 'evaluated', ")
+        end = _guard(text, rule, index)
+        text.add(f"TRUE{end})")
     text.add(")")
 
 
@@ -257,26 +277,24 @@ def _failed(text: Text, rule: Clause) -> None:
     """The texts of those that were evaluated and do not hold."""
     text.add("array_remove(ARRAY[")
     for index, one in enumerate(rule.conditions):
-        told = ("CASE WHEN (", _part(rule, one), f"\n)::boolean THEN NULL ELSE {literal(one.text)} END")
         text.add(", " if index else "")
-        _guarded(text, rule, index, lambda told=told: text.add(*told))
+        end = _guard(text, rule, index)
+        text.add("CASE WHEN (", _part(rule, one), f"\n)::boolean THEN NULL ELSE {literal(one.text)} END{end}")
     text.add("]::text[], NULL)")
 
 
-def _guarded(text: Text, rule: Clause, index: int, write: Callable[[], object]) -> None:
-    """Where the condition at `index` might fail, only where all before it hold: they may be there to protect it."""
-    before = [] if rule.conditions[index].safe else rule.conditions[:index]
-    if before:
-        text.add("CASE WHEN ")
-        for other in before:
-            text.add(" AND " if other is not before[0] else "", "(", _part(rule, other), "\n)")
-        text.add(" THEN ")
-    write()
-    text.add(" END" if before else "")
+def _guard(text: Text, rule: Clause, index: int) -> str:
+    """Where the condition at `index` might fail, begins a CASE of all before it, which may be there to protect it; and
+    what ends that."""
+    before = () if rule.conditions[index].safe else rule.conditions[:index]
+    for at, other in enumerate(before):
+        text.add(" AND " if at else "CASE WHEN ", "(", _part(rule, other), "\n)")
+    text.add(" THEN " if before else "")
+    return " END" if before else ""
 
 
 def _part(rule: Clause, condition: Condition) -> Part:
-    return Part(condition.text, rule.when.path, rule.when.offset + condition.start)
+    return Part(condition.sql, rule.when.path, rule.when.offset + condition.start)
 
 
 def _partition(keys: Sequence[str]) -> str:
