@@ -26,7 +26,11 @@ from views.load import load
 from views.project import Diagnostic
 
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
-VIEWS = sorted(path.parent.name + "." + path.name.split(".")[0] for path in build.HERE.glob("views/*/*.view.sql"))
+RULES = [f"{path.parent.name}.{path.stem}" for path in build.HERE.glob("rules/*/*.yml")]  # each with its _why
+VIEWS = sorted(
+    [path.parent.name + "." + path.name.split(".")[0] for path in build.HERE.glob("views/*/*.view.sql")]
+    + [name + end for name in RULES for end in ("", "_why")]
+)
 
 
 def invented(customers: int = 300) -> list[Purchase]:

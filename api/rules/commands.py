@@ -17,7 +17,7 @@ from connectors.base import Cancel
 from connectors.errors import QueryError
 from federation.freshness.provenance import duration
 
-_MARKS = {"chosen": ("✓", "bold green"), "outranked": ("·", "green"), "failed": ("✗", "red")}
+_MARKS = {"chosen": ("✓", "bold green"), "outranked": ("·", "green"), "failed": ("✗", "red"), "not in force": ("-", "dim")}
 
 
 def explain(asking: Asking, view: str, key: Sequence[str], only: str, as_json: bool) -> int:
@@ -85,7 +85,8 @@ def _state(one: Tried) -> str:
     if one.state == "chosen":
         return "fires, and is chosen"
     facts = ", ".join(f"{name} = {shown(fact)}" for name, fact in one.facts.items())
-    verb = "does not hold" if one.state == "failed" else "is unknown"
+    several = len(one.failed) > 1
+    verb = "is unknown" if one.state == "unknown" else "do not hold" if several else "does not hold"
     return f"{'; '.join(one.failed)} {verb}" + (f" ({facts})" if facts else "")
 
 
