@@ -17,7 +17,12 @@ from connectors.base import Cancel
 from connectors.errors import QueryError
 from federation.freshness.provenance import duration
 
-_MARKS = {"chosen": ("✓", "bold green"), "outranked": ("·", "green"), "failed": ("✗", "red"), "not in force": ("-", "dim")}
+_MARKS = {
+    "chosen": ("✓", "bold green"),
+    "outranked": ("·", "green"),
+    "failed": ("✗", "red"),
+    "not in force": ("-", "dim"),
+}
 
 
 def explain(asking: Asking, view: str, key: Sequence[str], only: str, as_json: bool) -> int:
