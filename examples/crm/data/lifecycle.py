@@ -74,13 +74,13 @@ def _sold(world: World) -> dict[int, list[dt.date]]:
 def _day_of_effect(days: list[dt.date], world: World, better: bool, random: Random) -> dt.date:
     """A day around which the product's sales rose, or fell: some changes please, others do not."""
     begin = min(world.first.values())
-    span = max(1, (world.today - begin).days - 2 * _WATCHED)
+    span = max(1, (world.today - begin).days - _WATCHED - 3)
     tried = [begin + dt.timedelta(days=_WATCHED + random.randrange(span)) for _ in range(6)]
 
     def gain(day: dt.date) -> float:
         cut, window = bisect_left(days, day), dt.timedelta(days=_WATCHED)
         before, after = cut - bisect_left(days, day - window), bisect_left(days, day + window) - cut
-        return (after + 1) / (before + 1)
+        return (after * _WATCHED / min(_WATCHED, (world.today - day).days) + 1) / (before + 1)
 
     return max(tried, key=gain) if better else min(tried, key=gain)
 
