@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection
 
 from connectors.errors import ConfigError
 from federation.operations.system import Visitor
-from views.catalog import SYSTEM
+from views.catalog import SYSTEM, covers
 from views.files import ProjectFile, User
 
 ANONYMOUS = "anonymous"
@@ -42,7 +42,7 @@ class Principal:
         True
         """
         schema, name = relation
-        return schema == SYSTEM or any(allowed in self.reads for allowed in ("*", f"{schema}.*", f"{schema}.{name}"))
+        return schema == SYSTEM or covers(self.reads, schema, name)
 
     @property
     def visitor(self) -> Visitor:
@@ -51,24 +51,33 @@ class Principal:
 
 
 Check = Callable[[bytes], bool]
+Own = Callable[[str], tuple[str, ...]]  # what a user may read as its owner
 
 
 class Users:
     """Checks credentials in constant time; what is kept of a password is its digest under a key of this process."""
 
-    def __init__(self, accounts: Mapping[str, tuple[Principal, Check]]) -> None:
-        self._accounts = dict(accounts)
+    def __init__(self, accounts: Mapping[str, tuple[Principal, Check]], own: Own = lambda _name: ()) -> None:
+        self._accounts, self._own = dict(accounts), own
         self._nobody: Check = _password(secrets.token_hex(16))
 
     @classmethod
-    def of(cls, file: ProjectFile, folder: Path, environment: Mapping[str, str] | None = None) -> Users:
-        """The users of a project's vdw.yml; ConfigError names a secret that is not to be had."""
+    def of(
+        cls,
+        file: ProjectFile,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        own: Own = lambda _name: (),
+    ) -> Users:
+        """The users of a project's vdw.yml, who may read what is their `own` too; ConfigError names a secret that is
+        not to be had."""
         surroundings = os.environ if environment is None else environment
         return cls(
             {
                 name: (Principal(name, tuple(user.reads), user.admin), _check(name, user, folder, surroundings))
                 for name, user in file.users.items()
-            }
+            },
+            own,
         )
 
     @classmethod
@@ -83,7 +92,10 @@ class Users:
         """The user whose name and password an Authorization header holds; None for anything else."""
         name, password = _basic(header)
         principal, check = self._accounts.get(name, (None, self._nobody))
-        return principal if check(password) else None
+        if not check(password) or principal is None:
+            return None
+        own = self._own(name)
+        return replace(principal, reads=(*principal.reads, *own)) if own else principal
 
 
 def _basic(header: str | None) -> tuple[str, bytes]:

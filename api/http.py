@@ -10,7 +10,7 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Message, Receive, Scope, Send
 
@@ -22,13 +22,17 @@ from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
 from api.metrics import MEDIA_TYPE, Meters
 from api.rules.routes import Reasons
+from api.segments.http import Segmentations
 from api.sql import Sql
+from api.uploads.http import Uploads
 from api.watches.endpoints import AlertAdmin
 from api.watches.meters import AlertMeters
 from connectors.base import Cancel
 from connectors.errors import ConfigError, SourceError
+from federation.canon.roles import EVERYTHING
 from federation.operations.control import OPERATOR
 from federation.session import Session
+from views.project import Project
 
 STATIC = Path(__file__).parent / "graphql" / "static"
 READY_SECONDS = 2.0
@@ -70,17 +74,20 @@ def app(runtime: Any, explore: bool | None = None) -> Starlette:
     async def ready(_request: Request) -> Response:
         return await _ready(runtime.engine)
 
-    page = [Route("/graphiql", Guarded(graphiql, accounts.users)), Mount("/static", StaticFiles(directory=STATIC))]
-    admin = Admin(runtime.control).routes(lambda handler: Guarded(handler, accounts.users))
+    def guard(handler: Handler) -> Guarded:
+        return Guarded(handler, accounts.users)
+
+    page = [Route("/graphiql", guard(graphiql)), Mount("/static", StaticFiles(directory=STATIC))]
     return Starlette(
         routes=[
-            *admin,
-            *AlertAdmin(runtime).routes(lambda handler: Guarded(handler, accounts.users)),
-            Route("/graphql", Guarded(graphql, accounts.users)),
-            Route("/query", Guarded(sql.respond, accounts.users)),
-            Route("/why/{name}", Guarded(Reasons(runtime).respond, accounts.users)),
-            *dashboards.routes(lambda handler: Guarded(handler, accounts.users)),
-            Route("/metrics", Guarded(metrics, accounts.users)),
+            *Admin(runtime.control).routes(guard),
+            *AlertAdmin(runtime).routes(guard),
+            *owned(runtime, guard),
+            Route("/graphql", guard(graphql)),
+            Route("/query", guard(sql.respond)),
+            Route("/why/{name}", guard(Reasons(runtime).respond)),
+            *dashboards.routes(guard),
+            Route("/metrics", guard(metrics)),
             Route("/healthz", _healthy, methods=["GET"]),
             Route("/readyz", ready, methods=["GET"]),
             *(page if explore else []),
@@ -94,7 +101,15 @@ def control(runtime: Any) -> Starlette:
     def guard(handler: Handler) -> Guarded:
         return Guarded(handler, Users.none, operator=True)
 
-    return Starlette(routes=[*Admin(runtime.control).routes(guard), *AlertAdmin(runtime).routes(guard)])
+    return Starlette(
+        routes=[*Admin(runtime.control).routes(guard), *AlertAdmin(runtime).routes(guard), *owned(runtime, guard)]
+    )
+
+
+def owned(runtime: Any, guard: Callable[[Handler], Guarded]) -> list[BaseRoute]:
+    """What users own: uploads, and the segmentations over these and over views."""
+    uploads = Uploads(runtime)
+    return [*uploads.routes(guard), *Segmentations(runtime, uploads).routes(guard)]
 
 
 async def _healthy(_request: Request) -> Response:
@@ -118,7 +133,10 @@ class Accounts:
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
         self._project = runtime.project
-        self._users = Users.of(self._project.file, self._project.folder)
+        self._users = self._of(self._project)
+
+    def _of(self, project: Project) -> Users:
+        return Users.of(project.file, project.folder, own=lambda name: self._runtime.owned.reads(name))
 
     def users(self) -> Users:
         """Those of the project as it is now; where a secret is gone since, the former ones stay."""
@@ -126,7 +144,7 @@ class Accounts:
         if project is not self._project:
             self._project = project
             try:
-                self._users = Users.of(project.file, project.folder)
+                self._users = self._of(project)
             except ConfigError as error:
                 LOG.error("users stay as they were: %s", error)
         return self._users
@@ -179,14 +197,14 @@ class Guarded:
 
     def _principal(self, request: Request) -> Principal | Response:
         if self._operator:
-            return Principal(OPERATOR, ("*",), admin=True, operator=True)
+            return Principal(OPERATOR, EVERYTHING, admin=True, operator=True)
         users = self._users()
         if users:
             who = users.authenticate(request.headers.get("authorization"))
             challenge = {"WWW-Authenticate": 'Basic realm="vdw", charset="UTF-8"'}
             return who or JSONResponse({"error": {"message": "user name and password, please"}}, 401, challenge)
         if local(request):
-            return Principal(ANONYMOUS, ("*",), admin=True)
+            return Principal(ANONYMOUS, EVERYTHING, admin=True)
         message = "without users in vdw.yml only this machine is served, under its own name"
         return JSONResponse({"error": {"message": message}}, 403)
 

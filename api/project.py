@@ -8,13 +8,14 @@ import logging
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 
+from api.uploads.owned import Owned
 from api.watches import tell
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel
@@ -58,10 +59,12 @@ class Runtime:
     diagnostics: tuple[Diagnostic, ...]
     canon: Canon
     control: Control
+    owned: Owned
     _analyser: Analyser
     _built: Built
     alerts: Any = None  # api.watches.service.Alerts, where this process serves
     _changing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _listing: tuple[object, ...] = ()
 
     async def reload(self) -> tuple[Diagnostic, ...]:
         """Read the folder again and serve what it says now; the diagnostics of it.
@@ -71,7 +74,9 @@ class Runtime:
         """
         async with self._changing:
             project = await asyncio.to_thread(_loaded, self.project.folder)
-            await asyncio.to_thread(roles.apply, self.canon.dsn(), _accounts(project), self.canon.sessions)
+            self.owned = await asyncio.to_thread(Owned, _state(project), project.file)
+            accounts = _accounts(project, self.owned)
+            await asyncio.to_thread(roles.apply, self.canon.dsn(), accounts, self.canon.sessions)
             gates, remembered = self.engine.gates, Remembered(_state(project))
             built = await build(project, self.canon, previous=self._built, gates=gates, remembered=remembered)
             await self._serve(project, built)
@@ -89,10 +94,23 @@ class Runtime:
         """Those of the project that serves, panels at fault set aside."""
         return self._built.dashboards
 
+    async def renew(self) -> None:
+        """Serve what users own now: tables of theirs that came, changed or went, here or by another server."""
+        async with self._changing:
+            listing = await asyncio.to_thread(self.owned.listing)
+            await asyncio.to_thread(roles.share, self.canon.dsn(), _accounts(self.project, self.owned))
+            gates, remembered = self.engine.gates, Remembered(_state(self.project))
+            changed = self.owned.shelves.keys()
+            built = await build(
+                self.project, self.canon, previous=self._built, gates=gates, remembered=remembered, changed=changed
+            )
+            await self._serve(self.project, built, changed)
+            self._listing = listing
+
     def visitors(self) -> dict[str, Visitor]:
         """The users as the system schema knows them."""
         users = self.project.file.users.items()
-        return {name: Visitor(name, user.admin, tuple(user.reads)) for name, user in users}
+        return {name: Visitor(name, user.admin, (*user.reads, *self.owned.reads(name))) for name, user in users}
 
     async def watch(self) -> None:
         """Until cancelled: bring back the views of sources that were down, soon after these answer again; and keep
@@ -101,6 +119,8 @@ class Runtime:
             await asyncio.sleep(RETRY)
             if any(source.fault for source in self.engine.catalog.sources.values()):
                 await self._revive()
+            if self.owned.shelves and await asyncio.to_thread(self.owned.listing) != self._listing:
+                await self._follow()
             due = self.engine.statistician.due(self.engine.catalog)
             if due:
                 await self.engine.refresh_statistics(due)
@@ -116,9 +136,15 @@ class Runtime:
         except Error as error:
             log.warning("sources answer again, but the catalog cannot be built: %s", error)
 
-    async def _serve(self, project: Project, built: Built) -> None:
+    async def _follow(self) -> None:
+        try:
+            await self.renew()
+        except Error as error:
+            log.warning("what users own has changed, but the catalog cannot be built: %s", error)
+
+    async def _serve(self, project: Project, built: Built, changed: Collection[str] | None = None) -> None:
         self._analyser.reset()
-        await self.engine.swap(built.catalog, built.connectors)
+        await self.engine.swap(built.catalog, built.connectors, changed)
         self.project, self.diagnostics, self._built = project, built.diagnostics, built
 
 
@@ -135,7 +161,9 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         canon = Canon(sessions=sessions)
         stack.push_async_callback(asyncio.to_thread, canon.stop)
         await asyncio.to_thread(canon.start)
-        await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project), sessions)
+        owned = await asyncio.to_thread(Owned, _state(project), project.file)
+        listing = owned.listing()
+        await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project, owned), sessions)
         gates = Gates()
         stack.callback(gates.close)
         shut(gates, _state(project))
@@ -162,7 +190,8 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         control = Control(engine, _state(project))
         stack.push_async_callback(control.close)
         stack.push_async_callback(engine.close)
-        runtime = Runtime(engine, project, built.diagnostics, canon, control, analyser, built)
+        runtime = Runtime(engine, project, built.diagnostics, canon, control, owned, analyser, built)
+        runtime._listing = listing
         control.accounts = runtime.visitors
         engine.system.makers = {**engine.system.makers, **tell.makers(runtime)}
         await engine.refresh_statistics()
@@ -189,15 +218,16 @@ def _max_ages(project: Project) -> dict[str, MaxAge]:
     return {name: said for name, said in found.items() if said is not None}
 
 
-def _accounts(project: Project) -> dict[str, roles.Account]:
-    return {name: _account(name, user, project.folder, os.environ) for name, user in project.file.users.items()}
+def _accounts(project: Project, owned: Owned) -> dict[str, roles.Account]:
+    users = project.file.users.items()
+    return {name: _account(name, user, owned.reads(name), project.folder, os.environ) for name, user in users}
 
 
-def _account(name: str, user: User, folder: Path, environment: Mapping[str, str]) -> roles.Account:
+def _account(name: str, user: User, own: Sequence[str], folder: Path, environment: Mapping[str, str]) -> roles.Account:
     secret = user.password or user.scram.verifier
     if secret is None:
         raise ConfigError(f'user "{name}" has neither a password nor a verifier', place="vdw.yml")
-    return roles.Account(secret.resolve(folder, environment), user.reads, user.scram.iterations, user.max_age)
+    return roles.Account(secret.resolve(folder, environment), (*user.reads, *own), user.scram.iterations, user.max_age)
 
 
 def _merge_limits(merge: Merge, folder: Path, stack: contextlib.AsyncExitStack) -> MergeLimits:

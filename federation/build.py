@@ -9,7 +9,7 @@ import asyncio
 import hashlib
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -31,7 +31,7 @@ from planner.planner import algebra
 from planner.preserved import loss
 from planner.statement import Statement
 from views import watches
-from views.catalog import Catalog, Relation, SourceTable, View
+from views.catalog import OWNED, Catalog, Relation, SourceTable, View
 from views.check import check_columns
 from views.dashboards import Dashboard
 from views.project import Diagnostic, KeyPath, Project, ViewDraft, Written
@@ -64,17 +64,19 @@ async def build(
     patience: float = INTROSPECTION,
     gates: Gates | None = None,
     remembered: Remembered | None = None,
+    changed: Collection[str] | None = None,
 ) -> Built:
     """Introspect, analyse, and install the shells, all at once or not at all.
 
     With `previous`, connectors whose source file says the same are taken over, and a source that cannot be reached
     now keeps the tables that were known of it; else those that are `remembered`. Otherwise its views wait for it: see
-    `rebuild`. Diagnostics are the project's own and those found here. Sources are asked through their `gates`.
+    `rebuild`. Diagnostics are the project's own and those found here. Sources are asked through their `gates`;
+    where only those of `changed` have changed since the previous build, no other one.
     """
     surroundings = os.environ if environment is None else environment
     before = Before(remembered=remembered)
     if previous is not None:
-        before = Before(previous.catalog, previous.connectors, previous.identities, remembered)
+        before = Before(previous.catalog, previous.connectors, previous.identities, remembered, changed)
     found = await introspected(project, surroundings, patience, before, Gates() if gates is None else gates)
     work = _Work(project, found, Analyser(canon))
     await asyncio.to_thread(shell.support, canon.dsn())
@@ -90,10 +92,23 @@ async def build(
     )
     connectors = {name: one.connector for name, one in found.items() if one.connector is not None}
     dashboards, amiss = panels.checked(project.dashboards, work.statements)
-    diagnostics = tuple(dict.fromkeys([*project.diagnostics, *work.diagnostics, *wrong, *amiss]))
+    told = (*project.diagnostics, *_before(previous, before), *work.diagnostics, *wrong, *amiss)
+    diagnostics = tuple(dict.fromkeys(told))
     identities = {name: one.identity for name, one in found.items()}
-    catalog = replace(catalog, version=version(catalog))
+    catalog = replace(catalog, version=version(catalog), lasting=version(_without_owned(catalog)))
     return Built(catalog, connectors, diagnostics, identities, work.statements, dashboards)
+
+
+def _before(previous: Built | None, before: Before) -> Iterator[Diagnostic]:
+    """What the build before had to say of sources that were not asked again."""
+    for one in previous.diagnostics if previous is not None else ():
+        if one.file.startswith("sources/") and before.stands(one.file.removeprefix("sources/").removesuffix(".yml")):
+            yield one
+
+
+def _without_owned(catalog: Catalog) -> Catalog:
+    tables = {key: table for key, table in catalog.tables.items() if table.schema not in OWNED}
+    return replace(catalog, tables=tables)
 
 
 async def rebuild(

@@ -255,11 +255,14 @@ class Engine:
         as_of = {source: (await self._fetcher.ages.word(source, version)).as_of for source in sources}
         return replace(told, max_age=None if contract is None else contract.allowed, as_of=as_of)
 
-    async def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
-        """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle."""
+    async def swap(
+        self, catalog: Catalog, connectors: Mapping[str, Connector], changed: Iterable[str] | None = None
+    ) -> None:
+        """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle.
+        `changed` sources (None: all) are asked what they know of their tables."""
         self.catalog, self.connectors = catalog, connectors
         retired = self._fetcher.swap(catalog, connectors)
-        await self.refresh_statistics()
+        await self.refresh_statistics(changed)
         if retired:
             chore = asyncio.create_task(self._fetcher.sender.retire(retired))
             self._chores.add(chore)

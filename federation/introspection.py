@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -31,6 +31,11 @@ class Before:
     connectors: Mapping[str, Connector] = field(default_factory=dict)
     identities: Mapping[str, str] = field(default_factory=dict)  # of connectors: who has the same is the same
     remembered: Remembered | None = None
+    changed: Collection[str] | None = None  # sources of which that is old; None: all of them
+
+    def stands(self, name: str) -> Catalog | None:
+        """The catalog that knows a source as it is, so that it need not be asked; None where it must be."""
+        return self.catalog if self.changed is not None and name not in self.changed else None
 
 
 @dataclass(slots=True)
@@ -49,8 +54,11 @@ async def introspected(
 ) -> dict[str, Found]:
     """All sources, asked at once, each for `patience` seconds at most and through its gate."""
     names = list(project.sources)
-    found = await asyncio.gather(*(_introspect(project, name, environment, patience, before, gates) for name in names))
-    return {**dict(zip(names, found, strict=True)), SYSTEM: Found(system.SOURCE, tables=system.TABLES)}
+    known = {name: _known(name, catalog, before) for name in names if (catalog := before.stands(name)) is not None}
+    asked = [name for name in names if name not in known]
+    told = await asyncio.gather(*(_introspect(project, name, environment, patience, before, gates) for name in asked))
+    found = known | dict(zip(asked, told, strict=True))
+    return {**{name: found[name] for name in names}, SYSTEM: Found(system.SOURCE, tables=system.TABLES)}
 
 
 async def alive(connector: Connector | None, gate: Gate) -> bool:
@@ -97,6 +105,14 @@ async def _introspect(
         _remember(found, before)
         if found.source.profile is None and before.remembered is not None:
             await asyncio.to_thread(_recall, found, file, before.remembered)
+    return found
+
+
+def _known(name: str, catalog: Catalog, before: Before) -> Found:
+    """What the build before knew of a source."""
+    found = Found(catalog.sources[name], before.connectors.get(name), before.identities.get(name, ""))
+    tables = (relation.table for relation in catalog.tables.values())
+    found.tables = tuple(table for table in tables if table is not None and table.source == name)
     return found
 
 

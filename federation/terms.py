@@ -71,7 +71,7 @@ class Terms:
         ttl = 0.0 if plan.left_out else min((step.ttl for step in steps), default=0.0)
         columns = ",".join(f"{name}:{kind.name}:{kind.mod}:{kind.oid}" for name, kind in plan.columns)
         without = ",".join(left.source for left in plan.left_out)
-        signature = "\0".join((catalog.version, columns, without, statement.text, *map(repr, plan.copies)))
+        signature = "\0".join((catalog.lasting, columns, without, statement.text, *map(repr, plan.copies)))
         questions = tuple(s for s in steps if budgets.open_question(s.fragment, catalog.sources[s.fragment.source]))
         return cls(
             steps,
@@ -129,7 +129,7 @@ def _step(
     return Step(
         fragment,
         ttl,
-        catalog.version,
+        catalog.lasting,
         heavy,
         _kind(fragment, heavy),
         tuple(sorted(f"{view.schema}.{view.name}" for view in views)),

@@ -28,6 +28,8 @@ SECTIONS = {
     "Tls": "### `listen.http.tls`, `listen.postgresql.tls`",
     "Merge": "### `merge`",
     "Cache": "### `cache`",
+    "Uploads": "### `uploads`",
+    "Segmentations": "### `segmentations`",
     "Telemetry": "### `telemetry`",
     "User": "### `users.<name>`",
     "Scram": "### `users.<name>.scram`",

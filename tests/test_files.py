@@ -68,7 +68,10 @@ def test_unknown_keys_of_the_project(tmp_path: Path, written: str, line: int, me
 
 def test_unknown_keys_far_from_any_known_one_list_what_is_known(tmp_path: Path) -> None:
     error = only(read(tmp_path, {"vdw.yml": "name: x\nzzz: 1\n"}))
-    assert error.remedy == "known: cache, description, listen, merge, name, notifiers, state, telemetry, users"
+    assert (
+        error.remedy
+        == "known: cache, description, listen, merge, name, notifiers, segmentations, state, telemetry, uploads, users"
+    )
 
 
 def test_on_is_taken_for_join(tmp_path: Path) -> None:

@@ -12,9 +12,22 @@ from connectors.statistics import Estimate, TableStatistics
 from connectors.types import PgType
 
 SYSTEM = "vdw"  # the schema of what the server knows of itself, and the pseudo-source behind it
+UPLOADS, SEGMENTS = "uploads", "segments"  # schemas of tables that belong to users
+OWNED = frozenset((UPLOADS, SEGMENTS))
 WAREHOUSES = frozenset(("duckdb", "parquet", "trino"))  # kinds that are made for large scans
 # The field's classes of freshness: seconds that an answer may be old.
 CLASSES: Mapping[str, float] = {"real_time": 3_600.0, "near_real_time": 86_400.0, "batch": math.inf}
+
+
+def covers(reads: Iterable[str], schema: str, name: str) -> bool:
+    """Whether what a user may read ("schema.name", "schema.*" or "*") holds a relation. "*" is what the project has,
+    not what other users own.
+
+    >>> covers(["*"], "crm", "customers"), covers(["*"], "uploads", "mine"), covers(["uploads.mine"], "uploads", "mine")
+    (True, False, True)
+    """
+    wide = () if schema in OWNED else ("*",)
+    return any(one in reads for one in (*wide, f"{schema}.*", f"{schema}.{name}"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +240,8 @@ class Statistics:
 @dataclass(frozen=True, slots=True)
 class Catalog:
     """Everything a statement can name. `version` differs between any two catalogs that differ in more than
-    `statistics`, which are refreshed while plans stay."""
+    `statistics`, which are refreshed while plans stay; `lasting` is the version of what answers that are kept can be
+    made of: users' own tables come and go without it."""
 
     sources: Mapping[str, Source]
     tables: Mapping[tuple[str, str], SourceTable]
@@ -235,6 +249,10 @@ class Catalog:
     version: str
     statistics: Statistics = Statistics()
     copies: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)  # of each original
+    lasting: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lasting", self.lasting or self.version)
 
     def relation(self, schema: str, name: str) -> SourceTable | View:
         """The relation of that name; KeyError where there is none."""

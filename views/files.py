@@ -13,6 +13,7 @@ from connectors.errors import QueryError
 from views.catalog import Link
 from views.max_age import MaxAge
 from views.notifier_file import Notifier
+from views.uploads import Segmentations, Uploads
 from views.values import (
     NAME,
     Duration,
@@ -200,6 +201,10 @@ class ProjectFile(Section):
     state: str = Field(
         default=".vdw",
         description="Folder for what survives a restart (receipts, switches), relative to the project.",
+    )
+    uploads: Uploads | None = Field(default=None, description="Tables that users may send; none: they may not.")
+    segmentations: Segmentations | None = Field(
+        default=None, description="Segmentations that users may ask for; none: they may not."
     )
     telemetry: Telemetry = Field(default=Telemetry(), description="What the server tells of its work.")
     users: dict[Identifier, User] = Field(

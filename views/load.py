@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from views import check, dashboards, rule_reading, text, watches
+from views import check, dashboards, rule_reading, text, uploads, watches
 from views.connections import connection_diagnostics
 from views.files import ProjectFile, ViewHeader
 from views.project import Diagnostic, Project, ViewDraft
@@ -27,6 +27,7 @@ def load(folder: Path) -> Project:
     reading = Reading(folder)
     file = _project_file(reading)
     sources = _sources(reading)
+    sources |= uploads.sources(file)
     drafts = (*_views(reading), *rule_reading.read(reading))
     shown = _dashboards(reading)
     statements = tuple(written for one in shown.values() for written in one.statements)

@@ -11,12 +11,13 @@ from typing import Any, TypeVar
 from pydantic import BaseModel
 
 from views import marks
+from views.catalog import SEGMENTS, UPLOADS
 from views.project import Diagnostic, KeyPath, Places
 from views.validate import validate
 from views.values import NAME
 
 MAX_BYTES = 1024 * 1024
-RESERVED = re.compile(r"pg_.*|information_schema|vdw")
+RESERVED = re.compile(rf"pg_.*|information_schema|vdw|{UPLOADS}|{SEGMENTS}")
 _PLAIN = "use lower-case letters, digits and _, 63 at most, no digit first"
 Model = TypeVar("Model", bound=BaseModel)
 

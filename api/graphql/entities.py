@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from api.graphql.names import Names, camel, pascal
 from api.graphql.scalars import Kind, kind
 from connectors.types import PgType
-from views.catalog import Catalog, Link, SourceTable, View
+from views.catalog import OWNED, Catalog, Link, SourceTable, View
 
 Key = tuple[str, str]
 
@@ -69,9 +69,11 @@ class Model:
 
 
 def model(catalog: Catalog) -> Model:
-    """The catalog's views, and the tables that their relations lead to, under their GraphQL names."""
+    """The catalog's views, the tables that their relations lead to, and those that users own, under their GraphQL
+    names. What comes and goes while we serve takes its names last."""
     types, fields = Names(RESERVED_TYPES), Names()
-    keys = sorted({*catalog.views, *_linked_tables(catalog)})
+    owned = {key for key, table in catalog.tables.items() if table.schema in OWNED}
+    keys = [*sorted({*catalog.views, *_linked_tables(catalog)} - owned), *sorted(owned)]
     notes: list[str] = []
     entities: dict[Key, Entity] = {}
     for key in keys:
@@ -91,7 +93,8 @@ def _entity(relation: View | SourceTable, catalog: Catalog, types: Names, fields
     type_name = types.take(pascal(f"{relation.schema}_{relation.name}"), title)
     if not isinstance(relation, View):
         notes.extend(inner.notes)
-        return Entity(relation.key, type_name, relation.comment, _by_name(attributes), {})
+        field = fields.take(camel(f"{relation.schema}_{relation.name}"), title) if relation.schema in OWNED else ""
+        return Entity(relation.key, type_name, relation.comment, _by_name(attributes), {}, field=field)
     edges = tuple(
         Edge(inner.take(camel(link.name), f"relation {link.name} of {title}"), link, link.to)
         for link in relation.links

@@ -12,10 +12,11 @@ from psycopg.sql import SQL, Composed, Identifier, Literal
 from connectors.errors import ConfigError
 from federation.canon.server import MERGE, OWNER, SESSIONS
 from federation.canon.shell import DURABLE, LOCK, support
+from views.catalog import OWNED
 
 ANONYMOUS = "anonymous"
 OPEN = "vdw_open"  # roles that log in without a password, where a project has no users
-EVERYTHING = ("*",)
+EVERYTHING = ("*", *(f"{schema}.*" for schema in sorted(OWNED)))
 # Bounds of each role; a user may tighten the first two by SET, the others are PostgreSQL's to keep.
 BOUNDS = {
     "statement_timeout": "60s",
@@ -74,6 +75,20 @@ def apply(dsn: str, users: Mapping[str, Account], sessions: int = SESSIONS) -> N
         connection.execute("SELECT vdw.grant_reads()")
 
 
+def share(dsn: str, users: Mapping[str, Account]) -> None:
+    """Make what users may read what their accounts say, and change nothing else of their roles: for tables of theirs
+    that are about to come or have gone. Without users everybody reads everything anyway."""
+    if not users:
+        return
+    with psycopg.connect(dsn) as connection:
+        connection.execute(DURABLE)
+        connection.execute(LOCK)
+        connection.execute("TRUNCATE vdw.reads")
+        for name, account in users.items():
+            _reads(connection, name, account)
+        connection.execute("SELECT vdw.grant_reads()")
+
+
 PRESENT = """SELECT rolname FROM pg_roles WHERE NOT rolsuper AND rolname !~ '^(pg|vdw)_'"""
 
 
@@ -116,6 +131,10 @@ def _make(connection: psycopg.Connection, name: str, account: Account, *, new: b
         connection.execute(SQL("REVOKE {} FROM {}").format(Identifier(OPEN), role))
         connection.execute(SQL("SET LOCAL scram_iterations = {}").format(Literal(account.iterations)))
         connection.execute(SQL("ALTER ROLE {} PASSWORD {}").format(role, Literal(account.secret)))
+    _reads(connection, name, account)
+
+
+def _reads(connection: psycopg.Connection, name: str, account: Account) -> None:
     with connection.cursor() as cursor:
         cursor.executemany(
             "INSERT INTO vdw.reads VALUES (%s, %s, %s)", [(name, *_parts(r)) for r in set(account.reads)]

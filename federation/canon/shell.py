@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 import psycopg
 
 from connectors.errors import ConfigError, Error
-from views.catalog import SYSTEM, Catalog, Relation, SourceTable
+from views.catalog import OWNED, SYSTEM, Catalog, Relation, SourceTable
 
 LOCK_WAIT = "1s"  # a session idle in a transaction may hold a shell
 TRIES = 3
@@ -46,7 +46,8 @@ BEGIN
   FOR one IN
     WITH wanted AS (
       SELECT r.role, s.schema, s.name FROM vdw.reads AS r JOIN vdw.shell AS s
-      ON r.schema IN ('*', s.schema) AND r.name IN ('*', s.name) GROUP BY 1, 2, 3),
+      ON r.schema IN (CASE WHEN s.schema NOT IN (OWNED) THEN '*' END, s.schema) AND r.name IN ('*', s.name)
+      GROUP BY 1, 2, 3),
     standing AS (
       SELECT pg_catalog.pg_get_userbyid(a.grantee)::text AS role, s.schema, s.name FROM vdw.shell AS s
       JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.schema
@@ -63,7 +64,7 @@ BEGIN
   END LOOP;
   FOR one IN
     SELECT DISTINCT r.role, s.schema FROM vdw.reads AS r JOIN vdw.shell AS s
-    ON r.schema IN ('*', s.schema) AND r.name IN ('*', s.name)
+    ON r.schema IN (CASE WHEN s.schema NOT IN (OWNED) THEN '*' END, s.schema) AND r.name IN ('*', s.name)
     WHERE NOT has_schema_privilege(r.role, s.schema, 'USAGE')
   LOOP
     EXECUTE format('GRANT USAGE ON SCHEMA %I TO %I', one.schema, one.role);
@@ -73,7 +74,7 @@ REVOKE ALL ON FUNCTION vdw.grant_reads() FROM PUBLIC;
 CREATE ROLE vdw_open;
 CREATE ROLE vdw_merge LOGIN NOINHERIT;
 ALTER ROLE vdw_merge SET default_transaction_read_only = on;
-"""
+""".replace("OWNED", ", ".join(f"'{schema}'" for schema in sorted(OWNED)))
 
 
 # A session's last answer, by source: what its setting of that name holds, which the front puts there (JSON).

@@ -19,7 +19,7 @@ from sqlglot import exp
 from connectors.base import Collation, Column, Profile, SourceQuery, Table
 from connectors.errors import Error
 from connectors.types import PgType
-from views.catalog import SYSTEM, Source
+from views.catalog import SYSTEM, Source, covers
 
 TEXT, INT, FLOAT, BOOL = PgType("text"), PgType("int8"), PgType("float8"), PgType("bool")
 MOMENT = PgType("timestamptz")
@@ -224,8 +224,8 @@ class Visitor:
         >>> Visitor("ada", False, ("crm.*",)).may_read("crm.customers")
         True
         """
-        schema = relation.partition(".")[0]
-        return self.admin or schema == SYSTEM or not {"*", f"{schema}.*", relation}.isdisjoint(self.reads)
+        schema, _, name = relation.partition(".")
+        return self.admin or schema == SYSTEM or covers(self.reads, schema, name)
 
 
 Maker = Callable[[Visitor], Any]  # rows for a visitor, perhaps awaitable

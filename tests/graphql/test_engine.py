@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from api.http import app
+from api.uploads.owned import Owned
 from cache.results import ResultCache
 from federation.build import build
 from federation.canon import residual
@@ -102,7 +103,11 @@ class World:
             cache=ResultCache(64 << 20),
             duck=Duck(MergeLimits()),
         )
-        self.app = app(SimpleNamespace(engine=self.engine, control=None, project=project, diagnostics=()))
+        self.app = app(
+            SimpleNamespace(
+                engine=self.engine, control=None, owned=Owned(Path(), project.file), project=project, diagnostics=()
+            )
+        )
 
     def ask(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         """The answer's JSON."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pytest
 
 from api.http import app
+from api.uploads.owned import Owned
 from connectors.base import Cancel
 from connectors.types import PgType
 from federation.result import Result
@@ -36,7 +37,9 @@ Talk = Callable[[httpx.AsyncClient], Coroutine[Any, Any, Any]]
 def runtime(asked: Any, **file: Any) -> Any:
     project = SimpleNamespace(file=ProjectFile.model_validate({"name": "x", **file}), folder=Path())
     asked.watch = Watch()
-    return SimpleNamespace(engine=asked, control=None, project=project, diagnostics=())
+    return SimpleNamespace(
+        engine=asked, control=None, owned=Owned(Path(), project.file), project=project, diagnostics=()
+    )
 
 
 def talk(asked: Any, conversation: Talk, explore: bool | None = None, host: str = "localhost", **file: Any) -> Any:

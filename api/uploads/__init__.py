@@ -1,0 +1,1 @@
+"""Tables that users send: read in any of four formats, kept as Parquet, asked like a source."""
