@@ -98,7 +98,8 @@ def test_check_tells_file_line_and_remedy(vdw: Cli, tmp_path: Path) -> None:
     assert code == 1
     assert out.splitlines() == [
         "vdw.yml:2:1: error: unknown key `listn`",
-        "    did you mean `listen`? known: cache, description, listen, merge, name, notifiers, state, telemetry, users",
+        "    did you mean `listen`? known: cache, description, listen, merge, name, notifiers, segmentations, state, "
+        "telemetry, uploads, users",
         'views/crm/a.view.sql:2: error: there is no "nowhere.t"',
         "    known: crm.a; or add sources/nowhere.yml or views/nowhere/t.view.sql",
     ]
@@ -116,7 +117,8 @@ def test_check_for_programs(vdw: Cli, tmp_path: Path) -> None:
             "file": "vdw.yml",
             "line": 2,
             "message": "unknown key `listn`",
-            "remedy": "did you mean `listen`? known: cache, description, listen, merge, name, notifiers, state, telemetry, users",
+            "remedy": "did you mean `listen`? known: cache, description, listen, merge, name, notifiers, segmentations, "
+            "state, telemetry, uploads, users",
             "column": 1,
         }
     ]
