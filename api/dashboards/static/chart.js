@@ -70,7 +70,7 @@ export class Figure {
     config.options.animation = animated && !still() ? { duration: 350 } : false;
     this.frame.classList.toggle('clicks', Boolean(this.follow));
     this.chart?.destroy();
-    this.frame.style.height = config.height ? `${config.height}px` : '';
+    this.frame.style.flexBasis = config.height ? `${config.height}px` : '';
     this.chart = new Chart(this.canvas, config);
     this.#legend(look);
     if (this.place >= 0) this.#activate(Math.min(this.place, this.made.labels.length - 1));

@@ -18,6 +18,9 @@ async function fetcher(params, options) {
   return response.json();
 }
 
+// A page that leads here may bring a query: ?query=...
+const query = new URLSearchParams(location.search).get('query') ?? undefined;
+
 createRoot(document.getElementById('graphiql')).render(
-  React.createElement(GraphiQL, { fetcher, defaultEditorToolsVisibility: true }),
+  React.createElement(GraphiQL, { fetcher, query, defaultEditorToolsVisibility: true }),
 );
