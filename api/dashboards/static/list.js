@@ -19,6 +19,6 @@ function group(audience, those) {
   const title = audience ? format.words(audience) : 'All';
   return h('section', { class: 'group', 'aria-label': title }, h('h2', {}, title), h('ul', { class: 'cards' }, those.map((one) =>
     h('li', { class: 'card' }, h('h3', {}, h('a', { href: one.name }, one.title)), one.description && h('p', { class: 'soft' }, one.description),
-      h('p', { class: 'soft small' }, [format.count(one.panels, 'panel'), one.parameters.length && `asks for ${one.asks.join(', ').toLowerCase()}`,
+      h('p', { class: 'soft small' }, [format.count(one.panels, 'panel'), one.asks.length && `asks for ${one.asks.join(', ').toLowerCase()}`,
         one.broken && `${one.broken} with an error`].filter(Boolean).join(' · '))))));
 }

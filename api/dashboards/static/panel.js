@@ -8,7 +8,8 @@ import { Table } from './table.js';
 import { empty, failed, notice, waiting, wanting } from './states.js';
 
 const CHARTS = new Set(['line', 'bar', 'stacked', 'pie']);
-const LONGEST_PAUSE = 300; // seconds between two tries at what fails
+const SHORTEST_PAUSE = 5; // seconds between two tries at what fails, doubled by each
+const LONGEST_PAUSE = 300;
 
 export class Panel {
   /** `about`: its description; `board`: whose parameters it is asked with. */
@@ -131,7 +132,8 @@ export class Panel {
 
   #failed(error) {
     this.failures += 1;
-    const pause = Math.min(LONGEST_PAUSE, Math.max(5, this.board.every) * 2 ** (this.failures - 1));
+    const usual = Number.isFinite(this.board.every) ? Math.max(SHORTEST_PAUSE, this.board.every) : SHORTEST_PAUSE;
+    const pause = Math.min(LONGEST_PAUSE, usual * 2 ** (this.failures - 1));
     const hopeless = ['denied', 'query', 'file', 'gone'].includes(error.kind);
     this.#next(hopeless ? Infinity : pause);
     const again = () => this.refresh(true);
