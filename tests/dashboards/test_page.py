@@ -318,7 +318,12 @@ def test_the_reader_s_theme_stays(tab: Open) -> None:
 
 def test_reduced_motion(tab: Open) -> None:
     still, moving = tab("slow-none", reduced_motion="reduce"), tab("slow-none")
-    animated = "(() => { const e = document.createElement('span'); e.className = 'shimmer'; document.body.append(e); return getComputedStyle(e).animationName })()"
+    animated = """(() => {
+        const made = document.createElement('span');
+        made.className = 'shimmer';
+        document.body.append(made);
+        return getComputedStyle(made).animationName;
+    })()"""
     assert (still.page.evaluate(animated), moving.page.evaluate(animated)) == ("none", "breathe")
 
 

@@ -61,7 +61,8 @@ BOARDS: dict[str, Any] = {
                 "y": "amount",
                 "series": "kind",
                 "unit": "EUR",
-                "sql": "select day, kind, amount from desk.sales where :kind is null or kind = :kind order by day, kind",
+                "sql": "select day, kind, amount from desk.sales where :kind is null or kind = :kind "
+                "order by day, kind",
             },
             {
                 "title": "By kind",
