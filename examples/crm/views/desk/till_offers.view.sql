@@ -29,7 +29,7 @@ select o.line_id,
 from (
     select l.line_id, l.receipt_id, r.store_id, r.customer_id, l.product_id, l.quantity, l.unit_price, e.unit_cost,
            m.margin_share, s.on_shelf, s.target as shelf_target,
-           ceil(e.unit_cost * (1 + p.margin_floor) * 100) / 100 as floor_price,
+           round(ceil(e.unit_cost * (1 + p.margin_floor) * 100) / 100, 2) as floor_price,
            least(p.most_discount,
                  greatest(coalesce(m.margin_share * p.margin_share, p.new_customer), 0)
                      + case when s.on_shelf > 2 * s.target then p.overstock else 0 end) as wanted
