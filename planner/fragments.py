@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from connectors.capability import Capability, capability
+from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
 from planner.absent import absences, both
@@ -19,7 +20,7 @@ from planner.plan import Fragment, KeysRef, SourceText, Verdict
 from planner.region import region
 from planner.scalar import BOOL, Boundary, Call, Col, KeyIn, Scalar
 from planner.targets import OPTIONAL, SourceTarget
-from planner.types import TEXT
+from planner.types import INT8, TEXT
 
 
 def cuts_in(rel: Rel) -> Iterator[Cut]:
@@ -113,12 +114,12 @@ class Book:
         self, cut: Cut, key: KeyIn, drivers: Sequence[tuple[Cut, int]], waiting: tuple[int, ...]
     ) -> tuple[KeysRef, ...]:
         """One column's keys, of one fragment or of several that make a UNION."""
-        kinds = {driver.columns[at][1].bare for driver, at in drivers}
-        if len(kinds) > 1:
+        kind = _common({driver.columns[at][1].bare for driver, at in drivers})
+        if kind is None:
             return ()
         most, cut_up = taken(cut.rel, key, self.estimator)
         (number, column), *others = [(self._number(driver, waiting), at) for driver, at in drivers]
-        return (KeysRef(number, column, kinds.pop().array, most, cut_up, (), tuple(others)),)
+        return (KeysRef(number, column, kind.array, most, cut_up, (), tuple(others)),)
 
     def _capability(self, cut: Cut) -> Capability:
         source = self.catalog.sources[cut.source]
@@ -197,6 +198,16 @@ def _renames(rel: Rel) -> Iterator[tuple[int, tuple[int, ...]]]:
     if not isinstance(rel, Cut):
         for branch in ir.inputs(rel):
             yield from _renames(branch)
+
+
+def _common(kinds: set[PgType]) -> PgType | None:
+    """A type that holds the keys of all these."""
+    if len(kinds) == 1:
+        return next(iter(kinds))
+    names = {kind.name for kind in kinds}
+    if names <= {"text", "varchar"}:
+        return TEXT
+    return INT8 if names <= {"int2", "int4", "int8"} else None
 
 
 def _short(rel: Rel) -> bool:

@@ -268,14 +268,17 @@ def _columns(e: Scalar, found: set[int]) -> None:
 
 
 def substitute(e: Scalar, items: Mapping[int, Scalar]) -> Scalar:
-    """Columns replaced by what stands for them, inside sub-queries too."""
+    """Columns replaced by what stands for them, inside sub-queries too; keys are then those of that column."""
     from planner.ir import substitute_rel
 
-    return transform(
-        e,
-        lambda node: items.get(node.id, node) if isinstance(node, Col) else None,
-        lambda rel: substitute_rel(rel, items),
-    )
+    def change(node: Scalar) -> Scalar | None:
+        if isinstance(node, KeyIn):
+            renamed = (items.get(i) for i in node.drivers)
+            drivers = (new.id if isinstance(new, Col) else i for i, new in zip(node.drivers, renamed, strict=True))
+            return KeyIn(tuple(substitute(arg, items) for arg in node.args), tuple(drivers), node.count)
+        return items.get(node.id, node) if isinstance(node, Col) else None
+
+    return transform(e, change, lambda rel: substitute_rel(rel, items))
 
 
 def conjuncts(e: Scalar) -> tuple[Scalar, ...]:

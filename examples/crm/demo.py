@@ -30,6 +30,7 @@ from connectors.errors import Error
 from examples.crm import build, cdnow
 from examples.crm.oracle import holding
 from examples.crm.questions import questions
+from examples.crm.receivers import Inbox, receiving
 from examples.crm.scenes import SCENES
 from examples.crm.tour import Server, tour
 from examples.crm.witness import Witness
@@ -93,12 +94,14 @@ async def _demo(console: Console, folder: Path, once: bool) -> int:
     async with contextlib.AsyncExitStack() as stack:
         runtime = await stack.enter_async_context(open_project(folder))
         _avoid_taken_ports(console, runtime)
+        inbox = await stack.enter_async_context(receiving())
+        deliver_to(runtime, inbox)
         witness = Witness(runtime.engine)
         runtime.engine = witness  # type: ignore[assignment]
         where = await stack.enter_async_context(serving(runtime, explore=True))
         assert where.postgresql is not None and where.http is not None
         password = (folder / "secrets" / USER).read_text().strip()
-        server = Server(where.postgresql, where.http, USER, password, witness)
+        server = Server(where.postgresql, where.http, USER, password, witness, inbox)
         console.print(f"Serving SQL on {_printed(where.postgresql)} and GraphQL on {_printed(where.http)}\n")
         wrong = await _walk(console, folder, server)
         if not once:
@@ -136,6 +139,16 @@ def _avoid_taken_ports(console: Console, runtime: Runtime) -> None:
     moved = {name: _free(console, name, getattr(file.listen, name)) for name in ("http", "postgresql")}
     listen = file.listen.model_copy(update=moved)
     runtime.project = replace(runtime.project, file=file.model_copy(update={"listen": listen}))
+
+
+def deliver_to(runtime: Runtime, inbox: Inbox) -> None:
+    """Alerts go to these receivers, which are on free ports."""
+    file = runtime.project.file
+    moved = {
+        name: one.model_copy(update={"port": inbox.smtp} if one.kind == "smtp" else {"url": inbox.url(one.kind)})
+        for name, one in file.notifiers.items()
+    }
+    runtime.project = replace(runtime.project, file=file.model_copy(update={"notifiers": moved}))
 
 
 def _free(console: Console, name: str, listener: Listener) -> Listener:

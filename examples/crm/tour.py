@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from examples.crm.printing import asked, coloured, indented, parts, plan, section, table, told_again, verdict
+from examples.crm.receivers import Inbox
 from examples.crm.witness import Seen, Witness
 
 TIMEOUT = 120.0  # seconds
@@ -30,13 +31,14 @@ class Unanswered(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The served example, as its clients see it, and the witness behind it."""
+    """The served example, as its clients see it, the witness behind it, and where its alerts arrive, if anywhere."""
 
     postgresql: tuple[str, int]
     http: tuple[str, int]
     user: str
     password: str
     witness: Witness
+    inbox: Inbox | None = None
 
     async def connection(self) -> psycopg.AsyncConnection[Any]:
         """A PostgreSQL client's."""

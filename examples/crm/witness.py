@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,8 @@ class Witness:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.seen: list[Seen] = []
+        self._watches: list[list[Part]] = []  # what watches asked of late, which is no part of the tour
+        self._aside: Counter[str] = Counter()  # statements of what they asked before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)
@@ -41,7 +44,12 @@ class Witness:
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """`Engine.run`, noted."""
         result = await self._engine.run(prepared, params, session, cancel)
-        self.seen.append(Seen(prepared, tuple(params), result.parts))
+        if session.protocol == "watch":
+            self._watches.append(result.parts)
+            if len(self._watches) > 20:  # by then its rows have been read
+                self._aside += _statements(self._watches.pop(0))
+        else:
+            self.seen.append(Seen(prepared, tuple(params), result.parts))
         return result
 
     async def gather(
@@ -58,5 +66,13 @@ class Witness:
         return prepared, fetched
 
     def statements(self) -> dict[str, int]:
-        """How many each source has been sent since the start, by its own gate's count."""
-        return {source: load.statements for source, load in self._engine.loads.items()}
+        """How many each source has been sent since the start, by its own gate's count; the watches' left out."""
+        aside = self._aside + sum(map(_statements, self._watches), Counter())
+        return {source: load.statements - aside[source] for source, load in self._engine.loads.items()}
+
+
+def _statements(parts: Sequence[Part]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for part in parts:
+        found[part.source] += part.statements
+    return found
