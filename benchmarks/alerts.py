@@ -228,7 +228,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--breaches", type=int, default=1_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--longest", type=float, default=1.5, help="seconds that a server lives once it works")
+    parser.add_argument("--longest", type=float, default=8.0, help="seconds that a server lives once it works")
     parser.add_argument("--faults", type=float, default=0.03, help="part of the answers that are of each kind of fault")
     given = parser.parse_args()
     with stage.folder() as place:

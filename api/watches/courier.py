@@ -8,38 +8,20 @@ import logging
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
 
 from aiolimiter import AsyncLimiter
 
 from api.watches.channels.base import Channel
+from api.watches.desk import Desk
 from api.watches.outbox import Delivery, Outbox, Outcome
 from views.notifier_file import Notifier
 
-T = TypeVar("T")
-P = ParamSpec("P")
 LOOK = 1.0  # seconds between two looks at the outbox, into which commands of other processes write
+TURN = 16  # alerts to one address before others have theirs
 GRACE = 3.0  # seconds that attempts may take to end when the server stops
 
 log = logging.getLogger("vdw.watches")
-
-
-class Desk:
-    """The one thread that works on the file."""
-
-    def __init__(self) -> None:
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="vdw-alerts")
-
-    async def call(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What the work gives, once what was given before is done."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, partial(work, *args, **kwargs))
-
-    def close(self) -> None:
-        """Once what was given is done."""
-        self._thread.shutdown(wait=True)
 
 
 class Courier:
@@ -52,6 +34,7 @@ class Courier:
         self._outbox, self._desk = outbox, desk
         self._active: dict[str, asyncio.Task[None]] = {}  # by address
         self._limiter = AsyncLimiter(1, 1 / notifier.rate) if notifier.rate is not None else None
+        self._ending = False
         self._paused = 0.0  # until then, as the receiver asked
 
     async def run(self) -> None:
@@ -80,23 +63,29 @@ class Courier:
         free = self.notifier.concurrency - len(self._active)
         if free <= 0:
             return LOOK
-        most = free + len(self._active)
-        for delivery in await self._desk.call(self._outbox.ready, self.name, now, most):
-            if delivery.address in self._active or len(self._active) >= self.notifier.concurrency:
-                continue
-            if self._limiter is not None:
-                await self._limiter.acquire()
-            self._active[delivery.address] = asyncio.create_task(self._deliver(delivery))
+        for delivery in await self._desk.call(self._outbox.ready, self.name, now, free, tuple(self._active)):
+            self._active[delivery.address] = asyncio.create_task(self._lane(delivery))
         due = await self._desk.call(self._outbox.next_due, self.name)
         return LOOK if due is None or due <= now else min(LOOK, due - now)
 
-    async def _deliver(self, delivery: Delivery) -> None:
+    async def _lane(self, first: Delivery) -> None:
+        """An alert, and those to the same address behind it, for a while: then it is other addresses' turn."""
+        following: Delivery | None = first
         try:
-            outcome = await self._attempt(delivery)
-            if outcome.state != "gone":
-                await self._settled(delivery, outcome)
+            for _ in range(TURN):
+                if following is None or self._ending or time.time() < self._paused:
+                    break
+                if self._limiter is not None:
+                    await self._limiter.acquire()
+                outcome = await self._attempt(following)
+                if outcome.state != "gone":
+                    await self._settled(following, outcome)
+                following = await self._desk.call(self._outbox.following, self.name, first.address, time.time())
+        except sqlite3.Error as error:
+            log.error("alerts of notifier %s wait: the outbox cannot be read: %s", self.name, error)
+            await asyncio.sleep(LOOK)
         finally:
-            del self._active[delivery.address]
+            del self._active[first.address]
             self.wake.set()
 
     async def _attempt(self, delivery: Delivery) -> Outcome:
@@ -130,6 +119,7 @@ class Courier:
             log.warning("alert %s of watch %s by %s is tried again later", *_named(delivery), self.name)
 
     async def _end(self) -> None:
+        self._ending = True
         tasks = list(self._active.values())
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=GRACE)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import random
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from api.watches.tables import transaction
 from views.notifier_file import Retry
 
 YIELDS = 5  # failures after which an alert lets those behind it, to the same address, go ahead
-_READY = """SELECT d.* FROM delivery AS d WHERE d.notifier = ? AND d.state = 'pending' AND d.due <= ?
-AND NOT EXISTS (SELECT 1 FROM delivery AS e WHERE e.notifier = d.notifier AND e.address = d.address
-  AND (e.state = 'sending' OR (e.state = 'pending' AND e.seq < d.seq AND (e.attempts < ? OR e.breach = d.breach))))
-AND NOT EXISTS (SELECT 1 FROM silence AS s WHERE s.watch = d.watch AND s.key IN ('', d.key) AND s.until > ?)
-ORDER BY d.seq LIMIT ?"""
+_LANES = """SELECT min(seq) AS head, min(iif(attempts < ?, seq, NULL)) AS fresh, address FROM delivery
+WHERE notifier = ? AND state IN ('pending', 'sending') GROUP BY address
+HAVING max(state = 'sending') = 0 AND min(due) <= ? ORDER BY head"""
+_LANE = """SELECT min(seq) AS head, min(iif(attempts < ?, seq, NULL)) AS fresh, address FROM delivery
+WHERE notifier = ? AND address = ? AND state IN ('pending', 'sending') GROUP BY address
+HAVING max(state = 'sending') = 0 AND min(due) <= ?"""
+_READY = """SELECT d.* FROM delivery AS d WHERE d.seq = ? AND d.due <= ?
+AND NOT EXISTS (SELECT 1 FROM delivery AS e WHERE e.breach = d.breach AND e.notifier = d.notifier
+  AND e.address = d.address AND e.seq < d.seq AND e.state = 'pending')
+AND NOT EXISTS (SELECT 1 FROM silence AS s WHERE s.watch = d.watch AND s.key IN ('', d.key) AND s.until > ?)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +79,28 @@ class Outbox:
                 "UPDATE delivery SET state = 'pending', unsure = 1, due = ? WHERE state = 'sending'", (now,)
             ).rowcount
 
-    def ready(self, notifier: str, now: float, most: int) -> list[Delivery]:
-        """What may be sent now, the oldest first: never two to one address."""
-        found, lanes = [], set()
-        for row in self._connection.execute(_READY, (notifier, now, YIELDS, now, most * 4)):
-            if row["address"] not in lanes:
-                lanes.add(row["address"])
-                found.append(Delivery(*(row[name] for name in Delivery.__slots__)))
-        return found[:most]
+    def ready(self, notifier: str, now: float, most: int, busy: Collection[str] = ()) -> list[Delivery]:
+        """What may be sent now, the oldest first: one to an address, and none to those that are `busy`."""
+        found: list[Delivery] = []
+        for lane in self._connection.execute(_LANES, (YIELDS, notifier, now)).fetchall():
+            if len(found) >= most:
+                break
+            one = self._first(lane, now) if lane["address"] not in busy else None
+            found += [one] if one is not None else []
+        return found
+
+    def following(self, notifier: str, address: str, now: float) -> Delivery | None:
+        """The next to that address."""
+        lane = self._connection.execute(_LANE, (YIELDS, notifier, address, now)).fetchone()
+        return self._first(lane, now) if lane is not None else None
+
+    def _first(self, lane: sqlite3.Row, now: float) -> Delivery | None:
+        """The first of an address that has not failed too often; else the first, where it is due again."""
+        for seq in dict.fromkeys((lane["fresh"], lane["head"])):
+            row = self._connection.execute(_READY, (seq, now, now)).fetchone()
+            if row is not None:
+                return Delivery(*(row[name] for name in Delivery.__slots__))
+        return None
 
     def next_due(self, notifier: str) -> float | None:
         """When the next is due."""

@@ -15,7 +15,8 @@ from typing import Any
 from api.watches.channels.base import Channel
 from api.watches.channels.http import HttpChannel
 from api.watches.channels.mail import MailChannel
-from api.watches.courier import Courier, Desk
+from api.watches.courier import Courier
+from api.watches.desk import Desk
 from api.watches.lock import Lock
 from api.watches.meters import Figures, figures
 from api.watches.outbox import Outbox
@@ -102,7 +103,7 @@ class Alerts:
             log.warning(
                 "%d alerts were being sent when the last server ended: they are sent again under their ids", again
             )
-        self._store = store
+        self._store, self._desk.connection = store, store.connection
         return True
 
     async def _fit(self) -> None:
@@ -161,6 +162,7 @@ class Alerts:
         """Let what is being sent end, and give up the lock."""
         tasks = [self._tasks.pop(key) for key in list(self._tasks)]
         await asyncio.gather(*map(_ended, tasks))
+        self._desk.connection = None
         if self._store is not None:
             await self._desk.call(self._store.close)
         await asyncio.to_thread(self._desk.close)

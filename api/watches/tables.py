@@ -27,7 +27,8 @@ CREATE TABLE IF NOT EXISTS delivery (seq INTEGER PRIMARY KEY AUTOINCREMENT, id T
   unsure INTEGER NOT NULL DEFAULT 0, attempts INTEGER NOT NULL DEFAULT 0, due REAL NOT NULL, settled REAL,
   error TEXT NOT NULL DEFAULT '', reference TEXT NOT NULL DEFAULT '', first TEXT NOT NULL DEFAULT '');
 CREATE INDEX IF NOT EXISTS of_breach ON delivery (breach);
-CREATE INDEX IF NOT EXISTS lane ON delivery (notifier, address, seq) WHERE state IN ('pending', 'sending');
+CREATE INDEX IF NOT EXISTS lane ON delivery (notifier, address, seq, state, attempts, due)
+  WHERE state IN ('pending', 'sending');
 CREATE INDEX IF NOT EXISTS standing ON delivery (state, notifier);
 CREATE TABLE IF NOT EXISTS silence (watch TEXT, key TEXT, until REAL NOT NULL, by TEXT NOT NULL, reason TEXT NOT NULL,
   PRIMARY KEY (watch, key)) WITHOUT ROWID;
@@ -67,12 +68,15 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[sqlite3.Connection]:
-    """All of it or nothing."""
-    connection.execute(begin)
+    """All of it or nothing; inside another, a part of it that can be undone by itself."""
+    inside = connection.in_transaction
+    connection.execute("SAVEPOINT part" if inside else begin)
     try:
         yield connection
-        connection.execute("COMMIT")
+        connection.execute("RELEASE part" if inside else "COMMIT")
     except BaseException:
         with contextlib.suppress(sqlite3.Error):
-            connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK TO part" if inside else "ROLLBACK")
+            if inside:
+                connection.execute("RELEASE part")
         raise

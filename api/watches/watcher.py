@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api.watches.asking import Seen, ask
-from api.watches.courier import Desk
+from api.watches.desk import Desk
 from api.watches.store import Store
 from connectors.errors import Error
 from views.watch_file import WatchFile

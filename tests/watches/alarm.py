@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from api.watches.courier import Courier, Desk
+from api.watches.courier import Courier
+from api.watches.desk import Desk
 from api.watches.machine import Row
 from api.watches.outbox import Outbox
 from api.watches.service import alerting, channel
@@ -80,6 +81,7 @@ class Delivering:
     async def _start(self, folder: Path) -> None:
         self._desk = Desk()
         self.store = await self._desk.call(Store, state.folder(folder / ".vdw"))
+        self._desk.connection = self.store.connection
         notifiers = self.project.file.notifiers
         hold = [name for name, one in notifiers.items() if one.unsure == "hold"]
         await self._desk.call(Outbox(self.store.connection).recover, time.time(), hold)
@@ -108,6 +110,7 @@ class Delivering:
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._desk.connection = None
             await self._desk.call(self.store.close)
             self._desk.close()
 

@@ -86,6 +86,9 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(raw) < int(self.headers["Content-Length"]):  # the sender was killed
+                self.close_connection = True
+                return
             form = "form" in self.headers["Content-Type"]
             body = {k: v[0] for k, v in parse_qs(raw.decode()).items()} if form else json.loads(raw)
             post = Post(self.headers.get("Idempotency-Key", ""), body, dict(self.headers), raw)
