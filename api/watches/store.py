@@ -121,6 +121,9 @@ class Store:
             id, first = self._id(breach.id, one), self._id(breach.id, one, first=True)
             told = (one.event, one.number, *one.whom, one.subject, one.text, one.document)
             rows.append((id, breach.id, name, one.key, *told, breach.since, now, watch.late, state, now, first))
+        if not watch.observe:  # what was only observed was never sent: its id is free
+            free = "DELETE FROM delivery WHERE id = ? AND state = 'observed'"
+            self.connection.executemany(free, [row[:1] for row in rows])
         self.connection.executemany(_INSERT, rows)
 
     def _id(self, breach: int, one: Planned, first: bool = False) -> str:
