@@ -27,6 +27,7 @@ from views.catalog import Catalog
 from views.load import load
 from views.max_age import MaxAge
 from views.project import Diagnostic, Project, place_of
+from views.rules import WHY
 from views.text import names
 from views.validate import did_you_mean
 from views.values import duration
@@ -181,11 +182,12 @@ def absent(sql: str, diagnostics: Sequence[Diagnostic], catalog: Catalog) -> Err
         source = catalog.sources.get(schema)
         if (schema, name) in catalog.views or (schema, name) in catalog.tables:
             continue
+        for file in (f"views/{schema}/{name}.view.sql", f"rules/{schema}/{name.removesuffix(WHY)}.yml"):
+            found = _first_error(file, diagnostics)
+            if found is not None:
+                return _not_served(f"{schema}.{name}", found, catalog)
         if source is not None and source.fault:
             return SourceError(f"{schema}.{name} is not served: {source.fault}", sqlstate="08001", place=schema)
-        found = _first_error(f"views/{schema}/{name}.view.sql", diagnostics)
-        if found is not None:
-            return _not_served(f"{schema}.{name}", found, catalog)
     return None
 
 

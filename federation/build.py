@@ -330,9 +330,9 @@ class _Work:
     def _told(self, draft: ViewDraft, error: QueryError, place: tuple[int, int] | None = None) -> Diagnostic:
         """The canon's error about a view; where it reads what is not served, that is the reason."""
         line, column = place or draft.place(error.position)
-        down = sorted(
-            s for s in {schema for schema, _ in draft.reads} & self.found.keys() if self.found[s].source.fault
-        )
+        views = {one.key for one in self.project.views}  # one may share its schema with a source
+        read = {schema for schema, name in draft.reads if (schema, name) not in views} & self.found.keys()
+        down = sorted(source for source in read if self.found[source].source.fault)
         lost = sorted(key for key in draft.reads if key in self.lost)
         if error.sqlstate in ("42P01", "3F000") and (lost or down):
             what = f"{'.'.join(lost[0])}, which is not served" if lost else f"source {down[0]}, which cannot be read"

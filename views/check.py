@@ -96,7 +96,10 @@ def without(
     lost = {name: file for name, file in files.items() if name not in good}
     kept = []
     for view in views:
-        broken = sorted(name for name in view.reads if name in lost or (name[0], "*") in lost)
+        # A view may share its schema with a source that is broken.
+        broken = sorted(
+            name for name in view.reads if name in lost or ((name[0], "*") in lost and name not in good)
+        )
         if not broken:
             kept.append(view)
             continue

@@ -11,7 +11,7 @@ from views.files import Columns, Down, Freshness, Guard, Identifier, RelationTo,
 from views.values import FullName, Names, Section, fault
 
 LONGEST = 10_000  # characters of one expression
-MOST = 500  # rules of one set
+MOST = 200  # rules of one set: their statement has to stay within what one over views may have
 
 
 def _moment(value: object) -> dt.datetime:
