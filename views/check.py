@@ -97,9 +97,7 @@ def without(
     kept = []
     for view in views:
         # A view may share its schema with a source that is broken.
-        broken = sorted(
-            name for name in view.reads if name in lost or ((name[0], "*") in lost and name not in good)
-        )
+        broken = sorted(name for name in view.reads if name in lost or ((name[0], "*") in lost and name not in good))
         if not broken:
             kept.append(view)
             continue

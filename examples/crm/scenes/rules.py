@@ -1,11 +1,15 @@
-"""Rules over live views: what is decided about one customer, why, and how a rule is changed while the server runs."""
+"""Rules over live views: what is decided about one customer, why, and what a complaint changes while they wait."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
+import datetime as dt
 import json
-import os
-import signal
+import sqlite3
+import urllib.request
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +59,19 @@ SELECT json_build_object('customersFactsByKey', json_build_object(
 FROM customers.facts f
 WHERE f.customer_id = $1"""
 
+CHOSEN = """\
+SELECT decision, rule, outcome
+FROM crm.decisions
+WHERE customer_id = $1 AND chosen AND decision IN ('next_offer', 'sla')
+ORDER BY decision"""
+
+# Somebody with an offer, and nothing open.
+CALM = """
+SELECT customer_id FROM crm.decisions d JOIN customers.facts f USING (customer_id)
+WHERE d.decision = 'next_offer' AND d.chosen AND f.open_tickets = 0
+ORDER BY customer_id
+LIMIT 1"""
+
 SPREAD = """\
 SELECT decision, rule, count(*) AS customers
 FROM crm.decisions
@@ -65,8 +82,7 @@ ORDER BY decision, customers DESC, rule"""
 
 def questions(oracle: Oracle) -> list[Question]:
     """About one customer; then about all."""
-    found = oracle.execute(CUSTOMER.encode()).fetchone()
-    customer = int(found[0]) if found else 1
+    customer, calm = (_one(oracle, text) for text in (CUSTOMER, CALM))
     return [
         Sql(
             "What is decided about the customer on the line",
@@ -90,9 +106,10 @@ def questions(oracle: Oracle) -> list[Question]:
             AGENT_SQL,
         ),
         Live(
-            "A rule that is wrong, and mended, while the server runs",
-            "A typing error in a rule about churn takes that decision away, and each answer says so; the others go on.",
-            lambda desk, _: _mistake(desk, customer),
+            "The customer complains while on the line",
+            "Ticketing writes the complaint. Who asks for live data is told at once to make good before anything is "
+            "offered, and GET /why tells the rules, the conditions, and how old each fact is.",
+            _complains(calm),
         ),
         Sql(
             "How often each rule is chosen",
@@ -102,36 +119,61 @@ def questions(oracle: Oracle) -> list[Question]:
     ]
 
 
-async def _mistake(desk: Desk, customer: int) -> str:
-    file = desk.folder / "rules" / "crm" / "decisions.yml"
-    right = await asyncio.to_thread(file.read_text, "utf-8")
-    try:
-        wrong = right.replace("when: days_silent > 365", "when: days_silnt > 365")
-        during = await _after(desk, file, wrong, customer, {"churn"})
-    finally:
-        after = await _after(desk, file, right, customer, set())
-    decisions = await _decisions(desk, customer)
-    rows = [(what, ", ".join(sorted(left)), said) for what, left, said in (("wrong", *during), ("mended", *after))]
-    desk.console.print(table(("the rule is", "decided", "said with the answer"), rows))
-    if "churn" in during[0] or "churn" not in decisions or during[0] | {"churn"} != decisions:
-        return f"decided with the mistake: {sorted(during[0])}; without: {sorted(decisions)}"
-    return "" if "not decided is churn" in during[1] and not after[1] else f"said: {during[1]!r}, then {after[1]!r}"
+def _one(oracle: Oracle, text: str) -> int:
+    found = oracle.execute(text.encode()).fetchone()
+    return int(found[0]) if found else 1
 
 
-async def _after(desk: Desk, file: Path, text: str, customer: int, missing: set[str]) -> tuple[set[str], str]:
-    """The decisions once the server has read the file anew, and what is said with them."""
-    await asyncio.to_thread(file.write_text, text, "utf-8")
-    await desk.reload()
-    return await _decisions(desk, customer), await _said(desk)
+def _complains(customer: int) -> Callable[[Desk, Oracle], Awaitable[str]]:
+    async def run(desk: Desk, oracle: Oracle) -> str:
+        before = await _chosen(desk, customer)
+        await asyncio.to_thread(complain, desk.folder, oracle, customer)
+        after = await _chosen(desk, customer)
+        with RawCursor(oracle) as cursor:
+            wanted = cursor.execute(CHOSEN.encode(), (customer,)).fetchall()
+        told = await asyncio.to_thread(_why, desk, customer)
+        offer = next(one for one in told["decisions"] if one["decision"] == "next_offer")
+        rows = [(when, *row) for when, found in (("before", before), ("after", after)) for row in found]
+        desk.console.print(table(("asked", "decision", "rule", "outcome"), rows))
+        rules = [
+            (one["rule"], one["state"], "; ".join([*one["failed"], *one["reasons"]]))
+            for one in offer["rules"]
+            if one["state"] != "not in force"
+        ]
+        desk.console.print(table(("next offer", "state", "why"), rules))
+        facts = {name: told["facts"][name] for name in offer["rules"][0]["facts"]}
+        ages = [(name, fact["value"], ", ".join(fact["origins"]), fact["age"]) for name, fact in facts.items()]
+        desk.console.print(table(("fact", "value", "made of", "age (s)"), ages, frozenset({3})))
+        if after != wanted or before == after:
+            return f"{before}, then {after}, expected {wanted}"
+        return "" if offer["chosen"]["rule"] == "make_good" and ages else f"/why says {offer['chosen']}"
+
+    return run
 
 
-async def _decisions(desk: Desk, customer: int) -> set[str]:
+async def _chosen(desk: Desk, customer: int) -> list[tuple[Any, ...]]:
     async with psycopg.AsyncRawCursor(desk.connection) as cursor:
-        await cursor.execute(b"SELECT DISTINCT decision FROM crm.decisions WHERE customer_id = $1", (customer,))
-        return {row[0] for row in await cursor.fetchall()}
+        await cursor.execute(f"/* vdw: max_age=live, dwh=3650d */ {CHOSEN}".encode(), (customer,))
+        return await cursor.fetchall()
 
 
-async def _said(desk: Desk) -> str:
-    async with psycopg.AsyncRawCursor(desk.connection) as cursor:
-        await cursor.execute(b"SELECT source, why FROM vdw.provenance() WHERE missing")
-        return "; ".join(f"{source}: {why}" for source, why in await cursor.fetchall())
+def complain(folder: Path, oracle: Oracle, customer: int) -> None:
+    """Ticketing writes a complaint of the customer, now; the oracle learns of it too."""
+    file = (folder / "data" / "tickets.db").resolve()
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0).isoformat(sep=" ")
+    with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
+        (number,) = connection.execute("SELECT max(ticket_id) + 1 FROM tickets").fetchone()
+        row = (number, customer, None, "complaint", "Charged twice", "open", 2, now, None, None)
+        connection.execute(f"INSERT INTO tickets VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+    oracle.execute(f"INSERT INTO tickets.tickets VALUES ({', '.join(['%s'] * len(row))})".encode(), row)
+
+
+def _why(desk: Desk, customer: int) -> dict[str, Any]:
+    """What HTTP says of it."""
+    server = desk.server
+    request = urllib.request.Request(f"{server.url}/why/crm.decisions?customer_id={customer}")  # noqa: S310
+    word = base64.b64encode(f"{server.user}:{server.password}".encode()).decode()
+    request.add_header("Authorization", f"Basic {word}")
+    request.add_header("Vdw-Max-Age", "live, dwh=3650d")
+    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+        return dict(json.load(response))
