@@ -164,16 +164,16 @@ def complain(folder: Path, oracle: Oracle, customer: int) -> None:
     with contextlib.closing(sqlite3.connect(file, timeout=30)) as connection, connection:
         (number,) = connection.execute("SELECT max(ticket_id) + 1 FROM tickets").fetchone()
         row = (number, customer, None, "complaint", "Charged twice", "open", 2, now, None, None)
-        connection.execute(f"INSERT INTO tickets VALUES ({', '.join('?' * len(row))})", row)  # noqa: S608
+        connection.execute(f"INSERT INTO tickets VALUES ({', '.join('?' * len(row))})", row)
     oracle.execute(f"INSERT INTO tickets.tickets VALUES ({', '.join(['%s'] * len(row))})".encode(), row)
 
 
 def _why(desk: Desk, customer: int) -> dict[str, Any]:
     """What HTTP says of it."""
     server = desk.server
-    request = urllib.request.Request(f"{server.url}/why/crm.decisions?customer_id={customer}")  # noqa: S310
+    request = urllib.request.Request(f"{server.url}/why/crm.decisions?customer_id={customer}")
     word = base64.b64encode(f"{server.user}:{server.password}".encode()).decode()
     request.add_header("Authorization", f"Basic {word}")
     request.add_header("Vdw-Max-Age", "live, dwh=3650d")
-    with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
+    with urllib.request.urlopen(request, timeout=60) as response:
         return dict(json.load(response))
