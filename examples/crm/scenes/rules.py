@@ -86,8 +86,8 @@ def questions(oracle: Oracle) -> list[Question]:
     return [
         Sql(
             "What is decided about the customer on the line",
-            f"Credit, next offer, risk and service for customer {customer}, by rules/crm/decisions.yml: the rule that is "
-            "chosen, its reasons, and the facts that it saw. Each source is asked for this customer alone.",
+            f"Credit, next offer, risk and service for customer {customer}, by rules/crm/decisions.yml: the rule that "
+            "is chosen, its reasons, and the facts that it saw. Each source is asked for this customer alone.",
             DECIDED,
             (customer,),
         ),
