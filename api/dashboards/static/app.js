@@ -34,6 +34,7 @@ function top(about) {
     h('a', { class: 'home', href: './', 'aria-current': name ? null : 'page' }, h('img', { src: '-/icon.svg', alt: '', width: 22, height: 22 }), about?.project ?? 'vdw'),
     h('nav', { 'aria-label': 'Dashboards' }, h('ul', {}, links)),
     h('div', { class: 'who' }, about?.user && h('span', { class: 'soft' }, about.user), button));
+  document.querySelector('#top nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
 }
 
 async function show() {

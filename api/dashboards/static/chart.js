@@ -17,8 +17,6 @@ const COLOURS = 8;
 const LONG = 14; // characters of a label from which bars lie
 const MANY = 60; // points from which a line has no marks
 
-const still = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
-
 function theme() {
   const style = getComputedStyle(document.documentElement);
   const read = (name) => style.getPropertyValue(name).trim();
@@ -44,17 +42,16 @@ export class Figure {
       on: { keydown: (event) => this.#key(event), blur: () => this.#activate(-1) },
     }, this.frame);
     this.element = h('div', { class: `figure ${panel.kind}` }, this.stage, this.legend);
-    this.watcher = () => this.#draw(false);
+    this.watcher = () => this.#draw();
     document.addEventListener('themechange', this.watcher);
   }
 
   /** Draw an answer's rows. */
   show(answer) {
-    const first = !this.made;
     this.made = figures(this.panel, answer);
     const keys = this.follow ? 'Arrow keys read it place by place, Enter opens a place.' : 'Arrow keys read it place by place.';
     this.stage.setAttribute('aria-label', `${this.panel.title}. ${summary(this.panel, this.made)} ${keys}`);
-    this.#draw(first);
+    this.#draw();
   }
 
   /** Free what it holds. */
@@ -63,11 +60,10 @@ export class Figure {
     this.chart?.destroy();
   }
 
-  #draw(animated) {
+  #draw() {
     if (!this.made) return;
     const look = theme();
     const config = this.panel.kind === 'pie' ? ring(this, look) : axes(this, look);
-    config.options.animation = animated && !still() ? { duration: 350 } : false;
     this.frame.classList.toggle('clicks', Boolean(this.follow));
     this.chart?.destroy();
     this.frame.style.flexBasis = config.height ? `${config.height}px` : '';
@@ -91,7 +87,7 @@ export class Figure {
       const press = () => {
         if (shown) this.hidden.add(name);
         else this.hidden.delete(name);
-        this.#draw(false);
+        this.#draw();
         this.legend.querySelectorAll('button')[at]?.focus();
         announce(`${name} ${shown ? 'hidden' : 'shown'}`);
       };
@@ -145,6 +141,7 @@ function common(figure, look) {
   Chart.defaults.color = look.text;
   return {
     responsive: true,
+    animation: false, // what moves by itself every few seconds is no help
     maintainAspectRatio: false,
     onClick: (_event, found) => figure.clicked(found),
     plugins: { tooltip: tooltip(figure, look) },

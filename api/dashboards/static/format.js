@@ -28,6 +28,7 @@ function dates(options) {
 
 /** A number of any size as text in the reader's way, all its digits kept. `unit` as in the files. */
 export function number(value, unit = '', grouped = true) {
+  if (unit === '%') return number(hundredth(plain(value)), 'percent', grouped);
   const text = plain(value);
   if (!DECIMAL.test(text) || !EXACT) return suffixed(text, unit);
   const digits = text.split('.')[1]?.length ?? 0;
@@ -52,6 +53,14 @@ function plain(value) {
   return value.toLocaleString('en', { useGrouping: false, maximumFractionDigits: 20 });
 }
 
+/** A decimal with its point moved by two places. */
+function hundredth(text) {
+  if (!DECIMAL.test(text)) return text;
+  const [, sign, whole, rest] = /^(-?)(\d+)\.?(\d*)$/.exec(text);
+  const digits = whole.padStart(3, '0');
+  return `${sign}${digits.slice(0, -2)}.${digits.slice(-2)}${rest}`;
+}
+
 function suffixed(text, unit) {
   return unit && unit !== 'percent' && !isCurrency(unit) ? `${text}\u00a0${unit}` : text;
 }
@@ -69,7 +78,7 @@ function isCurrency(unit) {
 /** A short form for axes: 12K, 3.4M. */
 export function short(value, unit = '') {
   const options = { notation: 'compact', maximumFractionDigits: 1 };
-  if (unit === 'percent') return numbers({ style: 'percent', maximumFractionDigits: 1 }).format(value);
+  if (unit === 'percent' || unit === '%') return numbers({ style: 'percent', maximumFractionDigits: 1 }).format(unit === '%' ? value / 100 : value);
   if (isCurrency(unit)) return numbers({ ...options, style: 'currency', currency: unit }).format(value);
   return numbers(options).format(value);
 }
@@ -102,7 +111,7 @@ export const clock = (date) => dates({ timeStyle: 'medium' }).format(date);
 export function age(seconds) {
   if (seconds < 1) return 'now';
   for (const [size, unit] of [[86_400, 'day'], [3_600, 'hour'], [60, 'minute']]) {
-    if (seconds >= 2 * size) return span(Math.floor(seconds / size), unit);
+    if (seconds >= 2 * size || (seconds && seconds % size === 0)) return span(Math.floor(seconds / size), unit);
   }
   return span(Math.floor(seconds), 'second');
 }

@@ -4,6 +4,7 @@ import * as format from './format.js';
 import { STATES, badge } from './states.js';
 
 const SIZES = [10, 25, 50, 100];
+const LONG = 16; // characters from which a cell wants some width
 const SEARCHED = 10; // rows from which there is a search
 
 /** A table of a panel. `address(row, column)`: where a cell leads, or null. */
@@ -109,7 +110,7 @@ export class Table {
       if (text === '') return h('td', { class: `${right} none` }, h('span', { 'aria-hidden': 'true' }, '–'), h('span', { class: 'unseen' }, 'no value'));
       const href = this.address?.(row, column.name);
       const shown = format.isTime(column.type) ? h('time', { datetime: String(row[column.name]), title: String(row[column.name]) }, text) : text;
-      return h('td', { class: right }, href ? h('a', { href }, shown) : shown);
+      return h('td', { class: right || (text.length > LONG ? 'long' : '') }, href ? h('a', { href }, shown) : shown);
     }));
   }
 
