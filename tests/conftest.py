@@ -24,6 +24,7 @@ S = TypeVar("S", bound=Server)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-plans", action="store_true", help="write the golden plans of tests/plans anew")
+    parser.addoption("--update-screenshots", action="store_true", help="write the pictures of docs/images anew")
 
 
 def _server(started: AbstractContextManager[S]) -> Iterator[S]:

@@ -122,7 +122,7 @@ class Panel(Section):
     series: str | None = Field(default=None, description="Column whose values split a chart into series.")
     unit: str = Field(
         default="",
-        description="Of the values: an ISO currency (USD), percent (of a share from 0 to 1), or a word shown behind.",
+        description="Of the values: an ISO currency (USD), percent (of a share from 0 to 1), % or a word behind them.",
     )
     columns: dict[str, ShownColumn] = Field(default={}, description="How single columns are shown.")
     state: str | None = Field(

@@ -15,6 +15,7 @@ const DASHES = [[], [7, 4], [2, 3], [10, 3, 2, 3], [4, 2], [12, 4]];
 const POINTS = ['circle', 'triangle', 'rect', 'rectRot', 'star', 'crossRot', 'cross', 'dash'];
 const COLOURS = 8;
 const LONG = 14; // characters of a label from which bars lie
+const FEW = 8; // labels that find room below standing bars
 const MANY = 60; // points from which a line has no marks
 
 function theme() {
@@ -167,7 +168,7 @@ function ring(figure, look) {
 function axes(figure, look) {
   const { panel, made } = figure;
   const line = panel.kind === 'line';
-  const lying = !line && made.labels.some((label) => label.length > LONG) && made.series.length <= 4;
+  const lying = !line && made.named && (made.labels.length > FEW || made.labels.some((label) => label.length > LONG));
   const unit = made.series[0]?.unit ?? '';
   const values = {
     beginAtZero: !line, stacked: panel.kind === 'stacked', grid: { color: look.grid }, border: { display: false },

@@ -6,7 +6,7 @@ export const OTHERS = 'Others';
 
 /** Labels, series and rows of a chart.
  *
- * `x`: 'time' | 'number' | 'names'; `labels`: what stands at each place; `series`: [{name, unit, values, texts, rows}],
+ * `x`: 'time' | 'number' | 'names'; `named`: the places are words; `labels`: what stands at each place; `series`: [{name, unit, values, texts, rows}],
  * of which each list has an item a place (null where there is none).
  */
 export function figures(panel, answer) {
@@ -29,7 +29,7 @@ export function figures(panel, answer) {
     }
   }
   const values = [...places.values()];
-  return { x: axis(panel, x, values), labels: labels(values, x), at: positions(values, x), series: [...made.values()] };
+  return { x: axis(panel, x, values), named: !format.isTime(x.type) && !format.isNumber(x.type), labels: labels(values, x), at: positions(values, x), series: [...made.values()] };
 }
 
 export function title(panel, name) {

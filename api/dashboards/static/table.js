@@ -110,7 +110,7 @@ export class Table {
       if (text === '') return h('td', { class: `${right} none` }, h('span', { 'aria-hidden': 'true' }, '–'), h('span', { class: 'unseen' }, 'no value'));
       const href = this.address?.(row, column.name);
       const shown = format.isTime(column.type) ? h('time', { datetime: String(row[column.name]), title: String(row[column.name]) }, text) : text;
-      return h('td', { class: right || (text.length > LONG ? 'long' : '') }, href ? h('a', { href }, shown) : shown);
+      return h('td', { class: right || (text.length > LONG ? 'long' : 'short') }, href ? h('a', { href }, shown) : shown);
     }));
   }
 
