@@ -20,7 +20,7 @@ from connectors.errors import QueryError
 from federation import panels
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
-from federation.canon.marked import fleeting
+from federation.canon.marked import LONGEST, fleeting
 from federation.canon.server import Canon
 from federation.canon.wire import Wire
 from federation.freshness import copies
@@ -270,6 +270,8 @@ class _Work:
                 faults[clause.number] = why.message
                 self.diagnostics.append(draft.fault(text, clause, why))
         rest = draft.without(faults) if faults else None
+        if not faults and len(draft.query) > LONGEST:
+            fault = replace(fault, remedy="split the rule set, or bring what its rules compute into the subject's view")
         if faults and rest is None:
             remedy = "correct the rules"
             fault = Diagnostic("error", draft.file, 1, f"{draft.full_name}: no decision can be served", remedy)

@@ -214,3 +214,13 @@ def test_where_facts_come_from(made: Any) -> None:
         "last": ("shop.pets.pet",),
     }
     assert origins(("shop", "pets"), built.catalog)["pet"] == ("shop.pets.pet",)
+
+
+def test_a_set_whose_statement_would_be_too_long_is_to_be_split(made: Any) -> None:
+    when = " or ".join(["kind = 'a'"] * 700)
+    listed = "".join(f"  - {{name: r{n}, decision: d, when: {when}, outcome: 1}}\n" for n in range(20))
+    built = made({"rules/crm/d.yml": TOP + "rules:\n" + listed})
+    (found,) = [one for one in built.diagnostics if one.severity == "error"]
+    assert found.message.startswith("crm.d_why: the statement has ")
+    assert found.remedy.startswith("split the rule set")
+    assert ("crm", "d") in built.catalog.views

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from api.cli import main
+from api.http import app
 from federation.freshness import provenance
 from federation.session import Session
 from tests.folders import write
-from tests.people import fill
+from tests.people import COLUMNS, fill, rows
 from tests.serving import Serving
 
 SESSION = Session("vdw", timeout=60)
@@ -112,3 +115,110 @@ def test_a_decision_that_stands_aside_is_told_with_each_answer_until_it_is_corre
         assert (found, missing) == ([{"decision": "credit"}, {"decision": "offer"}], [])
     finally:
         serving.close()
+
+
+USERS = """\
+name: test
+users:
+  ada: {password: {file: secret}, reads: ["*"]}
+  bob: {password: {file: secret}, reads: [crm.d]}
+  eve: {password: {file: secret}, reads: [crm.d, crm.d_why]}
+"""
+DECISIONS = "{ crmD(where: {id: {_eq: 3}, chosen: {_eq: true}}) { decision rule outcome outcomeJson reasons facts } }"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., httpx.Response]]:
+    """Asks a served rule set over HTTP as a user."""
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "secret").write_text("word")
+    fill(write(folder, {"vdw.yml": USERS, "rules/crm/d.yml": TESTED}))
+    serving = Serving(folder)
+
+    def ask(path: str, user: str = "ada", method: str = "GET", **more: Any) -> httpx.Response:
+        async def run() -> httpx.Response:
+            transport = httpx.ASGITransport(app(serving.runtime))
+            async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+                return await client.request(method, path, auth=(user, "word"), **more)
+
+        return serving.wait(run())
+
+    yield ask
+    serving.close()
+
+
+def test_why_over_http_tells_rules_facts_and_ages(served: Callable[..., httpx.Response]) -> None:
+    row = dict(zip(COLUMNS, rows()[2], strict=True))
+    response = served("/why/crm.d?id=3")
+    assert response.status_code == 200
+    told = response.json()
+    assert (told["view"], told["key"], told["not_served"]) == ("crm.d", {"id": "3"}, {})
+    credit = next(one for one in told["decisions"] if one["decision"] == "credit")
+    states = {one["rule"]: one["state"] for one in credit["rules"]}
+    assert states.keys() == {"rich", "any"} and states["any"] in ("chosen", "outranked")
+    rich = next(one for one in credit["rules"] if one["rule"] == "rich")
+    assert [one["condition"] for one in rich["conditions"]] == ["paid >= 100", "orders / mark > 0"]
+    paid = told["facts"]["paid"]
+    assert paid["value"] == (None if row["paid"] is None else float(row["paid"]))
+    assert (paid["origins"], paid["sources"], paid["missing"]) == (["shop.people.paid"], ["shop"], [])
+    assert 0 <= paid["age"] < 60
+    assert [one["source"] for one in told["provenance"]] == ["shop"]
+    assert json.loads(response.headers["Vdw-Provenance"])[0]["source"] == "shop"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("/why/crm.dd?id=3", 404, 'no rule set "crm.dd"'),
+        ("/why/shop.people?id=3", 404, 'no rule set "shop.people"'),
+        ("/why/crm.d?id=3000", 404, "no such subject"),
+        ("/why/crm.d", 400, "needs its whole key"),
+        ("/why/crm.d?id=3&idd=4", 400, "no key column idd"),
+        ("/why/crm.d?id=3&id=4", 400, "stands twice"),
+        ("/why/crm.d?id=three", 400, 'invalid input syntax for type bigint: "three"'),
+    ],
+)
+def test_what_cannot_be_told_over_http(
+    path: str, status: int, message: str, served: Callable[..., httpx.Response]
+) -> None:
+    response = served(path)
+    assert response.status_code == status
+    assert message in response.json()["error"]["message"]
+
+
+def test_why_is_for_those_who_may_read_both_views(served: Callable[..., httpx.Response]) -> None:
+    assert served("/why/crm.d?id=3", user="bob").status_code == 403
+    assert served("/why/crm.d?id=3", user="eve").status_code == 200
+    assert served("/why/crm.d?id=3", method="POST").status_code == 405
+    rules = {"sql": "select rule from vdw.rules"}
+    assert served("/query", user="bob", method="POST", json=rules).text.count("rule") == 3
+
+
+def test_graphql_has_the_decisions(served: Callable[..., httpx.Response]) -> None:
+    answer = served("/graphql", method="POST", json={"query": DECISIONS}).json()
+    told = served("/why/crm.d?id=3").json()
+    chosen = {one["decision"]: one["chosen"] for one in told["decisions"] if one["chosen"]}
+    assert {row["decision"]: row["rule"] for row in answer["data"]["crmD"]} == {
+        decision: one["rule"] for decision, one in chosen.items()
+    }
+    for row in answer["data"]["crmD"]:
+        assert row["outcomeJson"] == chosen[row["decision"]]["outcome"]
+        assert row["reasons"] == chosen[row["decision"]]["reasons"]
+
+
+def test_why_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(write(tmp_path, {"rules/crm/d.yml": TESTED}))
+    code, out, _ = run(capsys, "why", "-p", tmp_path, "crm.d", "id=3", "--decision", "credit")
+    assert code == 0
+    assert out.startswith("crm.d, id = 3\n\ncredit: ")
+    assert "paid = " in out and ", of shop.people.paid; shop " in out and "offer" not in out
+    code, out, _ = run(capsys, "why", "-p", tmp_path, "crm.d", "id=3", "--json")
+    assert (code, json.loads(out)["view"]) == (0, "crm.d")
+    for arguments, message in (
+        (("crm.d", "id=999"), "is about no subject with id = 999"),
+        (("crm.d", "nr=3"), "has no key column nr"),
+        (("crm.e", "id=3"), 'no rule set "crm.e"'),
+    ):
+        code, _, err = run(capsys, "why", "-p", tmp_path, *arguments)
+        assert code == 1 and message in err
+    assert run(capsys, "why", "-p", tmp_path, "crm.d", "id")[0] == 2
