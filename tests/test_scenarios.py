@@ -273,3 +273,19 @@ def test_a_return_at_the_till_is_seen_at_once(stand: Stand) -> None:
     assert live[0]["returns_today"] == before[0]["returns_today"] + 1
     detail = f"{LIVE}SELECT state FROM desk.returns WHERE channel = 'store' AND return_id = {number}"
     assert stand.ask(detail) == [{"state": "refunded"}]
+
+
+def test_while_the_tills_are_down_the_desk_is_told_the_rest(stand: Stand) -> None:
+    (found,) = stand.truth("SELECT min(customer_id) AS id FROM desk.today WHERE kind = 'till purchase'")
+    text = f"SELECT balance, purchases_today FROM desk.caller WHERE customer_id = {found['id']}"
+    stand.runner.run(stand.runtime.control.disable("source", "stores", "a test", "eve"))
+    try:
+        rest = stand.ask(LIVE + text)
+    finally:
+        stand.runner.run(stand.runtime.control.enable("source", "stores"))
+    (whole,) = stand.truth(text)
+    (web,) = stand.truth(
+        f"SELECT count(*) AS n FROM desk.today WHERE kind = 'web order' AND customer_id = {found['id']}"
+    )
+    assert rest == [{"balance": whole["balance"], "purchases_today": web["n"]}] != [whole]
+    assert stand.ask(LIVE + text) == [whole]

@@ -41,7 +41,7 @@ query ($id: BigInt!) {
   deskCallerByKey(customerId: $id) {
     fullName
     creditLeft
-    today(orderBy: [{happenedAt: asc}, {kind: asc}, {reference: asc}]) { kind amount state }
+    events(orderBy: [{happenedAt: asc}, {kind: asc}, {reference: asc}]) { kind amount state }
     crossSell(orderBy: [{score: desc}, {productId: asc}], limit: 3) { title artist score becauseOf available }
   }
 }"""
@@ -50,7 +50,7 @@ OFFERS_SQL = """\
 SELECT json_build_object('deskCallerByKey', json_build_object(
     'fullName', c.full_name,
     'creditLeft', c.credit_left::text,
-    'today', (SELECT coalesce(json_agg(json_build_object('kind', t.kind, 'amount', t.amount::text, 'state', t.state)
+    'events', (SELECT coalesce(json_agg(json_build_object('kind', t.kind, 'amount', t.amount::text, 'state', t.state)
                   ORDER BY t.happened_at, t.kind, t.reference), '[]')
               FROM desk.today t WHERE t.customer_id = $1),
     'crossSell', (SELECT coalesce(json_agg(json_build_object('title', o.title, 'artist', o.artist,

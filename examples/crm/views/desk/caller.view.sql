@@ -6,9 +6,9 @@ description: >-
   what was bought and returned today (web shop, tills, billing), and what else is open (ticketing).
 key: [customer_id]
 freshness: {class: real_time, ttl: 1s}
-on_source_down: {tickets: [stale, nulls]}
+on_source_down: {tickets: [stale, nulls], stores: [stale, partial]}
 relations:
-  today:         {to: desk.today, join: {customer_id: customer_id}, many: true}
+  events:        {to: desk.today, join: {customer_id: customer_id}, many: true}
   returns:       {to: desk.returns, join: {customer_id: customer_id}, many: true}
   invoices:      {to: desk.invoices, join: {customer_id: customer_id}, many: true}
   cross_sell:    {to: desk.cross_sell, join: {customer_id: customer_id}, many: true}

@@ -17,7 +17,7 @@ select l.customer_id,
        s.lift,
        e.title, e.artist, e.genre, e.list_price,
        greatest(k.on_hand - k.allocated - k.safety, 0) as available -- Discs that can be sent today
-from dwh.order_lines l
+from (select distinct customer_id, product_id from dwh.order_lines) l
 join dwh.similar_products s on s.product_id = l.product_id
 join erp.products e on e.product_id = s.other_id and e.status <> 'discontinued'
 join erp.stock k on k.product_id = s.other_id
@@ -26,7 +26,7 @@ where s.place <= (select value from crm.policy where name = 'cross_sell.similar'
 union
 select l.customer_id, l.product_id, s.other_id, s.cosine, s.lift, e.title, e.artist, e.genre, e.list_price,
        greatest(k.on_hand - k.allocated - k.safety, 0)
-from shop.order_lines l
+from (select distinct customer_id, product_id from shop.order_lines) l
 join dwh.similar_products s on s.product_id = l.product_id
 join erp.products e on e.product_id = s.other_id and e.status <> 'discontinued'
 join erp.stock k on k.product_id = s.other_id

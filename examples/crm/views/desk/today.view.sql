@@ -6,6 +6,7 @@ description: >-
   invoices, payments and credit notes. Each part asks its own system for today only.
 key: [kind, reference]
 freshness: {class: real_time, ttl: 1s}
+on_source_down: {stores: [stale, partial]}   # a desk can do with the rest, and is told what lacks
 relations:
   customer: {to: customers.customer_360, join: {customer_id: customer_id}}
 ---*/
