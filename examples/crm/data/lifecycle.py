@@ -48,7 +48,7 @@ def _projects(world: World, people: list[str], random: Random) -> tuple[list[Row
         begun = released - dt.timedelta(days=random.randrange(120, 600))
         days = [begun, *sorted(begun + (released - begun) * random.random() for _ in range(2)), released]
         if status == "discontinued":
-            days.append(max(released, world.today - dt.timedelta(days=random.randrange(1, 300))))
+            days.append(world.ends[product])
         for stage, day in zip(STAGES, days, strict=False):
             stages.append((len(stages) + 1, len(projects), stage, day, random.choice((responsible, *people))))
     for number in range(_COMING):

@@ -19,6 +19,8 @@ SUBJECTS = {
     "question": ("Is it in stock?", "Can it be gift-wrapped?", "Invoice needed"),
 }
 
+_HASTE = {1: 15, 2: 35, 3: 70, 4: 100}  # percent of the time that the least urgent take, by priority
+
 
 def tables(world: World) -> dict[str, list[Table]]:
     """Of tickets."""
@@ -71,7 +73,9 @@ def _ticket(number: int, order: tuple[Any, ...], world: World, random: Random) -
     opened = order[3] + dt.timedelta(hours=random.randrange(1, 240))
     if random.random() < 0.01:
         opened = random.choice(world.transitions)
-    closed: dt.datetime | None = opened + dt.timedelta(minutes=random.randrange(10, 20_000))
+    priority = random.choices((1, 2, 3, 4), (5, 20, 50, 25))[0]
+    took = random.randrange(10, 20_000) * _HASTE[priority] // 100
+    closed: dt.datetime | None = opened + dt.timedelta(minutes=took)
     opened = min(opened, world.now)
     if closed is None or closed > world.now or random.random() < 0.03:
         closed = None
@@ -83,11 +87,16 @@ def _ticket(number: int, order: tuple[Any, ...], world: World, random: Random) -
         category,
         random.choice(SUBJECTS[category]),
         status,
-        random.choices((1, 2, 3, 4), (5, 20, 50, 25))[0],
+        priority,
         opened,
         closed,
-        random.randint(1, 5) if closed and random.random() < 0.6 else None,
+        _mark(took, random) if closed and random.random() < 0.6 else None,
     )
+
+
+def _mark(minutes: int, random: Random) -> int:
+    """1 to 5: whoever is helped within four days tends to be content, whoever waits longer does not."""
+    return random.choices((1, 2, 3, 4, 5), (3, 5, 15, 37, 40) if minutes < 4 * 1440 else (22, 25, 28, 17, 8))[0]
 
 
 def _events(ticket: tuple[Any, ...], random: Random) -> Iterator[tuple[Any, ...]]:

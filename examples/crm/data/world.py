@@ -23,6 +23,7 @@ GENRES = ("Rock", "Pop", "Jazz", "Classical", "Electronic", "Folk", "Soul", "Sou
 SUPPLIERS = 24
 STATES = ("shipped", "returned", "cancelled")
 _LARGEST = 5  # lines of an order
+_TRIES = 40  # to find a product that is on sale, before any such one does
 _WORDS = (
     "Amber Blue Broken City Cold Dance Early Electric Empty Ever Fire Garden Glass Golden Heart Hidden House "
     "Island Late Light Little Long Lost Moon Morning Mountain Night Northern Ocean Open Paper Quiet Rain Red "
@@ -36,7 +37,8 @@ class World:
     """The shared facts; rows are tuples in the order of the tables' columns.
 
     `customers`: see data.crm. `orders`: (order_id, customer_id, ordered_on, placed_at, items, amount, status), sorted
-    by day. `products` and `lines`: see data.sales. `transitions` are instants around changes of summer time.
+    by day. `products` and `lines`: see data.sales. `ends` is the last day on which a discontinued product was sold.
+    `transitions` are instants around changes of summer time.
     """
 
     now: dt.datetime
@@ -44,6 +46,7 @@ class World:
     first: dict[int, dt.date]  # each customer's first order
     customers: list[tuple[Any, ...]]
     products: list[tuple[Any, ...]]
+    ends: dict[int, dt.date]
     orders: list[tuple[Any, ...]]
     lines: list[tuple[Any, ...]]
     transitions: tuple[dt.datetime, ...]
@@ -86,8 +89,9 @@ def of(purchases: Sequence[Purchase], now: dt.datetime, seed: int) -> World:
     customers = [_customer(number, day, random) for number, day in sorted(first.items())]
     products = _products(now.date(), Random(f"{seed} products"))
     orders = _orders(ordered, now, transitions, Random(f"{seed} orders"))
-    lines = _lines(orders, products, Random(f"{seed} lines"))
-    return World(now, seed, first, customers, products, orders, lines, transitions)
+    ends = _ends(products, now.date(), Random(f"{seed} ends"))
+    lines = _lines(orders, _Picker(products, ends, Random(f"{seed} habits")), Random(f"{seed} lines"))
+    return World(now, seed, first, customers, products, ends, orders, lines, transitions)
 
 
 def _transitions(now: dt.datetime) -> tuple[dt.datetime, ...]:
@@ -139,6 +143,11 @@ def _products(today: dt.date, random: Random) -> list[tuple[Any, ...]]:
     return rows
 
 
+def _ends(products: list[tuple[Any, ...]], today: dt.date, random: Random) -> dict[int, dt.date]:
+    gone = [(row[0], row[7]) for row in products if row[8] == "discontinued"]
+    return {product: max(released, today - dt.timedelta(days=random.randrange(1, 300))) for product, released in gone}
+
+
 def _orders(
     ordered: list[tuple[dt.date, Purchase]], now: dt.datetime, transitions: Sequence[dt.datetime], random: Random
 ) -> list[tuple[Any, ...]]:
@@ -161,13 +170,12 @@ def _moment(day: dt.date, now: dt.datetime, random: Random) -> dt.datetime:
     return midnight + dt.timedelta(seconds=random.randrange(length))
 
 
-def _lines(orders: list[tuple[Any, ...]], products: list[tuple[Any, ...]], random: Random) -> list[tuple[Any, ...]]:
+def _lines(orders: list[tuple[Any, ...]], pick: _Picker, random: Random) -> list[tuple[Any, ...]]:
     """Lines whose quantities and amounts add up to their orders'. Customers have a genre that they like, some
     products sell far more than others, and each is often bought with the next one of its genre."""
-    pick = _Picker(products, random)
     rows: list[tuple[Any, ...]] = []
     for order, customer, day, _, items, amount, _ in orders:
-        chosen = pick.basket(customer, min(items, 1 + random.randrange(_LARGEST)))
+        chosen = pick.basket(customer, day, min(items, 1 + random.randrange(_LARGEST)))
         cents, left = int(amount * 100), items
         for index, product in enumerate(chosen):
             rest = len(chosen) - index - 1
@@ -179,10 +187,11 @@ def _lines(orders: list[tuple[Any, ...]], products: list[tuple[Any, ...]], rando
 
 
 class _Picker:
-    """Chooses products as people with habits do."""
+    """Chooses products as people with habits do, of those that were on sale that day."""
 
-    def __init__(self, products: list[tuple[Any, ...]], random: Random) -> None:
+    def __init__(self, products: list[tuple[Any, ...]], ends: dict[int, dt.date], random: Random) -> None:
         self._random = random
+        self._on_sale = {row[0]: (row[7], ends.get(row[0], dt.date.max)) for row in products}
         self._genres: dict[str, list[int]] = {genre: [] for genre in GENRES}
         for product in products:
             self._genres[product[3]].append(product[0])
@@ -191,14 +200,24 @@ class _Picker:
         }
         self._next = {product: of[(i + 1) % len(of)] for of in self._genres.values() for i, product in enumerate(of)}
 
-    def basket(self, customer: int, size: int) -> list[int]:
+    def basket(self, customer: int, day: dt.date, size: int) -> list[int]:
         """At most `size` different products, one at least."""
-        chosen = [self._one(customer)]
+        chosen = [self._one(customer, day)]
         while len(chosen) < size:
-            chosen.append(self._next[chosen[-1]] if self._random.random() < 0.35 else self._one(customer))
+            follows = self._next[chosen[-1]] if self._random.random() < 0.35 else self._one(customer, day)
+            chosen.append(follows if self._sold(follows, day) else self._one(customer, day))
         return list(dict.fromkeys(chosen))
 
-    def _one(self, customer: int) -> int:
+    def _sold(self, product: int, day: dt.date) -> bool:
+        first, last = self._on_sale[product]
+        return first <= day <= last
+
+    def _one(self, customer: int, day: dt.date) -> int:
+        tried = (self._any(customer) for _ in range(_TRIES))
+        found = next((product for product in tried if self._sold(product, day)), None)
+        return found or next(product for product in self._on_sale if self._sold(product, day))
+
+    def _any(self, customer: int) -> int:
         favourite = GENRES[customer * 7 % len(GENRES)]
         genre = favourite if self._random.random() < 0.6 else self._random.choice(GENRES)
         weights = self._weights[genre]
