@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from decimal import Decimal
@@ -277,3 +278,16 @@ def test_a_customer_is_looked_up_by_key_everywhere(ask: Ask) -> None:
     assert len(rows) == 1
     assert {part.source for part in parts} >= {"crm", "shop", "tickets", "marketing", "dwh"}
     assert max(part.rows for part in parts if part.source != "erp") < 60
+
+
+def test_the_page_asks_what_can_be_asked(ask: Ask, oracle: psycopg.Connection[Any]) -> None:
+    page = (build.HERE.parent.parent / "docs" / "crm" / "marts.md").read_text("utf-8")
+    (text,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    rows, parts = ask(text)
+    assert rows == plain(oracle.execute(text.encode()).fetchall())
+    assert len(rows) > 1
+    assert sum(part.rows for part in parts if part.source == "dwh") <= 1  # but how far it has come
+    views = {name for mart in (*MARTS, "conformed") for name in re.findall(rf"`({mart}\.\w+)`", page)}
+    assert views
+    for view in views:
+        ask(f"SELECT 1 FROM {view} WHERE false")

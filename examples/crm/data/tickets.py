@@ -77,7 +77,7 @@ def _ticket(number: int, order: tuple[Any, ...], world: World, random: Random) -
     took = random.randrange(10, 20_000) * _HASTE[priority] // 100
     closed: dt.datetime | None = opened + dt.timedelta(minutes=took)
     opened = min(opened, world.now)
-    if closed is None or closed > world.now or random.random() < 0.03:
+    if closed is None or closed > world.now or random.random() < 0.06:
         closed = None
     status = random.choice(("resolved", "closed")) if closed else random.choice(("open", "open", "pending"))
     return (

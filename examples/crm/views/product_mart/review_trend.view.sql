@@ -22,11 +22,22 @@ select r.product_id,
        r.last_review_on
 from (
     select product_id,
-           count(*) as reviews,
-           sum(stars) as points,
-           sum(case when stars <= 2 then 1 else 0 end) as poor,
-           max(reviewed_on) as last_review_on
-    from product_mart.fact_review
+           sum(reviews) as reviews,
+           sum(points) as points,
+           sum(poor) as poor,
+           max(last_review_on) as last_review_on
+    from (
+        select product_id, count(*) as reviews, sum(stars) as points,
+               sum(case when stars <= 2 then 1 else 0 end) as poor, max(reviewed_on) as last_review_on
+        from shop.reviews
+        where reviewed_on >= (select max(loaded_until) from dwh.loads where table_name = 'reviews')
+        group by product_id
+        union all
+        select product_id, count(*), sum(stars), sum(case when stars <= 2 then 1 else 0 end), max(reviewed_on)
+        from dwh.reviews
+        where reviewed_on < (select max(loaded_until) from dwh.loads where table_name = 'reviews')
+        group by product_id
+    ) e
     group by product_id
 ) r
 left join (
