@@ -1,9 +1,9 @@
 """Frequency, recency, age and monetary value of all CDNOW customers against lifetimes' own: python -m benchmarks.cdnow.
 
-lifetimes needs an older pandas than anything here: it is installed, and runs, in a virtual environment of its own that is
-thrown away afterwards (--environment FOLDER keeps one, or takes one that was kept). It reads the purchases' file, shifted
-by as many days as the example's are; we ask segmentation.lifetimes_at of the example, built for this. --json: one object a
-comparison. 1 where anything differs.
+lifetimes needs an older pandas than anything here: it is installed, and runs, in a virtual environment of its own that
+is thrown away afterwards (--environment FOLDER keeps one, or takes one that was kept). It reads the purchases' file,
+shifted by as many days as the example's are; we ask segmentation.lifetimes_at of the example, built for this. --json:
+one object a comparison. 1 where anything differs.
 """
 
 from __future__ import annotations
