@@ -20,7 +20,7 @@ from api.watches import tell
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel
 from connectors.errors import ConfigError, Error
-from federation.build import Built, build, rebuild
+from federation.build import Built, build, rebuild, renewed
 from federation.canon import residual, roles
 from federation.canon.analyse import Analyser
 from federation.canon.server import Canon
@@ -101,9 +101,7 @@ class Runtime:
             await asyncio.to_thread(roles.share, self.canon.dsn(), _accounts(self.project, self.owned))
             gates, remembered = self.engine.gates, Remembered(_state(self.project))
             changed = self.owned.shelves.keys()
-            built = await build(
-                self.project, self.canon, previous=self._built, gates=gates, remembered=remembered, changed=changed
-            )
+            built = await renewed(self.project, self.canon, self._built, changed, gates=gates, remembered=remembered)
             await self._serve(self.project, built, changed)
             self._listing = listing
 

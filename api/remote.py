@@ -36,9 +36,21 @@ class Remote:
         """What it has done."""
         return self._asked("POST", path, json.dumps(body))
 
-    def _asked(self, method: str, path: str, body: str | None) -> Any:
+    def send(self, method: str, path: str, body: bytes, kind: str, patience: float) -> Any:
+        """What it made of a body of that media type, within so many seconds."""
+        return self._asked(method, path, body, kind, patience)
+
+    def _asked(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None,
+        kind: str = "application/json",
+        patience: float = PATIENCE,
+    ) -> Any:
         connection = self._connection()
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        connection.timeout = patience
+        headers = {"Accept": "application/json", **({"Content-Type": kind} if kind else {})}
         if self.user:
             secret = f"{self.user}:{os.environ.get(PASSWORD, '')}".encode()
             headers["Authorization"] = "Basic " + base64.b64encode(secret).decode()
@@ -75,7 +87,7 @@ class _Local(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(PATIENCE)
+        self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
 
 
@@ -100,7 +112,7 @@ def _told(status: int, data: bytes, kind: str, path: str) -> Any:
         told = json.loads(data) if kind.startswith("application/json") else None
     except ValueError:
         told = None
-    if status == 200:
+    if status in (200, 201):
         return data.decode() if told is None else told
     fault = told.get("error", {}) if isinstance(told, dict) else {}
     message = fault.get("message", f"{path}: HTTP status {status}")

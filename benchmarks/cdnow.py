@@ -28,8 +28,8 @@ from examples.crm import build, cdnow
 from federation.session import Session
 
 PACKAGES = ("lifetimes==0.11.3", "pandas==1.5.3", "numpy==1.24.4", "scipy==1.10.1", "setuptools<80")
-# Days before the data's last one at which the observation ends, and the unit of time. 273 is 30 September 1997, where the
-# literature ends its calibration period.
+# Days before the data's last one at which the observation ends, and the unit of time. 273 is 30 September 1997, where
+# the literature ends its calibration period.
 ENDS = ((0, "D"), (0, "W"), (91, "D"), (182, "W"), (273, "D"), (273, "W"), (365, "D"), (540, "D"))
 CLOSE = 1e-9  # of a monetary value: lifetimes sums in binary, we in decimals
 
@@ -137,8 +137,9 @@ def _difference(end: dt.date, unit: str, ours: Summary, theirs: Summary) -> dict
 
 
 def _line(result: dict[str, Any]) -> str:
+    observed = f"until {result['observed_until']} in {result['unit']}"
     return (
-        f"until {result['observed_until']} in {result['unit']}: {result['equal']:,} of {result['customers']:,} customers equal, "
+        f"{observed}: {result['equal']:,} of {result['customers']:,} customers equal, "
         f"{result['different']} differ (monetary value off by {result['monetary_off_at_most']:.1e} at most)"
     )
 

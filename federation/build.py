@@ -99,6 +99,57 @@ async def build(
     return Built(catalog, connectors, diagnostics, identities, work.statements, dashboards)
 
 
+async def renewed(
+    project: Project,
+    canon: Canon,
+    previous: Built,
+    changed: Collection[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    gates: Gates | None = None,
+    remembered: Remembered | None = None,
+) -> Built:
+    """Build again where only the tables of `changed` sources are others, of the same project. Where nothing of it reads
+    these, as it is with tables of users, nothing but their shells is made."""
+    surroundings, doors = os.environ if environment is None else environment, Gates() if gates is None else gates
+    if _read(project, previous, changed):
+        return await build(
+            project,
+            canon,
+            environment=surroundings,
+            previous=previous,
+            gates=doors,
+            remembered=remembered,
+            changed=changed,
+        )
+    before = Before(previous.catalog, previous.connectors, previous.identities, remembered, changed)
+    found = await introspected(project, surroundings, INTROSPECTION, before, doors)
+    work = _Work(project, {name: found[name] for name in changed}, Analyser(canon))
+    async with _transaction(canon) as wire:
+        await work.exchange(wire)
+    catalog = previous.catalog
+    tables = {key: table for key, table in catalog.tables.items() if table.schema not in changed}
+    sources = {**catalog.sources, **{name: found[name].source for name in changed}}
+    catalog = replace(catalog, sources=sources, tables={**tables, **work.tables})
+    catalog = replace(catalog, version=version(catalog), lasting=version(_without_owned(catalog)))
+    connectors = {**previous.connectors, **{n: c for n in changed if (c := found[n].connector) is not None}}
+    files = {f"sources/{name}.yml" for name in changed}
+    told = (*(one for one in previous.diagnostics if one.file not in files), *work.diagnostics)
+    identities = {**previous.identities, **{name: found[name].identity for name in changed}}
+    return previous._replace(
+        catalog=catalog, connectors=connectors, diagnostics=tuple(dict.fromkeys(told)), identities=identities
+    )
+
+
+def _read(project: Project, previous: Built, changed: Collection[str]) -> bool:
+    """Whether anything of the project stands on these sources."""
+    links = (relation.to.partition(".")[0] for draft in project.views for relation in draft.header.relations.values())
+    reads = (schema for draft in project.views for schema, _ in draft.reads)
+    asked = (schema for one in previous.statements.values() for schema, _ in one.relations)
+    lost = any(one.key not in previous.statements for one in project.statements)
+    return lost or not set(changed).isdisjoint((*links, *reads, *asked))
+
+
 def _before(previous: Built | None, before: Before) -> Iterator[Diagnostic]:
     """What the build before had to say of sources that were not asked again."""
     for one in previous.diagnostics if previous is not None else ():
@@ -177,6 +228,17 @@ class _Work:
             if written.after is None or (written.file, written.after) in self.statements:
                 await self._statement(wire, written)
         self.diagnostics += self._watches()
+
+    async def exchange(self, wire: Wire) -> None:
+        """Only the tables of the sources at hand: those that are new or others, and those that have gone."""
+        (rows,) = await wire.rows(shell.STANDING)
+        standing = {(schema or "", name or ""): digest or "" for schema, name, digest in rows}
+        self.standing = {key: digest for key, digest in standing.items() if key[0] in self.found}
+        for found in self.found.values():
+            self.diagnostics += found.diagnostics
+            await self._tables(wire, found)
+        for key in self.standing.keys() - self.tables.keys():
+            await self._drop(wire, key)
 
     def _watches(self) -> tuple[Diagnostic, ...]:
         """What is wrong with watches now that the columns of their queries are known."""

@@ -1,4 +1,4 @@
-"""What is fitted equals what the libraries give when they are called by hand; ties, gaps and outliers by their rules."""
+"""What is fitted equals what the libraries give, called by hand; ties, gaps and outliers by their rules."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from examples.crm.scenes import complaints, marts, rules, scenarios
+from examples.crm.scenes import complaints, marts, rules, scenarios, segmentation
 from examples.crm.tour import Oracle, Question
 
 
@@ -18,4 +18,4 @@ class Scene(Protocol):
         """What is asked, and done, in this order."""
 
 
-SCENES: tuple[Scene, ...] = (scenarios, rules, complaints, marts)
+SCENES: tuple[Scene, ...] = (scenarios, rules, complaints, segmentation, marts)

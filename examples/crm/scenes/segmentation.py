@@ -45,7 +45,7 @@ SELECT json_build_object(
 SENT = """\
 SELECT customer_id, frequency, monetary, recency_days, c.region
 FROM segmentation.rfm r JOIN customers.profile c USING (customer_id)
-WHERE customer_id % 12 = 0
+WHERE customer_id % 24 = 0
 ORDER BY customer_id"""
 
 DESCRIPTION = {
@@ -60,7 +60,7 @@ DESCRIPTION = {
 }
 WANTED = {
     "by": [{"name": "frequency", "transform": "log1p"}, {"name": "monetary", "transform": "log1p"}, "recency_days"],
-    "segments": {"from": 3, "to": 6},
+    "segments": {"from": 3, "to": 5},
     "starts": 3,
     "sample": 1000,
 }
@@ -74,7 +74,8 @@ NAME = "demo_partner"
 def questions(oracle: Oracle) -> list[Question]:
     """About everybody half a year ago, one customer now, and a file of customers."""
     found = oracle.execute(
-        "SELECT customer_id FROM segmentation.rfm WHERE segment = 'champions' ORDER BY monetary DESC, customer_id LIMIT 1"
+        "SELECT customer_id FROM segmentation.rfm WHERE segment = 'champions' "
+        "ORDER BY monetary DESC, customer_id LIMIT 1"
     ).fetchone()
     customer = int(found[0]) if found else 1
     return [
@@ -121,7 +122,9 @@ def _form(rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(DESCRIPTION["attributes"])
-    writer.writerows((who, orders, "" if not who % 7 else spent, days, region or "") for who, orders, spent, days, region in rows)
+    writer.writerows(
+        (who, orders, "" if not who % 7 else spent, days, region or "") for who, orders, spent, days, region in rows
+    )
     said = {"description": DESCRIPTION, "segmentation": WANTED}
     parts = {name: (None, json.dumps(value), "application/json") for name, value in said.items()}
     return {"data": ("customers.csv", out.getvalue(), "text/csv"), **parts}
@@ -130,14 +133,19 @@ def _form(rows: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
 def _print(desk: Desk, made: dict[str, Any]) -> None:
     quality, gaps = made["quality"], made["cleaning"][1]
     told = [
-        (one["segment"], one["label"], one["size"], *(round(one["profile"][name]["median"], 2) for name in gaps_of(made)))
+        (
+            one["segment"],
+            one["label"],
+            one["size"],
+            *(round(one["profile"][name]["median"], 2) for name in gaps_of(made)),
+        )
         for one in made["segments"]
     ]
     desk.console.print(table(("segment", "label", "size", *gaps_of(made)), told))
     desk.console.print(
-        f"  silhouette {quality['silhouette']:.3f} of {quality['of']:,} customers (seed {quality.get('seed', 0)}), the best of "
-        f"{len(quality['tried'])} numbers of segments; {gaps['missing']} gaps in {gaps['attribute']} filled with the "
-        f"{gaps['missing_rule']}, {gaps['filled_with']}; {made['seconds']:.1f} s",
+        f"  silhouette {quality['silhouette']:.3f} of {quality['of']:,} customers (seed {quality.get('seed', 0)}), "
+        f"the best of {len(quality['tried'])} numbers of segments; {gaps['missing']} gaps in {gaps['attribute']} "
+        f"filled with the {gaps['missing_rule']}, {gaps['filled_with']}; {made['seconds']:.1f} s",
         style="dim",
     )
 
@@ -160,7 +168,10 @@ async def _members(
     for label in sorted({label for _, label in members.values()}):
         own = [values[who] for who, (_, of) in members.items() if of == label]
         wanted.append((label, len(own), round(sum(own) / len(own), 2)))
-    new = [{"customer_id": r[0], "frequency": r[1], "recency_days": r[3], "monetary": None if not r[0] % 7 else str(r[2])} for r in rows]
+    new = [
+        {"customer_id": r[0], "frequency": r[1], "recency_days": r[3], "monetary": None if not r[0] % 7 else str(r[2])}
+        for r in rows
+    ]
     began = time.perf_counter()
     answer = await client.post(f"/segmentations/{NAME}/classify", json={"customers": new})
     taken = time.perf_counter() - began
