@@ -118,7 +118,8 @@ def test_check_for_programs(vdw: Cli, tmp_path: Path) -> None:
             "line": 2,
             "message": "unknown key `listn`",
             "remedy": "did you mean `listen`? "
-            "known: cache, description, listen, merge, name, notifiers, segmentations, state, telemetry, uploads, users",
+            "known: cache, description, listen, merge, name, notifiers, segmentations, state, telemetry, uploads, "
+            "users",
             "column": 1,
         }
     ]
