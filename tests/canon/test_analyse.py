@@ -13,6 +13,7 @@ import pytest
 from connectors.errors import QueryError
 from connectors.types import PgType, bpchar, numeric
 from federation.canon.analyse import BODY, VIEW, Analyser, Form
+from federation.canon.marked import fleeting
 from federation.canon.roles import Account, apply
 from federation.canon.server import Canon
 from federation.canon.shell import install_relations
@@ -241,8 +242,22 @@ def test_strings_without_standard_conforming(ask: Ask) -> None:
 def test_what_read_the_clock_is_not_kept(ask: Ask) -> None:
     assert ask("select 'today'::date").fleeting
     assert not ask("select current_date, name as today from customers").fleeting
+    assert not ask("select 'known', 'purchasesToday' from customers").fleeting
     assert ask("select id from orders") is ask("select id from orders")
     assert ask("select 'now'::timestamptz") is not ask("select 'now'::timestamptz")
+
+
+def test_every_text_in_which_postgresql_finds_a_clock_is_known(canon: Canon) -> None:
+    """Whatever character stands beside the word."""
+    beside = ["", *map(chr, range(1, 128)), "\u00e9", "\u017f", "10:00", " 2024-01-01", "aaaaaaaa"]
+    texts = [text for word in ("now", "TODAY") for other in beside for text in (other + word, word + other)]
+    found = set()
+    with psycopg.connect(canon.dsn(), autocommit=True) as connection:
+        for kind in ("date", "timestamptz", "time"):
+            read = "SELECT t FROM unnest(%s::text[]) t WHERE pg_input_is_valid(t, %s)"
+            found |= {text for (text,) in connection.execute(read, (texts, kind))}
+    assert len(found) > 50
+    assert [text for text in sorted(found) if not fleeting("select '" + text.replace("'", "''") + "'", True)] == []
 
 
 def test_nothing_stays_behind(ask: Ask, canon: Canon) -> None:
