@@ -16,7 +16,7 @@ select c.token,
        c.expected_at,                                                   -- When the time allowed ended
        case l.level
            when 'field' then c.expected_at
-           else c.expected_at + c.threshold_minutes * t.escalate_percent / 100 * interval '1 minute'
+           else c.expected_at + c.threshold_minutes * t.escalate_percent * interval '0.6 seconds'
        end as breached_at,                                              -- Since when the level is concerned
        c.customer_id,
        p.full_name as customer,
@@ -37,4 +37,4 @@ cross join (values ('field'), ('management')) l (level)
 where c.closed_at is null
   and c.expected_at < now()
   and (l.level = 'field'
-       or c.expected_at + c.threshold_minutes * t.escalate_percent / 100 * interval '1 minute' < now())
+       or c.expected_at + c.threshold_minutes * t.escalate_percent * interval '0.6 seconds' < now())
