@@ -224,3 +224,9 @@ def test_a_set_whose_statement_would_be_too_long_is_to_be_split(made: Any) -> No
     assert found.message.startswith("crm.d_why: the statement has ")
     assert found.remedy.startswith("split the rule set")
     assert ("crm", "d") in built.catalog.views
+
+
+def test_a_text_that_is_not_quoted_is_told_so(made: Any) -> None:
+    built = made({"rules/crm/d.yml": TOP + "rules:\n  - {name: a, decision: d, when: true, outcome: gold}\n"})
+    (found, *_) = [one for one in built.diagnostics if one.line == 4]
+    assert found.remedy == """a text is quoted twice: outcome: "'gold'\""""

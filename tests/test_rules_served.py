@@ -214,11 +214,6 @@ def test_why_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "paid = " in out and ", of shop.people.paid; shop " in out and "offer" not in out
     code, out, _ = run(capsys, "why", "-p", tmp_path, "crm.d", "id=3", "--json")
     assert (code, json.loads(out)["view"]) == (0, "crm.d")
-    for arguments, message in (
-        (("crm.d", "id=999"), "is about no subject with id = 999"),
-        (("crm.d", "nr=3"), "has no key column nr"),
-        (("crm.e", "id=3"), 'no rule set "crm.e"'),
-    ):
-        code, _, err = run(capsys, "why", "-p", tmp_path, *arguments)
-        assert code == 1 and message in err
+    code, _, err = run(capsys, "why", "-p", tmp_path, "crm.d", "id=999")
+    assert code == 1 and "is about no subject with id = 999" in err
     assert run(capsys, "why", "-p", tmp_path, "crm.d", "id")[0] == 2

@@ -111,6 +111,9 @@ class RuleDraft(ViewDraft):
         line, column = _place(self.set, text, error.position, self.places, clause.when.path[:2])
         told = f"{self.set.name}: rule {clause.name}: {error.message}: decision {clause.decision} is not served"
         remedy = (error.hint or "").replace(f"{rule_sql.SUBJECT}.", "")
+        constant = clause.outcome.text.strip()
+        if error.sqlstate == "42703" and f'"{constant}"' in error.message:
+            remedy = f"""a text is quoted twice: outcome: "'{constant}'\""""
         return Diagnostic("error", self.file, line, told, remedy, column)
 
     def without(self, faults: Mapping[int, str]) -> RuleDraft | None:
