@@ -77,9 +77,9 @@ class WatchFile(Section):
     @model_validator(mode="after")
     def _times(self) -> WatchFile:
         if self.every < LEAST:
-            raise fault("is too often", f"write {LEAST:g}s or more", ("every",))
+            raise fault("`every` is too short", f"write {LEAST:g}s or more", ("every",))
         if self.remind is not None and self.remind < self.every:
             raise fault("`remind` is shorter than `every`", "lengthen it", ("remind",))
         if self.timeout <= 0:
-            raise fault("no query could run", "write a longer time", ("timeout",))
+            raise fault("`timeout` is 0: no query could run", "lengthen it", ("timeout",))
         return self

@@ -164,7 +164,8 @@ class Alerts:
         await asyncio.gather(*map(_ended, tasks))
         self._desk.connection = None
         if self._store is not None:
-            await self._desk.call(self._store.close)
+            store, self._store = self._store, None
+            await self._desk.call(store.close)
         await asyncio.to_thread(self._desk.close)
         if self._lock is not None:
             self._lock.release()
