@@ -20,6 +20,8 @@ from connectors.errors import Error, LimitExceeded, QueryError
 
 ROOT = Path(__file__).resolve().parent.parent
 WAITING = 8  # for each place
+KILLED = (-9, -6, -11, -24)  # what the limits of a process end it with
+OUT_OF_MEMORY = (b"MemoryError", b"failed to map segment", b"Cannot allocate memory")
 _FAMILIES: dict[str, type[Error]] = {"query": QueryError, "limit": LimitExceeded, "error": Error}
 # One thread: the same sums in the same order, on any machine.
 _ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -89,7 +91,7 @@ class Bench:
         return answer["done"]
 
     def _died(self, code: int, noise: bytes) -> Exception:
-        if code in (-9, -6, -11, -24, 137):  # out of memory, most likely
+        if code in KILLED or any(mark in noise for mark in OUT_OF_MEMORY):
             return LimitExceeded(
                 f"{self.what} may take {self.memory >> 20} MB, and this one needs more", hint=self.remedy
             )

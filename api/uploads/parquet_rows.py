@@ -40,6 +40,8 @@ class Parquet:
                 for row in zip(*columns, strict=True):
                     yield number, row
                     number += 1
+        except MemoryError:
+            raise  # Arrow's own is both
         except (pa.ArrowException, OSError, UnicodeError, OverflowError) as error:
             text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise malformed(f"this is no Parquet that can be read: {text}", "the file") from None

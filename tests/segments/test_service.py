@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from api import own
+from connectors.errors import ConfigError, Error
 from tests.segments.served import Served, project
 
 DESCRIPTION = {
@@ -378,3 +380,28 @@ def expires(served: Served, ada: httpx.Client) -> None:
     with pytest.raises(psycopg.errors.UndefinedTable):
         served.sql("select * from uploads.lasting")
     assert ada.get("/uploads").json() == {"uploads": []}
+
+
+def test_the_commands(
+    served: Served, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VDW_PASSWORD", "secret")
+    where = own.Where(tmp_path, "http://{}:{}".format(*served.http), "ada")
+    files = {"people.csv": CSV, "said.yml": "attributes: {customer_id: {type: integer, role: key}, age: integer}"}
+    files["said.yml"] += "\nother_columns: ignore"
+    wanted = "from: {upload: commanded}\nby: [age]\nmethod: quantiles\nquantiles: 2\nscaling: none\nsilhouette: false"
+    files |= {"wanted.yml": wanted, "new.json": '[{"age": 20}, {"age": 70}]', "bad.yml": "a: [1"}
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert own.upload(where, "commanded", tmp_path / "people.csv", tmp_path / "said.yml", False, False) == 0
+    assert own.segment(where, "fit", "commanded", tmp_path / "wanted.yml", False) == 0
+    assert own.segment(where, "list", "", None, False) == own.upload(where, "", None, None, False, False) == 0
+    assert "segments.commanded" in capsys.readouterr().out
+    assert own.segment(where, "classify", "commanded", tmp_path / "new.json", True) == 0
+    assert [one["label"] for one in json.loads(capsys.readouterr().out)] == ["1", "2"]
+    with pytest.raises(ConfigError, match="neither YAML nor JSON"):
+        own.segment(where, "fit", "commanded", tmp_path / "bad.yml", False)
+    assert own.segment(where, "delete", "commanded", None, False) == 0
+    assert own.upload(where, "commanded", None, None, True, False) == 0
+    with pytest.raises(Error, match=r"there is no segments\.commanded of yours"):
+        own.segment(where, "show", "commanded", None, False)
