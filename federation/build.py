@@ -17,10 +17,9 @@ from typing import NamedTuple
 
 from connectors.base import Connector
 from connectors.errors import QueryError
-from federation import panels
+from federation import panels, rule_faults
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
-from federation.canon.marked import LONGEST, fleeting
 from federation.canon.server import Canon
 from federation.canon.wire import Wire
 from federation.freshness import copies
@@ -307,36 +306,20 @@ class _Work:
             await self._lose(wire, draft.key, fault)
             return
         self.views[draft.key] = view
-        if _fleeting(statement, draft):
+        if rule_faults.fleeting(statement, draft):
             message = f"{draft.full_name} may hold a moment of loading: 'today' and the like are constants in a view"
             self.diagnostics.append(
                 Diagnostic("warning", draft.file, draft.line, message, "write current_date or now()")
             )
 
     async def _rest(self, wire: Wire, draft: RuleDraft, fault: Diagnostic) -> tuple[RuleDraft | None, Diagnostic]:
-        """What is left of a rule set without the decisions that have a rule at fault, and, where that is nothing, the
-        set's own fault. Each rule is analysed by itself, so that every fault is told at its place."""
-        stand = draft.stand()
-        try:
-            await self.analyser.analyse_on(wire, str(stand), in_transaction=True, form=BODY)
-        except QueryError as error:
-            return None, self._told(draft, error, draft.placed(stand, error.position))
-        faults: dict[int, str] = {}
-        for clause, text in draft.probes():
-            try:
-                statement = await self.analyser.analyse_on(wire, str(text), in_transaction=True, form=BODY)
-                why = QueryError("it reads the session or PostgreSQL's own state") if statement.session else None
-            except QueryError as error:
-                why = error
-            if why is not None:
-                faults[clause.number] = why.message
-                self.diagnostics.append(draft.fault(text, clause, why))
-        rest = draft.without(faults) if faults else None
-        if not faults and len(draft.query) > LONGEST:
-            fault = replace(fault, remedy="split the rule set, or bring what its rules compute into the subject's view")
-        if faults and rest is None:
-            remedy = "correct the rules"
-            fault = Diagnostic("error", draft.file, 1, f"{draft.full_name}: no decision can be served", remedy)
+        """What is left of a rule set without what is at fault in it; where that is nothing, the set's own fault."""
+
+        async def analyse(text: str) -> Statement:
+            return await self.analyser.analyse_on(wire, text, in_transaction=True, form=BODY)
+
+        rest, fault, found = await rule_faults.rest(draft, fault, analyse, self._told)
+        self.diagnostics += found
         return rest, fault
 
     async def _shell(self, wire: Wire, relation: Relation) -> str:
@@ -425,13 +408,6 @@ def _unfit(relation: SourceTable, names: Counter[str]) -> str:
     if not columns:
         return f"{full} has no columns that can be read"
     return ""
-
-
-def _fleeting(statement: Statement, draft: ViewDraft) -> bool:
-    """Whether a view may hold the moment at which it was loaded; texts for people hold such words, too."""
-    if not isinstance(draft, RuleDraft):
-        return statement.fleeting
-    return not draft.why and any(fleeting(text, True) for text in draft.expressions)
 
 
 def _unfit_view(statement: Statement, draft: ViewDraft) -> str:
