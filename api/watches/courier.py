@@ -65,8 +65,8 @@ class Courier:
             return LOOK
         for delivery in await self._desk.call(self._outbox.ready, self.name, now, free, tuple(self._active)):
             self._active[delivery.address] = asyncio.create_task(self._lane(delivery))
-        due = await self._desk.call(self._outbox.next_due, self.name)
-        return LOOK if due is None or due <= now else min(LOOK, due - now)
+        due = await self._desk.call(self._outbox.next_due, self.name, now)
+        return LOOK if due is None else min(LOOK, due - now)
 
     async def _lane(self, first: Delivery) -> None:
         """An alert, and those to the same address behind it, for a while: then it is other addresses' turn."""

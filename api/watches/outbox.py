@@ -17,6 +17,10 @@ HAVING max(state = 'sending') = 0 AND min(due) <= ? ORDER BY head"""
 _LANE = """SELECT min(seq) AS head, min(iif(attempts < ?, seq, NULL)) AS fresh, address FROM delivery
 WHERE notifier = ? AND address = ? AND state IN ('pending', 'sending') GROUP BY address
 HAVING max(state = 'sending') = 0 AND min(due) <= ?"""
+_HEAD = """SELECT min(seq), due FROM delivery WHERE notifier = ? AND state IN ('pending', 'sending'){} GROUP BY address
+HAVING sum(state = 'sending') = 0"""  # due is that of the least seq
+_NEXT = f"""SELECT min(due) FROM ({_HEAD.format("")} UNION ALL {_HEAD.format(" AND attempts < ?")})
+WHERE due > ?"""  # noqa: S608
 _READY = """SELECT d.* FROM delivery AS d WHERE d.seq = ? AND d.due <= ?
 AND NOT EXISTS (SELECT 1 FROM delivery AS e WHERE e.breach = d.breach AND e.notifier = d.notifier
   AND e.address = d.address AND e.seq < d.seq AND e.state = 'pending')
@@ -102,11 +106,9 @@ class Outbox:
                 return Delivery(*(row[name] for name in Delivery.__slots__))
         return None
 
-    def next_due(self, notifier: str) -> float | None:
-        """When the next is due."""
-        (found,) = self._connection.execute(
-            "SELECT min(due) FROM delivery WHERE notifier = ? AND state = 'pending'", (notifier,)
-        ).fetchone()
+    def next_due(self, notifier: str, now: float) -> float | None:
+        """When the next is due of those that are not yet, and that nothing stands before."""
+        (found,) = self._connection.execute(_NEXT, (notifier, notifier, YIELDS, now)).fetchone()
         return None if found is None else float(found)
 
     def begin(self, id: str) -> bool:

@@ -7,17 +7,19 @@ import logging
 import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from api.watches.asking import Seen, ask
 from api.watches.desk import Desk
+from api.watches.machine import Row
 from api.watches.store import Store
 from connectors.errors import Error
 from views.watch_file import WatchFile
 
 LONGEST_REASON = 500  # characters
+THOROUGH = 5.0  # seconds after which the same answer is entered again
 
 log = logging.getLogger("vdw.watches")
 
@@ -37,6 +39,7 @@ class Watcher:
     fault: Callable[[], str]
     counts: Counter[str] = field(default_factory=Counter)
     state: str = ""
+    entered: tuple[Sequence[Row], float] | None = None  # the answer that was entered last, and when
 
     async def run(self) -> None:
         """Until cancelled: never more often than `every`, restarts notwithstanding."""
@@ -57,13 +60,14 @@ class Watcher:
         """Ask once."""
         began = time.perf_counter()
         state, reason, seen = await self._asked()
-        if state == "ok":
+        if state == "ok" and not self._same(seen):
             room = {name: one.pending for name, one in self.runtime.project.file.notifiers.items()}
             take, now = self.store.take, time.time()
             changes = await self.desk.call(take, self.name, self.watch, seen.rows, now, room)
             self.planned({one.whom[0] for one in changes.planned})
-            if seen.twice:
-                reason = f"the key does not identify rows: {seen.twice} have that of another, and are left out"
+            self.entered = (seen.rows, now)
+        if seen.twice:
+            reason = f"the key does not identify rows: {seen.twice} have that of another, and are left out"
         ms = (time.perf_counter() - began) * 1000
         await self.desk.call(self.store.asked, self.name, time.time(), state, reason, ms)
         self.counts[state] += 1
@@ -71,6 +75,14 @@ class Watcher:
             level = logging.INFO if state == "ok" else logging.WARNING
             log.log(level, "watch %s: %s %s", self.name, state, reason)
         self.state = state
+
+    def _same(self, seen: Seen) -> bool:
+        """Whether nothing can follow from the answer, as it is the last one again and nothing hangs on time. Silence
+        that ends, and room that there is again, are seen a little later."""
+        timed = self.watch.remind is not None or self.watch.clears_after or any(to.after for to in self.watch.to)
+        if self.entered is None or timed or time.time() - self.entered[1] >= THOROUGH:
+            return False
+        return self.entered[0] == seen.rows
 
     async def _asked(self) -> tuple[str, str, Seen]:
         fault = self.fault()

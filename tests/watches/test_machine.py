@@ -287,7 +287,7 @@ def test_pauses_grow_and_what_is_given_up_is_put_aside() -> None:
     for _ in range(8):
         before = world.now
         world.deliver("no")
-        world.now = world.outbox.next_due("n") or 0.0
+        world.now = world.outbox.next_due("n", world.now) or 0.0
         pauses.append(world.now - before)
     for pause, whole in zip(pauses, [1, 2, 4, 8, 16, 32, 60, 60], strict=True):
         assert whole / 2 <= pause <= whole
