@@ -22,9 +22,46 @@ pytest_plugins = ("tests.canon_fixture",)
 S = TypeVar("S", bound=Server)
 
 
+# Files that take longest, in this order: those that start last decide when the whole is done. The rest as collected.
+LONGEST_FIRST = (
+    "tests/differential/test_differential.py",
+    "tests/capability/test_trino.py",
+    "tests/capability/test_claims.py",
+    "tests/test_tryton.py",
+    "tests/differential/test_source_down.py",
+    "tests/test_cli.py",
+    "tests/faults/test_network.py",
+    "tests/fuzz/test_fuzz.py",
+    "tests/slt/test_slt.py",
+    "tests/test_demo.py",
+    "tests/faults/test_clients.py",
+    "tests/faults/test_processes.py",
+    "tests/faults/test_files.py",
+    "tests/faults/test_sources.py",
+    "tests/crowd/test_crowd.py",
+    "tests/capability/test_aggregates.py",
+    "tests/graphql/test_engine.py",
+    "tests/canon/test_server.py",
+    "tests/connectors/test_conduct.py",
+    "tests/pgwire/test_rows.py",
+    "tests/test_example.py",
+    "tests/plans/test_plans.py",
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-plans", action="store_true", help="write the golden plans of tests/plans anew")
     parser.addoption("--update-screenshots", action="store_true", help="write the pictures of docs/images anew")
+    parser.addoption("--deep", action="store_true", help="also what is marked deep, of which the gate has a sample")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--deep"):
+        deep = [item for item in items if item.get_closest_marker("deep")]
+        config.hook.pytest_deselected(items=deep)
+        items[:] = [item for item in items if not item.get_closest_marker("deep")]
+    places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.split("::")[0], len(places)))
 
 
 def _server(started: AbstractContextManager[S]) -> Iterator[S]:

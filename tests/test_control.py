@@ -564,6 +564,7 @@ def test_commands_reach_a_server_by_url(guarded: Served, tmp_path: Path, monkeyp
     assert vdw("running", "--url", url, "-u", "root", "-p", tmp_path) == 1
 
 
+@pytest.mark.slow
 def test_commands_without_a_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = made(tmp_path / "p")
     assert vdw("running", "-p", folder) == 1

@@ -100,6 +100,7 @@ def holds(domain: Domain, n: int | None) -> bool:
     return bool(domains.meet(domain, point, Values()).intervals)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(predicates, min_size=1, max_size=3))
 def test_no_row_that_the_predicates_keep_is_outside_their_domains(kept: list[Scalar]) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -242,7 +243,7 @@ class Together(RuleBasedStateMachine):
 
 
 Together.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
-TestTogether = Together.TestCase
+TestTogether = pytest.mark.slow(Together.TestCase)
 
 
 def test_refusals_name_the_limit_how_full_it_is_and_the_remedy() -> None:

@@ -128,6 +128,7 @@ async def rows(front: Front, sql: str) -> list[Row]:
     return [tuple(row.values()) async for batch in result.batches for row in batch.to_pylist()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_the_answer_depends_neither_on_the_boundary_nor_on_what_was_loaded(front: Front, seed: int) -> None:
     history = History.drawn(seed)

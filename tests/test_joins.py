@@ -149,6 +149,7 @@ def _ask(folder: Path, *statements: str) -> list[tuple[Counter[tuple[object, ...
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 def test_sources_are_asked_for_what_is_needed(folder: Path, together: sqlite3.Connection) -> None:
     told = _ask(folder, *(sql for _, sql, _ in CASES))
     for (title, sql, wanted), (answer, sent) in zip(CASES, told, strict=True):

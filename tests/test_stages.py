@@ -169,6 +169,7 @@ def _numbered(table: pa.Table) -> list[str]:
     return [str(i) for i in range(table.num_columns)]
 
 
+@pytest.mark.slow
 def test_every_engine_gives_the_same_answer(served: tuple[asyncio.Runner, Runtime]) -> None:
     runner, runtime = served
     engines: Counter[str] = Counter()

@@ -209,14 +209,21 @@ def _sources_named(draft: ViewDraft, known: Known) -> Iterator[Diagnostic]:
     for source, ways in draft.header.on_source_down.items():
         path: KeyPath = ("on_source_down", source)
         if source not in known.sources:
-            remedy = did_you_mean(source, known.sources)
-            yield draft.diagnostic("error", path, f'there is no source "{source}"', remedy)
+            yield _no_source(draft, known, path, source)
         last = next((at for at, way in enumerate(ways) if way != "stale"), len(ways))
         if last + 1 < len(ways):
             message = (
                 f"`on_source_down.{source}`: {ways[last]} always does, so {ways[last + 1]} behind it is never reached"
             )
             yield draft.diagnostic("warning", path, message, "take it out, or move it ahead")
+
+
+def _no_source(draft: ViewDraft, known: Known, path: KeyPath, name: str) -> Diagnostic:
+    """A schema of views is no fault: there they stand in for a source that another project has."""
+    if any(schema == name for schema, _ in (known.views or known.columns)):
+        message = f'"{name}" is a schema of views here, no source: what they read may be down, they cannot'
+        return draft.diagnostic("warning", path, message, "name the source that they read")
+    return draft.diagnostic("error", path, f'there is no source "{name}"', did_you_mean(name, known.sources))
 
 
 def _protection(draft: ViewDraft) -> Iterator[Diagnostic]:

@@ -13,8 +13,8 @@ from federation.canon.lex import params, statements, words
 OPENING = frozenset({"select", "values", "table", "with", "("})
 LONGEST = 256 * 1024  # characters; reading and planning a text takes microseconds for each, and nobody else a turn
 # Words that PostgreSQL turns into a constant while it reads a statement. It takes letters together as one word, so
-# there is no clock in 'known'.
-_CLOCK = re.compile(r"(?<![a-z])(now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE)
+# there is no clock in 'known'; but behind an escape, as in E'\nnow', no letter tells where a word begins.
+_CLOCK = re.compile(r"(?:(?<![a-z])|\\.*)(?:now|today|tomorrow|yesterday)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -241,8 +241,11 @@ def test_strings_without_standard_conforming(ask: Ask) -> None:
 
 def test_what_read_the_clock_is_not_kept(ask: Ask) -> None:
     assert ask("select 'today'::date").fleeting
+    assert ask(r"select E'\nnow'::timestamptz").fleeting
+    assert ask("select 'today 12:00'::timestamp").fleeting
     assert not ask("select current_date, name as today from customers").fleeting
     assert not ask("select 'known', 'purchasesToday' from customers").fleeting
+    assert not ask("select 'unknown', 'known since', 'nowhere'").fleeting
     assert ask("select id from orders") is ask("select id from orders")
     assert ask("select 'now'::timestamptz") is not ask("select 'now'::timestamptz")
 

@@ -116,8 +116,10 @@ def served(
     placed.close()
 
 
-def _slow_or_not(number: int, case: Case) -> Any:
-    return pytest.param(case, id=case.name, marks=() if number % FAST_SHARE == 0 else (pytest.mark.slow,))
+def _embedded(number: int, case: Case) -> Any:
+    if number % FAST_SHARE == 0:
+        return pytest.param(case, id=case.name)
+    return pytest.param(case, id=case.name, marks=pytest.mark.slow)
 
 
 @pytest.mark.slow
@@ -164,7 +166,7 @@ def test_the_comparison_knows_where_order_and_last_bits_count() -> None:
     assert compare(replace(case, approx=True), one, far) is not None
 
 
-@pytest.mark.parametrize("case", [_slow_or_not(*each) for each in enumerate(CASES)])
+@pytest.mark.parametrize("case", [_embedded(*each) for each in enumerate(CASES)])
 def test_embedded(case: Case, embedded: Placed, oracles: Oracles) -> None:
     check(case, embedded, oracles)
 

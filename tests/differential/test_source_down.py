@@ -53,6 +53,7 @@ def sources(placement: Placement) -> list[str]:
     return sorted({piece.source for piece in placement.all})
 
 
+@pytest.mark.slow
 def test_each_source_in_turn(embedded: Placed, canon: Canon) -> None:  # noqa: F811
     for number, source in enumerate(sources(embedded.placement)):
         cases = [case for at, case in enumerate(CASES) if at % SHARE == number]
@@ -60,6 +61,7 @@ def test_each_source_in_turn(embedded: Placed, canon: Canon) -> None:  # noqa: F
         assert not found, "\n\n".join(found[:3])
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 def test_each_source_in_turn_and_every_query(embedded: Placed, canon: Canon) -> None:  # noqa: F811
     for source in sources(embedded.placement):
@@ -70,6 +72,15 @@ def test_each_source_in_turn_and_every_query(embedded: Placed, canon: Canon) -> 
 @pytest.mark.service
 @pytest.mark.slow
 def test_each_server_in_turn(served: Placed, canon: Canon) -> None:  # noqa: F811
+    for number, source in enumerate(sources(served.placement)):
+        found = differences(served, canon, source, [case for at, case in enumerate(CASES) if at % SHARE == number])
+        assert not found, "\n\n".join(found[:3])
+
+
+@pytest.mark.deep
+@pytest.mark.service
+@pytest.mark.slow
+def test_each_server_in_turn_and_many_queries(served: Placed, canon: Canon) -> None:  # noqa: F811
     for number, source in enumerate(sources(served.placement)):
         found = differences(served, canon, source, [case for at, case in enumerate(CASES) if at % 5 == number % 5])
         assert not found, "\n\n".join(found[:3])

@@ -74,6 +74,7 @@ def test_what_does_not_matter_is_left_out() -> None:
     assert (smaller.params, smaller.sorted, smaller.unlimited) == ((), 0, "")
 
 
+@pytest.mark.slow
 def test_a_case_is_read_as_it_was_written(tmp_path: Path) -> None:
     for seed in range(20):
         schema = Schema("r1", tables(seed), (("w0", "SELECT 1 FROM t1"),))
@@ -117,6 +118,7 @@ def _replay(named: dict[str, Failure], servers: dict[str, Server], both: Oracles
     return found
 
 
+@pytest.mark.slow
 def test_kept_cases(both: Oracles) -> None:
     here = {name: failure for name, failure in CASES.items() if not failure.sources & SERVERS.keys()}
     assert not (wrong := _replay(here, {}, both)), "\n\n".join(wrong)

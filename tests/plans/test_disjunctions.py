@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +46,7 @@ def rows() -> list[tuple[Truth, ...]]:
     return list(product((True, False, None), repeat=len(LEAVES)))
 
 
+@pytest.mark.slow
 @given(PREDICATES)
 def test_factored_predicates_are_together_what_they_were(p: Scalar) -> None:
     factored = factor_disjunctions(ir.Filter(ir.Values(((),), ()), (p,)))
