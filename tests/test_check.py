@@ -253,6 +253,15 @@ def test_the_place_of_a_time_that_a_class_does_not_allow(tmp_path: Path) -> None
     assert only(read(tmp_path, {"views/crm/v.view.sql": header(text)})).line == 5
 
 
+def test_a_schema_of_views_in_the_place_of_a_source_is_no_fault(tmp_path: Path) -> None:
+    """What another project has as source `lager` are views here; what reads it stays as it is."""
+    text = header("on_source_down:\n  lager: [stale, nulls]")
+    files = {"views/crm/v.view.sql": text, "views/lager/t.view.sql": "select 1 as a"}
+    (found,) = read(tmp_path, files).diagnostics
+    assert (found.severity, found.line) == ("warning", 3)
+    assert found.message.startswith('"lager" is a schema of views here')
+
+
 DATED = "as_of: {kind: file}\n"
 
 
