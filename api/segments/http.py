@@ -27,7 +27,7 @@ from connectors.errors import LimitExceeded, QueryError
 from views.catalog import SEGMENTS, UPLOADS
 from views.uploads import Segmentations as Limits
 
-BODY = 16 << 20  # bytes of the customers that are classified
+BODY = 4 << 20  # bytes of the customers that are classified
 
 
 class Segmentations:

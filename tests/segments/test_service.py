@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from api import own
+from api.sample import create
+from api.uploads.shelf import Shelf
 from connectors.errors import ConfigError, Error
 from tests.segments.served import Served, project
 
@@ -405,3 +411,41 @@ def test_the_commands(
     assert own.upload(where, "commanded", None, None, True, False) == 0
     with pytest.raises(Error, match=r"there is no segments\.commanded of yours"):
         own.segment(where, "show", "commanded", None, False)
+
+
+def test_what_another_server_keeps_is_followed(served: Served) -> None:
+    other = Shelf("uploads", served.folder / ".vdw")
+    part = other.part("elsewhere")
+    pq.write_table(pa.table({"x": pa.array([7], pa.int64())}), part)
+    facts = {"description": {"attributes": [{"name": "x", "type": "integer"}]}, "rows": 1, "missing": {"x": 0}}
+    other.put("elsewhere", "ada", part, facts)
+    until, found = time.monotonic() + 120, []
+    while not found and time.monotonic() < until:
+        with contextlib.suppress(psycopg.errors.UndefinedTable):
+            found = served.sql("select x from uploads.elsewhere")
+        time.sleep(0.5)
+    assert found == [(7,)]
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        served.sql("select x from uploads.elsewhere", "bob")
+    other.drop("elsewhere")
+
+
+def test_a_server_never_imports_what_segmentations_are_computed_with() -> None:
+    told = "import sys, api.serve, api.segments.classify, api.segments.http, api.segments.store; print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout.split()
+    assert "api.segments.model" in modules
+    assert not {"sklearn", "scipy", "minisom", "defusedxml"} & set(modules)
+
+
+def test_without_their_sections_there_are_none(tmp_path: Path) -> None:
+    create(tmp_path / "sample")
+    file = tmp_path / "sample" / "vdw.yml"
+    file.write_text(file.read_text().replace("8080", "0").replace("5433", "0"))
+    plain = Served(tmp_path / "sample")
+    try:
+        with plain.client() as client:
+            for path in ("/uploads", "/uploads/x", "/segmentations", "/segmentations/x"):
+                answer = client.get(path)
+                assert (answer.status_code, "in vdw.yml" in answer.text) == (404, True)
+    finally:
+        plain.close()
