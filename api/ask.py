@@ -134,7 +134,7 @@ def diagnostics(project: Path) -> tuple[Diagnostic, ...]:
 
 
 def _secrets(project: Project) -> Iterator[Diagnostic]:
-    """The secrets of users that are not to be had here; those of sources are found when these are asked."""
+    """Secrets of users and notifiers that are not to be had here; those of sources are found when these are asked."""
     for name, user in project.file.users.items():
         secret = user.password or user.scram.verifier
         try:
@@ -143,6 +143,14 @@ def _secrets(project: Project) -> Iterator[Diagnostic]:
         except ConfigError as error:
             line, column = place_of(project.places.get("vdw.yml", {}), ("users", name, "password"))
             yield Diagnostic("error", "vdw.yml", line, f'user "{name}": {error.message}', error.hint or "", column)
+    for name, notifier in project.file.notifiers.items():
+        for path, secret in notifier.references():
+            try:
+                secret.resolve(project.folder, os.environ)
+            except ConfigError as error:
+                line, column = place_of(project.places.get("vdw.yml", {}), ("notifiers", name, *path))
+                message = f'notifier "{name}": {error.message}'
+                yield Diagnostic("error", "vdw.yml", line, message, error.hint or "", column)
 
 
 @contextlib.asynccontextmanager

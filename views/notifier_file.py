@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -128,6 +128,13 @@ class Notifier(Section):
                 )
         if (self.user is None) != (self.password is None):
             raise fault("`user` and `password` go together", "write both, or neither")
+
+    def references(self) -> Iterator[tuple[tuple[str, ...], SecretRef]]:
+        """Its secrets, and under which keys they stand."""
+        listed = {("url",): self.url, ("password",): self.password}
+        for path, value in [*listed.items(), *((("headers", name), one) for name, one in self.headers.items())]:
+            if isinstance(value, SecretRef):
+                yield path, value
 
     @property
     def where(self) -> int:

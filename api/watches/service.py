@@ -66,12 +66,16 @@ class Alerts:
 
     async def run(self) -> None:
         """Until cancelled."""
+        trouble = ""
         try:
             while True:
                 try:
                     await self._look()
+                    trouble = ""
                 except (OSError, sqlite3.Error) as error:
-                    log.error("alerts are not served, and tried again: %s", error)
+                    if str(error) != trouble:
+                        log.error("alerts are not served, and tried again: %s", error)
+                    trouble = str(error)
                 await asyncio.sleep(LOOK)
         finally:
             await self._close()

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.slow  # servers come and go
 
 
 def test_each_breach_arrives_once_by_each_channel(tmp_path: Path) -> None:
-    told = run(tmp_path, breaches=60, seed=4, longest=1.0, faults=0.05, kills=2)
+    told = run(tmp_path, breaches=40, seed=4, longest=1.0, faults=0.05, kills=2)
     assert told["kills"] >= 1
     for channel in CHANNELS:
         found = told[channel]
-        assert (found["delivered"], found["missing"], found["under_two_ids"], found["ids"]) == (60, 0, 0, 60)
+        assert (found["delivered"], found["missing"], found["under_two_ids"], found["ids"]) == (40, 0, 0, 40)

@@ -262,6 +262,15 @@ def test_columns_are_checked_against_the_query(desk: Path) -> None:
     ]
 
 
+def test_check_tells_secrets_that_are_missing(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = desk / "vdw.yml"
+    file.write_text(
+        file.read_text().replace("    kind: webhook\n", "    kind: webhook\n    headers: {X-Key: {file: no}}\n")
+    )
+    code, out, _ = vdw(capsys, "check", "-p", desk)
+    assert code == 1 and 'vdw.yml:10:15: error: notifier "desk": cannot read the secret file' in out
+
+
 # -- commands
 
 
