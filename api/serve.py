@@ -139,6 +139,8 @@ def announce(runtime: Runtime, where: Serving) -> None:
     if where.http is not None:
         scheme = "https" if where.tls else "http"
         lines.append(f"  GraphQL  {scheme}://{_printed(where.http)}/graphql")
+        if runtime.dashboards:
+            lines.append(f"  Pages    {scheme}://{_printed(where.http)}/dashboards")
     errors = sum(one.severity == "error" for one in runtime.diagnostics)
     if errors:
         lines.append(f"  {errors} errors in the project's files: what they concern is not served (vdw check tells)")

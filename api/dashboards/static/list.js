@@ -7,7 +7,8 @@ import { empty, notice } from './states.js';
 export function list(about, main) {
   document.title = `Dashboards – ${about.project}`;
   const groups = new Map();
-  for (const one of about.dashboards) groups.set(one.audience, [...(groups.get(one.audience) ?? []), one]);
+  const whole = [...about.dashboards].sort((a, b) => (a.asks.length > 0) - (b.asks.length > 0)); // those that open at once first
+  for (const one of whole) groups.set(one.audience, [...(groups.get(one.audience) ?? []), one]);
   const named = [...groups].sort(([a], [b]) => (a === '') - (b === '') || a.localeCompare(b));
   main.replaceChildren(
     h('div', { class: 'title' }, h('div', {}, h('h1', {}, 'Dashboards'), about.about && h('p', { class: 'soft' }, about.about))),

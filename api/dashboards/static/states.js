@@ -11,14 +11,14 @@ export function badge(state) {
 }
 
 const FAULTS = {
-  denied: ['⛔', 'No permission'],
-  source: ['⚡', 'A source does not answer'],
-  limit: ['✋', 'A limit was reached'],
-  time: ['⏱', 'It took too long'],
-  query: ['✎', 'The question is not right'],
-  file: ['✎', 'This panel’s file has an error'],
-  lost: ['⌁', 'The server cannot be reached'],
-  gone: ['∅', 'Not there any more'],
+  denied: ['×', 'No permission'],
+  source: ['!', 'A source does not answer'],
+  limit: ['=', 'A limit was reached'],
+  time: ['…', 'It took too long'],
+  query: ['?', 'The question is not right'],
+  file: ['?', 'This panel’s file has an error'],
+  lost: ['!', 'The server cannot be reached'],
+  gone: ['–', 'Not there any more'],
   unknown: ['!', 'Something went wrong'],
 };
 const REMEDIES = {
@@ -34,13 +34,13 @@ export function waiting(kind) {
 
 /** An answer without rows. */
 export function empty(detail) {
-  return h('div', { class: 'state empty' }, h('p', { class: 'sign', 'aria-hidden': 'true' }, '◌'), h('p', { class: 'what' }, 'Nothing to show'),
+  return h('div', { class: 'state empty' }, h('p', { class: 'sign', 'aria-hidden': 'true' }, '–'), h('p', { class: 'what' }, 'Nothing to show'),
     h('p', {}, detail || 'The sources answered; there are no rows.'));
 }
 
 /** A panel that cannot be asked yet. */
 export function wanting(names) {
-  return h('div', { class: 'state empty' }, h('p', { class: 'sign', 'aria-hidden': 'true' }, '☝'), h('p', { class: 'what' }, `Choose ${names.join(' and ')} first`),
+  return h('div', { class: 'state empty' }, h('p', { class: 'sign', 'aria-hidden': 'true' }, '↑'), h('p', { class: 'what' }, `Choose ${names.join(' and ')} first`),
     h('p', {}, 'The fields stand above the panels.'));
 }
 
