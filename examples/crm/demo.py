@@ -176,6 +176,7 @@ def _connect(console: Console, server: Server) -> None:
         ("BI tools", f"PostgreSQL at {host}, port {port}, database vdw"),
         ("GraphQL", f"{server.url}/graphql"),
         ("GraphiQL", f"{server.url}/graphiql   (in a browser)"),
+        ("Dashboards", f"{server.url}/dashboards   (in a browser)"),
         ("user", server.user),
         ("password", server.password),
         ("in psql", r"\dv customers.*   and   SELECT * FROM sales.monthly_revenue ORDER BY month;"),

@@ -236,7 +236,7 @@ def test_who_may_not_read_a_view_sees_the_rest(tab: Open) -> None:
 
 def test_files_with_errors_are_listed(tab: Open) -> None:
     page = tab("")
-    assert page.page.locator(".cards h3").all_inner_texts() == ["Main board", "Faults", "One person", "Slow"]
+    assert page.page.locator(".cards h3").all_inner_texts() == ["Main board", "Faults", "Slow", "One person"]
     assert "dashboards/broken.yml:3" in page.page.locator(".notice.bad").inner_text()
     assert "There is no dashboard" in tab("nothing").page.locator("main").inner_text().replace("there", "There")
     assert "malformed YAML" in tab("broken").page.locator("main").inner_text()

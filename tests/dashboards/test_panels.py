@@ -45,7 +45,7 @@ def test_a_panel_s_answer(world: World) -> None:
     assert told["rows"] == [
         {"total": str(sum(m * 7 + 3 for m in range(1, 13) if m * 7 + 3 >= 20.5)), "before": "50.00", "state": "warning"}
     ]
-    assert [one["type"] for one in told["columns"]] == ["int8", "numeric", "text"]
+    assert [one["type"] for one in told["columns"]] == ["numeric", "numeric", "text"]
     assert [fact["source"] for fact in told["provenance"]] == ["file"]
     assert told["asked"][0]["statements"] == 1
     assert 0 < told["fresh_for"] <= 1
