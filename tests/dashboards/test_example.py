@@ -90,7 +90,8 @@ def addresses(example: Example) -> dict[str, str]:
 def led(client: httpx.Client, panel: str, link: dict[str, Any]) -> str:
     """Where the first row that can be followed leads, as a query."""
     rows = client.get(panel).json().get("rows", [])
-    values = ({name: row.get(column) for name, column in link["parameters"].items()} for row in rows)
+    named = {name: column for name, column in link["parameters"].items() if not column.startswith(":")}
+    values = ({name: row.get(column) for name, column in named.items()} for row in rows)
     return next((urlencode(one) for one in values if None not in one.values()), "")
 
 

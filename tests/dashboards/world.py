@@ -91,7 +91,11 @@ BOARDS: dict[str, Any] = {
             {
                 "title": "People",
                 "kind": "table",
-                "link": {"dashboard": "person", "parameters": {"person_id": "person_id"}, "column": "name"},
+                "link": {
+                    "dashboard": "person",
+                    "parameters": {"person_id": "person_id", "kind": ":kind"},
+                    "column": "name",
+                },
                 "columns": {"person_id": {"title": "Number"}},
                 "sql": "select * from desk.people order by person_id",
             },
@@ -100,7 +104,10 @@ BOARDS: dict[str, Any] = {
     },
     "person": {
         "title": "One person",
-        "parameters": {"person_id": {"type": "int8", "title": "Person number"}},
+        "parameters": {
+            "person_id": {"type": "int8", "title": "Person number"},
+            "kind": {"title": "Came from kind", "optional": True},
+        },
         "panels": [
             {"title": "Card", "kind": "detail", "sql": "select * from desk.people where person_id = :person_id"},
             {"title": "Calls", "kind": "table", "sql": "select * from desk.calls where person_id = :person_id"},

@@ -151,9 +151,10 @@ export class Board {
   leads(link, row) {
     const values = new URLSearchParams();
     for (const [name, from] of Object.entries(link.parameters)) {
-      const value = from.startsWith(':') ? this.#value(from.slice(1)) : row?.[from];
-      if (value === null || value === undefined) return null;
-      values.set(name, String(value));
+      const own = from.startsWith(':');
+      const value = own ? this.#value(from.slice(1)) : row?.[from];
+      if (value !== null && value !== undefined) values.set(name, String(value));
+      else if (!own) return null;
     }
     return `${link.dashboard}${values.size ? `?${values}` : ''}`;
   }
