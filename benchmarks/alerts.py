@@ -32,7 +32,7 @@ key: [breach_id]
 every: 200ms
 alert: {subject: "Complaint {token}", text: "{token} is past its time."}
 to:
-  - {notifier: webhook}
+  - {notifier: webhook, address: "{mail}"}
   - {notifier: smtp, address: "{mail}"}
   - {notifier: sms, address: "{phone}"}
 """
