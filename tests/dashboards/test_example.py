@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 ROOT = Path(__file__).parent.parent.parent
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 NAMES = sorted(path.stem for path in build.HERE.glob("dashboards/*.yml"))
-PICTURES = {"index": "light", "sales": "light", "complaints": "dark", "complaint": "light", "customers": "light"}
+PICTURES = {"index": "light", "sales": "light", "complaints": "dark", "complaint": "light", "segmentation": "light"}
 
 
 class Example:
