@@ -101,7 +101,7 @@ def test_every_view_answers_as_one_postgresql_would(serving: Serving, oracle: ps
     for key, view in serving.runtime.engine.catalog.views.items():
         columns = ", ".join(f"{name}::text AS {name}" for name, _ in view.columns)
         whole = f"SELECT {columns} FROM {'.'.join(key)}"
-        if not same(serving, oracle, whole):
+        if not view.require_any_filter and not same(serving, oracle, whole):
             assert key in LACKING or key not in MAPPED, whole
             continue
         filled += 1
