@@ -21,6 +21,8 @@ from federation.result import Part
 from federation.session import Session
 from tests.test_example import found, invented
 
+pytestmark = pytest.mark.slow
+
 ZONE = ZoneInfo("America/New_York")
 NOW = dt.datetime.now(dt.UTC).replace(microsecond=0)
 LIMITS = {name: minutes for name, _, minutes, _, _ in TYPES}

@@ -18,6 +18,8 @@ from examples.crm import build, data
 from examples.crm.cdnow import Purchase
 from federation.session import Session
 
+pytestmark = pytest.mark.slow
+
 Order = tuple[int, dt.date, Decimal, str]
 
 

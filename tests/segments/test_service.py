@@ -23,6 +23,8 @@ from api.uploads.shelf import Shelf
 from connectors.errors import ConfigError, Error
 from tests.segments.served import Served, project
 
+pytestmark = pytest.mark.slow
+
 DESCRIPTION = {
     "attributes": {
         "customer_id": {"type": "integer", "role": "key"},
