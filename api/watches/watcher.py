@@ -57,7 +57,9 @@ class Watcher:
                     log.exception("watch %s: an error of our own", self.name)
 
     async def look(self) -> None:
-        """Ask once."""
+        """Ask once; not as a file said that a reload has replaced, as another watcher will soon stand here."""
+        if self.runtime.project.watches.get(self.name) != self.watch:
+            return
         began = time.perf_counter()
         state, reason, seen = await self._asked()
         if state == "ok" and not self._same(seen):

@@ -105,7 +105,12 @@ class World:
         )
         self.app = app(
             SimpleNamespace(
-                engine=self.engine, control=None, owned=Owned(Path(), project.file), project=project, diagnostics=()
+                engine=self.engine,
+                control=None,
+                owned=Owned(Path(), project.file),
+                project=project,
+                alerts=None,
+                diagnostics=(),
             )
         )
 

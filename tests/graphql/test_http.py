@@ -38,7 +38,7 @@ def runtime(asked: Any, **file: Any) -> Any:
     project = SimpleNamespace(file=ProjectFile.model_validate({"name": "x", **file}), folder=Path())
     asked.watch = Watch()
     return SimpleNamespace(
-        engine=asked, control=None, owned=Owned(Path(), project.file), project=project, diagnostics=()
+        engine=asked, control=None, owned=Owned(Path(), project.file), project=project, alerts=None, diagnostics=()
     )
 
 
