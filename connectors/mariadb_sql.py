@@ -80,7 +80,8 @@ def _decimal(value: Any) -> str:
     number = Decimal(value)
     if not number.is_finite():
         raise ValueError("not finite")
-    return format(number, "f")
+    text = format(number, "f")
+    return text if "." in text else f"{text}."  # without a point it would be a BIGINT, and so would sums of it
 
 
 def _float(kind: str, value: float) -> str:

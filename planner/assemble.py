@@ -19,7 +19,7 @@ from planner.rules.boundaries import used
 from planner.scalar import Col, Scalar
 from planner.scope import Columns
 from planner.statement import Statement
-from planner.targets import CanonTarget, DuckdbTarget
+from planner.targets import CanonTarget, DuckdbTarget, Unwritable
 
 _DUCKDB = duckdb.MERGE
 
@@ -58,6 +58,14 @@ def assemble(
     rest, whole = stager.run(rel)
     reasons = [f"not modelled: {reason}"] if reason else stager.reasons
     plan = replace(plan, why_canon="" if whole or not reasons else reasons[0])
+    try:
+        return _merged(plan, rest, whole, names, book, statement)
+    except Unwritable as missing:  # proven, in a shape that has no rule by now: the canon has the whole statement
+        return replace(plan, why_canon=f"{missing} as it stands here")
+
+
+def _merged(plan: Plan, rest: Rel, whole: bool, names: list[tuple[int, str]], book: Book, statement: Statement) -> Plan:
+    """The plan with what DuckDB merges of it."""
     if whole and isinstance(rest, Cut):
         wanted = tuple(kind for _, kind in statement.columns)
         # As the stager left it: `rel` may still compute, for nobody, what only the canon can.

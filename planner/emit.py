@@ -266,12 +266,18 @@ class Emitter:
 
     def _distinct(self, rel: ir.Distinct, outer: Env) -> Block:
         block = self._emit(rel.input, outer)
-        if block.order or block.limit or block.offset or block.distinct or block.ready:
+        constants = rel.on is not None and any(isinstance(c, exp.Literal) for c in block.columns.values())
+        if block.order or block.limit or block.offset or block.distinct or block.ready or constants:
             block = self._derived(block, rel.input)
         env = {**outer, **block.columns}
         if rel.on is not None:
-            block.distinct = exp.Distinct(on=exp.Tuple(expressions=[self.scalar(e, env) for e in rel.on]))
+            # By a constant all rows are alike, and it would be read as a position.
+            on = [self.scalar(e, env) for e in rel.on if not isinstance(e, sc.Lit | sc.Param)]
             block.order = self._keys(rel.order, env)
+            if on:
+                block.distinct = exp.Distinct(on=exp.Tuple(expressions=on))
+            else:
+                block.limit = exp.Limit(expression=exp.Literal.number(1))
         else:
             block.distinct = exp.Distinct()
         block.closed = True

@@ -59,6 +59,10 @@ def _cast(e: exp.Expr, kind: PgType) -> exp.Expr:
 _BLIND = signatures.HARMLESS - {"case", "coalesce", "nullif", "greatest", "least"}
 
 
+class Unwritable(TypeError):
+    """What was to be computed there has no rule there."""
+
+
 class CanonTarget:
     """PostgreSQL's own text: everything can be said. Fragments are relations f0, f1 ... with columns c0, c1 ...
 
@@ -250,7 +254,7 @@ class SourceTarget:
             case Call():
                 rule = find(self.capability, e)
                 if rule is None:
-                    raise TypeError(f"{e.op} at a source")
+                    raise Unwritable(e.op)
                 if e.op == "cast" and e.type is not None:
                     return rule.build([args[0], _type(e.type.sql).copy()])
                 return rule.build(args if e.op in _BLIND else self._widened(e, args))
@@ -294,7 +298,7 @@ class SourceTarget:
     def _aggregate(self, e: Agg, args: list[exp.Expr]) -> exp.Expr:
         rule = find_aggregate(self.capability, e)
         if rule is None:
-            raise TypeError(f"{e.name} at a source")
+            raise Unwritable(e.name)
         made = rule.build(args[:-1] if e.where is not None else args)
         return made if e.where is None else exp.Filter(this=made, expression=exp.Where(this=args[-1]))
 

@@ -133,7 +133,9 @@ def test_kept_cases_on_servers(both: Oracles, postgresql: Server, mariadb: Serve
 
 @pytest.mark.slow
 @pytest.mark.service
-@pytest.mark.parametrize("seed", [1, secrets.randbelow(10**6)], ids=["fixed", "random"])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(1, id="fixed"), pytest.param(secrets.randbelow(10**6), id="random", marks=pytest.mark.deep)]
+)
 def test_a_short_run_finds_nothing(seed: int, tmp_path: Path) -> None:
     print(f"seed {seed}")
     total = Run(seed, tuple(ENGINES), tmp_path, quiet=True, queries=40).go(math.inf, only=1)

@@ -94,7 +94,9 @@ def test_the_corpus_is_representative() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [1, secrets.randbelow(10**6)], ids=["fixed", "random"])
+@pytest.mark.parametrize(
+    "seed", [pytest.param(1, id="fixed"), pytest.param(secrets.randbelow(10**6), id="random", marks=pytest.mark.deep)]
+)
 def test_some_scripts_over_files(seed: int) -> None:
     _check(seed, EMBEDDED, 4, 12)
 
