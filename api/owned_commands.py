@@ -9,13 +9,8 @@ from typing import Annotated
 
 import typer
 
-HERE = Path()
-Folder = Annotated[Path, typer.Option("--project", "-p", help="The project folder.", metavar="FOLDER")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
-Url = Annotated[str, typer.Option("--url", help="A server elsewhere, such as https://host:8080.", metavar="URL")]
-User = Annotated[
-    str, typer.Option("--user", "-u", help="User of that server; VDW_PASSWORD has the password.", metavar="USER")
-]
+from api.operator_commands import HERE, AsJson, Folder, Url, User
+
 Name = Annotated[str, typer.Argument(help="The table's name; without it, all are listed.", metavar="NAME")]
 Described = Annotated[
     Path | None, typer.Option("--describe", help="YAML or JSON file that describes the attributes.", metavar="FILE")

@@ -22,6 +22,7 @@ from api.serve import serving
 from benchmarks import stage
 from benchmarks.figures import MS, machine, percentile, show
 from examples.crm import build, cdnow, data, servers
+from examples.crm.demo import listen_at
 from examples.crm.oracle import holding
 from examples.crm.questions import questions
 from examples.crm.scenes import SCENES
@@ -29,7 +30,6 @@ from examples.crm.tour import Desk, Graphql, Oracle, Question, Server, Sql
 from examples.crm.witness import Seen, Witness
 from tests.servers import Server as DatabaseServer
 from views.catalog import Catalog
-from views.files import ProjectFile
 
 DATABASE, BEGIN, END = "example", "<!-- figures: begin -->", "<!-- figures: end -->"
 PAGE = build.HERE.parent.parent / "docs" / "crm" / "README.md"
@@ -124,7 +124,9 @@ async def _measured(folder: Path, oracle: Oracle, rounds: int) -> list[dict[str,
     async with open_project(folder) as runtime, contextlib.AsyncExitStack() as stack:
         witness = Witness(runtime.engine)
         runtime.engine = witness  # type: ignore[assignment]
-        _on_free_ports(runtime.project.file)
+        listen = runtime.project.file.listen
+        listeners = {"http": listen.http, "postgresql": listen.postgresql}
+        listen_at(runtime, {name: one.model_copy(update={"port": 0}) for name, one in listeners.items()})
         runtime.project = replace(runtime.project, watches={})  # what they ask is none of these figures
         where = await stack.enter_async_context(serving(runtime, explore=True))
         assert where.postgresql is not None and where.http is not None
@@ -141,11 +143,6 @@ async def _measured(folder: Path, oracle: Oracle, rounds: int) -> list[dict[str,
                     one = await _question(system, question, desk, witness, oracle, rounds)
                     told.append({"heading": question.heading, **one.figures(runtime.engine.catalog)})
         return told
-
-
-def _on_free_ports(file: ProjectFile) -> None:
-    for listener in (file.listen.http, file.listen.postgresql):
-        object.__setattr__(listener, "port", 0)
 
 
 async def _question(

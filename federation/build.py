@@ -94,8 +94,7 @@ async def build(
     told = (*project.diagnostics, *_before(previous, before), *work.diagnostics, *wrong, *amiss)
     diagnostics = tuple(dict.fromkeys(told))
     identities = {name: one.identity for name, one in found.items()}
-    catalog = replace(catalog, version=version(catalog), lasting=version(_without_owned(catalog)))
-    return Built(catalog, connectors, diagnostics, identities, work.statements, dashboards)
+    return Built(_versioned(catalog), connectors, diagnostics, identities, work.statements, dashboards)
 
 
 async def renewed(
@@ -129,8 +128,7 @@ async def renewed(
     catalog = previous.catalog
     tables = {key: table for key, table in catalog.tables.items() if table.schema not in changed}
     sources = {**catalog.sources, **{name: found[name].source for name in changed}}
-    catalog = replace(catalog, sources=sources, tables={**tables, **work.tables})
-    catalog = replace(catalog, version=version(catalog), lasting=version(_without_owned(catalog)))
+    catalog = _versioned(replace(catalog, sources=sources, tables={**tables, **work.tables}))
     connectors = {**previous.connectors, **{n: c for n in changed if (c := found[n].connector) is not None}}
     files = {f"sources/{name}.yml" for name in changed}
     told = (*(one for one in previous.diagnostics if one.file not in files), *work.diagnostics)
@@ -156,9 +154,12 @@ def _before(previous: Built | None, before: Before) -> Iterator[Diagnostic]:
             yield one
 
 
-def _without_owned(catalog: Catalog) -> Catalog:
+def _versioned(catalog: Catalog) -> Catalog:
+    """The catalog with the version of all that it holds, and that of what is not users' own."""
+    whole = version(catalog)
     tables = {key: table for key, table in catalog.tables.items() if table.schema not in OWNED}
-    return replace(catalog, tables=tables)
+    lasting = whole if len(tables) == len(catalog.tables) else version(replace(catalog, tables=tables))
+    return replace(catalog, version=whole, lasting=lasting)
 
 
 async def rebuild(

@@ -33,7 +33,7 @@ def build(into: Path, *, on_servers: bool = False, cache: Path | None = None) ->
 def write(into: Path, made: dict[str, list[Table]], *, on_servers: bool = False) -> None:
     """The project's files, the demo user's password, and the data."""
     _copy_project(into, on_servers=on_servers)
-    _password(into / "secrets" / "analyst")
+    password(into / "secrets" / "analyst")
     parquet_files.write(into / "data" / "warehouse", made[WAREHOUSE])
     live = {source: tables for source, tables in made.items() if source != WAREHOUSE}
     if on_servers:
@@ -61,7 +61,7 @@ def _copy_project(into: Path, *, on_servers: bool) -> None:
         shutil.copytree(HERE / "servers_sources", into / "sources", dirs_exist_ok=True)
 
 
-def _password(file: Path) -> None:
+def password(file: Path) -> None:
     """A password of this copy's own, kept if there is one."""
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,9 +135,14 @@ def _on_signals(do: Callable[[], object]) -> None:
 
 def _avoid_taken_ports(console: Console, runtime: Runtime) -> None:
     """Another free port for each listener whose own is taken."""
+    listen = runtime.project.file.listen
+    listen_at(runtime, {name: _free(console, name, getattr(listen, name)) for name in ("http", "postgresql")})
+
+
+def listen_at(runtime: Runtime, moved: Mapping[str, Listener]) -> None:
+    """Other listeners than the project's file has, by name."""
     file = runtime.project.file
-    moved = {name: _free(console, name, getattr(file.listen, name)) for name in ("http", "postgresql")}
-    listen = file.listen.model_copy(update=moved)
+    listen = file.listen.model_copy(update=dict(moved))
     runtime.project = replace(runtime.project, file=file.model_copy(update={"listen": listen}))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ def compose(into: Path) -> tuple[list[str], dict[str, str]]:
     for name in OWN:
         copy = shutil.copytree if (HERE / name).is_dir() else shutil.copyfile
         copy(HERE / name, into / name, **({"dirs_exist_ok": True} if (HERE / name).is_dir() else {}))
-    _password(into / "secrets" / "analyst")
+    crm.password(into / "secrets" / "analyst")
     taken -= _mapping()
     left = dict(_take_out(into, taken))
     return sorted(taken - left.keys()), left
@@ -68,13 +67,6 @@ def _faults(into: Path) -> list[Diagnostic]:
                 Diagnostic("error", panel.file, panel.line, f'there is no "{".".join(name)}"') for name in lacking
             ]
     return wrong
-
-
-def _password(file: Path) -> None:
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(secrets.token_urlsafe(12) + "\n", "utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

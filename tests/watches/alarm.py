@@ -53,16 +53,6 @@ class Alarm:
         return self.serving.wait(asked())
 
 
-@contextlib.contextmanager
-def alarm(folder: Path) -> Iterator[Alarm]:
-    """For the time of the block."""
-    made = Alarm(folder)
-    try:
-        yield made
-    finally:
-        made.close()
-
-
 class Delivering:
     """The couriers of a folder's notifiers, without an engine: what a watch has seen is given to them."""
 
