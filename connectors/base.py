@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import pyarrow as pa
 
@@ -36,6 +36,7 @@ class Column:
     collation: Collation = Collation.LOOSE
     comment: str = ""
     exact: bool = True  # every stored value is of `type`; false: predicates on it stay here (SQLite's affinities)
+    unfit: Literal["error", "null"] = "error"  # what becomes of a value that `type` cannot hold
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class Table:
     foreign_keys: tuple[ForeignKey, ...] = ()
     row_count: int | None = None
     comment: str = ""
+    requires: tuple[tuple[str, ...], ...] = ()  # alternatives: the columns of one must be given; (): it can be scanned
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError where there is none."""
@@ -72,11 +74,17 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of a server: `engine` picks the capability table, `facts` are probed, not assumed."""
+    """What is known of a server: `engine` picks the capability table, `facts` are probed, not assumed.
 
-    engine: str  # postgresql | mariadb | mysql | sqlite | duckdb
+    An engine without a table of its own has a `dialect` (sqlglot's name), and computes those of the dialect's
+    candidates that are among `claims`: nothing, until `vdw probe` has proven some on the server itself.
+    """
+
+    engine: str  # postgresql | mariadb | mysql | sqlite | duckdb | trino, or any other
     version: tuple[int, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    dialect: str = ""
+    claims: tuple[str, ...] = ()  # sorted
 
 
 @dataclass(frozen=True, slots=True)
