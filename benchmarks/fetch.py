@@ -1,0 +1,198 @@
+"""A million rows of sixteen columns out of each connector, against the best native driver in the same run."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import figures, native, stage, wide
+from benchmarks.figures import show
+from connectors import registry
+from connectors.base import Cancel, SourceQuery
+from tests.servers import Server
+
+MB = 1e6
+FLAT = 1.5  # times the memory of a quarter of the rows, and some megabytes
+SLACK = 30 * MB
+Native = Callable[[dict[str, Any], str], int]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A connector at a source that holds the table `wide`: `kind` and `connection` as in a source's file, and the
+    peers, which are given `options`. Their statement is `sql` where theirs is not `wide.SELECT`."""
+
+    kind: str
+    connection: Mapping[str, Any]
+    options: Mapping[str, Any]
+    natives: tuple[Native, ...]
+    sql: str = wide.SELECT
+    table: str = "wide"
+
+
+@dataclass
+class Stage:
+    """Where the sources are made: a folder, the Parquet file, servers that start when first asked for."""
+
+    place: Path
+    file: Path
+    stack: contextlib.ExitStack
+    servers: dict[str, Server]
+
+    def server(self, kind: str) -> Server:
+        """The server of that kind with the table in it."""
+        if kind not in self.servers:
+            self.servers |= self.stack.enter_context(stage.servers(kind))
+            {"postgresql": wide.into_postgresql, "mariadb": wide.into_mariadb}[kind](self.servers[kind], self.file)
+        return self.servers[kind]
+
+
+def postgresql(made: Stage) -> Subject:
+    """Numerics are sent as text to both; only ours are parsed."""
+    server = made.server("postgresql")
+    items = (f"{name}::text" if kind.startswith("numeric") else name for name, (kind, _) in wide.COLUMNS.items())
+    given = (native.adbc_postgresql, native.connectorx)
+    return Subject(
+        "postgresql",
+        server.options,
+        wide.options_of(server, "postgresql"),
+        given,
+        f"SELECT {', '.join(items)} FROM wide",
+    )
+
+
+def mariadb(made: Stage) -> Subject:
+    """MariaDB by its C library."""
+    server = made.server("mariadb")
+    return Subject("mariadb", server.options, wide.options_of(server, "mysql"), (native.mysqlclient, native.connectorx))
+
+
+def sqlite(made: Stage) -> Subject:
+    """A file."""
+    path = {"path": str(wide.into_sqlite(made.place, made.file))}
+    return Subject("sqlite", path, path, (native.sqlite, native.sqlite_arrow))
+
+
+def duckdb(made: Stage) -> Subject:
+    """A file."""
+    path = {"path": str(wide.into_duckdb(made.place, made.file))}
+    return Subject("duckdb", path, path, (native.duckdb_file,))
+
+
+def parquet(made: Stage) -> Subject:
+    """The file as it was made."""
+    folder = {"folder": str(made.file.parent)}
+    return Subject("parquet", folder, {"path": str(made.file)}, (native.duckdb_parquet, native.pyarrow_parquet))
+
+
+SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
+    "PostgreSQL": postgresql,
+    "MariaDB": mariadb,
+    "SQLite": sqlite,
+    "DuckDB": duckdb,
+    "Parquet": parquet,
+}
+
+
+def ours(kind: str, connection: dict[str, Any], table: str) -> tuple[int, int]:
+    """Rows and bytes of the whole table through the connector."""
+    connector = registry.connect(kind, "wide", connection)
+    try:
+        (found,) = (one for one in connector.tables() if one.name == table)
+        kinds = tuple(found.column(name).type for name in wide.COLUMNS)
+        origin = ".".join(filter(None, (found.schema, found.name)))
+        query = SourceQuery((wide.SELECT.replace(" wide", f" {origin}"),), (), kinds)
+        count = size = 0
+        for batch in connector.execute(query, timeout=3600, cancel=Cancel()):
+            count, size = count + batch.num_rows, size + batch.nbytes
+        return count, size
+    finally:
+        connector.close()
+
+
+def _ours(subject: Subject) -> int:
+    return ours(subject.kind, dict(subject.connection), subject.table)[0]
+
+
+def _theirs(driver: Native, subject: Subject) -> int:
+    return driver(dict(subject.options), subject.sql)
+
+
+def timed(run: Callable[..., int], *given: Any) -> tuple[int, float, int]:
+    """Rows, seconds, and bytes by which the process has grown at its peak; in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_timed, run, *given).result()
+
+
+def _timed(run: Callable[..., int], *given: Any) -> tuple[int, float, int]:
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now on
+    before = _memory("VmRSS")
+    began = time.perf_counter()
+    count = run(*given)
+    return count, time.perf_counter() - began, _memory("VmHWM") - before
+
+
+def _memory(name: str) -> int:
+    status = Path("/proc/self/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith(name))
+
+
+def measure(subject: Subject, rows: int, rounds: int) -> dict[str, Any]:
+    """The best of some rounds, in turns."""
+    mine: list[tuple[int, float, int]] = []
+    peers: dict[str, list[float]] = {driver.__name__: [] for driver in subject.natives}
+    for _ in range(rounds):
+        mine.append(timed(_ours, subject))
+        for driver in subject.natives:
+            count, seconds, _ = timed(_theirs, driver, subject)
+            assert count == rows, f"{driver.__name__}: {count} rows"
+            peers[driver.__name__].append(seconds)
+    assert {count for count, _, _ in mine} == {rows}, f"{mine[0][0]} rows came"
+    best = min(seconds for _, seconds, _ in mine)
+    floors = {name: min(seconds) for name, seconds in peers.items()}
+    return {
+        "rows": rows,
+        "seconds": best,
+        "ratio": best / min(floors.values()),
+        "natively": min(floors, key=floors.__getitem__),
+        **{f"{name}_s": seconds for name, seconds in floors.items()},
+        "peak_mb": max(peak for _, _, peak in mine) / MB,
+    }
+
+
+@contextlib.contextmanager
+def staged(rows: int) -> Iterator[Stage]:
+    """The folder with the Parquet file; servers stop at the end."""
+    with stage.folder() as place, contextlib.ExitStack() as stack:
+        (place / "files").mkdir()
+        yield Stage(place, wide.parquet(place / "files", rows), stack, {})
+
+
+def main() -> None:
+    """Exits with 1 where the memory of a connector grows with the rows."""
+    parser = figures.arguments(__doc__, 0)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", default="", help="only lines whose name contains this")
+    given = parser.parse_args()
+    grown = []
+    with staged(given.rows // 4) as few, staged(given.rows) as many:
+        for name, made in SUBJECTS.items():
+            if given.only.lower() in name.lower():
+                quarter = timed(_ours, made(few))[2]
+                told = measure(made(many), given.rows, given.rounds)
+                flat = told["peak_mb"] * MB <= quarter * FLAT + SLACK
+                grown += [] if flat else [name]
+                show(given.json, name, **told, quarter_peak_mb=quarter / MB, flat=flat, **figures.machine())
+    raise SystemExit(bool(grown))
+
+
+if __name__ == "__main__":
+    main()
