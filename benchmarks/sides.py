@@ -15,13 +15,13 @@ from psycopg import pq
 from benchmarks.figures import MS
 from benchmarks.stage import write
 from connectors.base import Cancel
+from connectors.conformance.texts import column_texts
 from connectors.errors import Error
 from federation.result import Result
 from federation.session import Session
 from tests.differential.cases import Case
 from tests.differential.oracle import Answer
 from tests.differential.suite import compare
-from tests.differential.texts import column_texts
 from tests.servers import Server
 from tests.serving import Serving
 

@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 from psycopg.conninfo import conninfo_to_dict
 
 from api.project import Runtime, open_project
+from connectors.conformance.texts import column_texts
 from federation.canon.server import Canon
 from federation.freshness.freshness import MaxAge
 from federation.query import Query
 from federation.result import Part
 from federation.session import Session
 from federation.watch import Sent
-from tests.differential.texts import column_texts
 from tests.folders import write
 from tests.servers import Server
 from tests.sources import wait_for

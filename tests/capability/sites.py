@@ -21,6 +21,7 @@ from connectors import postgresql_sql, registry
 from connectors.base import Bound, Cancel, Connector, SourceQuery
 from connectors.capability import Capability, capability
 from connectors.capability.duckdb import MERGE
+from connectors.conformance.texts import column_texts
 from connectors.errors import Error
 from connectors.types import PgType
 from federation.duck import Duck, MergeLimits
@@ -32,7 +33,6 @@ from planner.scalar import Call, Col, Lit, Scalar
 from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
 from tests.capability import traps
 from tests.capability.traps import Trap
-from tests.differential.texts import column_texts
 from tests.servers import Server
 from views.catalog import SourceTable
 

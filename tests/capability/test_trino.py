@@ -17,6 +17,7 @@ import pytest
 from connectors.base import Bound
 from connectors.capability.rules import V
 from connectors.capability.signatures import Signature
+from connectors.conformance.texts import float_text, python_text
 from connectors.errors import Error
 from connectors.trino_sql import TYPES, literal
 from connectors.types import PgType
@@ -29,7 +30,6 @@ from tests.capability import test_aggregates, test_claims, traps, trino_site
 from tests.capability.cases import cases
 from tests.capability.sites import INT4
 from tests.capability.trino_site import REFUSED, Answer, TrinoSite, shown
-from tests.differential.texts import float_text, python_text
 from tests.trino_server import TrinoServer
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]

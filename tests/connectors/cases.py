@@ -5,62 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from connectors.conformance import Case, Sample, Site, nul
+from connectors.conformance.printing import MARIADB as PRINTED_BY_MARIADB
+from connectors.conformance.printing import POSTGRESQL as PRINTED_BY_POSTGRESQL
 from connectors.types import PgType, bpchar, numeric, varchar
 from tests.servers import Server
 
 INF_DAYS, INF_US = 2**31 - 1, 2**63 - 1
 _US = 1_000_000
 _MIDNIGHT = 1_711_843_200 * _US  # 2024-03-31 00:00 UTC, the day on which clocks change in Europe
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A column of the source's type `ddl`, which must be read as `type`; `values` pairs a literal in the
-    source's SQL with what Arrow must hold (dates and times as the integers that store them).
-
-    `equal`: the source can compare the column with a parameter of `type`.
-    """
-
-    ddl: str
-    type: PgType
-    values: tuple[tuple[str, Any], ...]
-    equal: bool = True
-
-
-@dataclass(frozen=True)
-class Site:
-    """A source at work: what `connect` is given, how to write to it, and how to watch it."""
-
-    options: dict[str, Any]
-    run: Callable[..., list[tuple[Any, ...]]]  # statements, as somebody who may write
-    server: Server | None = None
-
-
-@dataclass(frozen=True)
-class Case:
-    """A connector under test. What is None does not exist there (an embedded engine has no server to watch)."""
-
-    kind: str
-    open: Callable[[pytest.FixtureRequest], AbstractContextManager[Site]]
-    samples: tuple[Sample, ...]
-    unfit: tuple[tuple[str, str, PgType], ...]  # ddl, literal, type that cannot hold it
-    schema: str | None  # where tables made without a schema are
-    numbers: str  # SELECT of one int8 column: 1 to {n}
-    slow: str  # SELECT of one int8 column that takes very long
-    writes: tuple[str, ...]
-    active: str | None = None  # number of our statements that run at the server
-    connected: str | None = None  # number of our connections
-    wide: str = "repeat('x', {width})"
-    marks: tuple[pytest.MarkDecorator, ...] = field(default=(pytest.mark.service,))
-
-
-def nul(*values: tuple[str, Any]) -> tuple[tuple[str, Any], ...]:
-    return (*values, ("NULL", None))
 
 
 T = PgType
@@ -174,6 +131,7 @@ CASES = (
             "CREATE TYPE pair AS (a int, b text)",
             "CREATE DOMAIN money_amount AS numeric(12,2)",
             "CREATE DOMAIN cents AS money_amount CHECK (value > 0)",
+            "CREATE SEQUENCE counter",
         ),
         samples=POSTGRESQL,
         unfit=(
@@ -191,6 +149,7 @@ CASES = (
         ),
         active="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vdw' AND state = 'active'",
         connected="SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vdw'",
+        printing=PRINTED_BY_POSTGRESQL,
     ),
     Case(
         kind="mariadb",
@@ -211,5 +170,7 @@ CASES = (
         writes=("INSERT INTO guarded VALUES (2)", "DELETE FROM guarded", "CREATE TABLE other (id int)"),
         active="SELECT count(*) FROM information_schema.processlist WHERE user = 'vdw' AND command = 'Query'",
         connected="SELECT count(*) FROM information_schema.processlist WHERE user = 'vdw'",
+        number="seq",
+        printing=PRINTED_BY_MARIADB,
     ),
 )

@@ -13,8 +13,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from connectors.conformance import Case, Sample, Site, nul
+from connectors.conformance.printing import DUCKDB as PRINTED_BY_DUCKDB
+from connectors.conformance.printing import SQLITE as PRINTED_BY_SQLITE
 from connectors.types import PgType, bpchar, numeric, varchar
-from tests.connectors.cases import INF_DAYS, INF_US, Case, Sample, Site, nul
+from tests.connectors.cases import INF_DAYS, INF_US
 
 T = PgType
 _US = 1_000_000
@@ -179,6 +182,7 @@ def _analytical(
         numbers="SELECT g FROM generate_series(1, {n}) AS s(g)",
         slow="SELECT count(*) FROM range(1000000) AS a(x), range(1000000) AS b(y) WHERE (x * y) % 7 = 3",
         writes=("INSERT INTO guarded VALUES (2)", "DELETE FROM guarded", "COPY guarded TO 'out.csv'"),
+        printing=PRINTED_BY_DUCKDB,
         marks=(),
     )
 
@@ -213,6 +217,7 @@ EMBEDDED = (
         slow="WITH RECURSIVE s(g) AS (SELECT 1 UNION ALL SELECT g + 1 FROM s) SELECT count(*) FROM s",
         writes=("INSERT INTO guarded VALUES (2)", "DELETE FROM guarded", "CREATE TABLE other (id int)"),
         wide="printf('%.*c', {width}, 'x')",
+        printing=PRINTED_BY_SQLITE,
         marks=(),
     ),
     _analytical("duckdb", _duckdb, DUCKDB),

@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 
 from connectors import sqlite_schema
 from connectors.base import Bound, Cancel, Collation, Connector, Table
+from connectors.conformance.asking import INT8, ask, statement
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.registry import connect, options_model
 from connectors.sqlite_types import Misfit, declared, decode, encode
 from connectors.types import PgType, numeric
-from tests.connectors.asking import INT8, ask, statement
 
 TEXT = PgType("text")
 

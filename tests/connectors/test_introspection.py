@@ -111,7 +111,7 @@ def test_a_thousand_tables_take_few_queries(postgresql: Server) -> None:
 
 
 def test_zero_dates_become_null_only_when_told(mariadb: Server) -> None:
-    from tests.connectors.asking import ask
+    from connectors.conformance.asking import ask
 
     fresh(
         mariadb,

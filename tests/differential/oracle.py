@@ -13,10 +13,10 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
+from connectors.conformance.texts import python_text
 from connectors.types import BUILTIN, PgType
 from tests.differential.cases import Case
 from tests.differential.data import Table
-from tests.differential.texts import python_text
 
 VIEWS = Path(__file__).parent / "views.sql"
 TIMESTAMPTZ = BUILTIN["timestamptz"][0]

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from connectors.conformance.texts import python_text
 from connectors.types import PgType
 from tests.differential.data import Column
-from tests.differential.texts import python_text
 
 Encode = Callable[[Any], Any]
 TEXT = PgType("text")

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml
 
+from connectors.conformance.texts import python_text
 from tests.differential.data import Table
 from tests.differential.physical import Physical, physical
-from tests.differential.texts import python_text
 
 ENGINES = {
     "plain": "postgresql",

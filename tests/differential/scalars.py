@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from connectors.conformance.texts import python_text
 from connectors.types import PgType
 from tests.differential.forms import FORMS, aggregates
-from tests.differential.texts import python_text
 
 _TEXT = ("text", "varchar", "bpchar")
 _INTEGERS = ("int2", "int4", "int8")

@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 from connectors.base import Bound
+from connectors.conformance.texts import column_texts
 from connectors.errors import Error
 from connectors.statistics import ColumnStatistics, Estimate, TableStatistics
 from connectors.types import PgType
@@ -32,7 +33,6 @@ from tests.differential.cases import Case
 from tests.differential.loaders import drop_all, load_all
 from tests.differential.oracle import Answer
 from tests.differential.placements import Placement, write_project
-from tests.differential.texts import column_texts
 from tests.servers import Server
 from tests.serving import Serving
 from views.catalog import Catalog

@@ -9,11 +9,11 @@ from typing import Any
 
 import yaml
 
+from connectors.conformance.texts import python_text
 from connectors.types import PgType
 from tests.differential.data import Column, Link, Table
 from tests.differential.placements import Placement, Spot, piece
 from tests.differential.suite import How
-from tests.differential.texts import python_text
 from tests.fuzz.queries import Query
 from tests.fuzz.schema import value_of
 from tests.fuzz.world import Schema, names_in

@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from connectors.conformance.texts import python_text
 from connectors.types import PgType
 from tests.differential.scalars import Ref, Scalars, comparable
-from tests.differential.texts import python_text
 from tests.fuzz.forms import SAFE, aggregates, crisp
 
 Columns = tuple[tuple[str, PgType], ...]

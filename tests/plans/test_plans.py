@@ -17,11 +17,11 @@ import psycopg
 import pytest
 
 from api.project import Runtime, open_project
+from connectors.conformance.texts import column_texts
 from federation import merge
 from federation.canon.server import Canon
 from federation.session import Session
 from planner.plan import Plan, SourceText
-from tests.differential.texts import column_texts
 from tests.plans.world import build, fill
 
 FOLDER = Path(__file__).parent

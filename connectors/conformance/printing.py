@@ -1,0 +1,126 @@
+"""How engines print their values in SQL, and what each text is in PostgreSQL's form."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from connectors.conformance.case import Printing, Sample
+from connectors.conformance.texts import float_text
+from connectors.types import PgType
+
+_FRACTION = re.compile(r"(\.\d*?)0+(?=$|[+-])")
+_BC = re.compile(r"(?P<day>\d+-\d\d-\d\d) \(BC\)(?P<time>.*)")
+_INTEGERS = frozenset(("int2", "int4", "int8", "oid"))
+
+
+def _floating(text: str, kind: PgType) -> str:
+    value = float(text)
+    if kind.name == "float4":
+        (value,) = struct.unpack("f", struct.pack("f", value))
+    return float_text(value, single=kind.name == "float4")
+
+
+def _trimmed(text: str) -> str:
+    """A time without the zeros at the end of its fraction."""
+    return _FRACTION.sub(r"\1", text).replace(".+", "+").removesuffix(".")
+
+
+def _padded(text: str, kind: PgType) -> str:
+    return text.ljust(kind.mod - 4) if kind.mod > 4 else text
+
+
+def _bytes(text: str, _: PgType) -> str:
+    return "\\x" + (text.lower() if len(text) % 2 == 0 else "0" + text.lower())
+
+
+Canonical = Callable[[str, PgType], str]
+_COMMON: dict[str, Canonical] = {
+    **dict.fromkeys(_INTEGERS, lambda text, _: str(int(text))),  # a year 0000, what is filled with zeros
+    "float4": _floating,
+    "float8": _floating,
+    "bpchar": _padded,
+    "bytea": _bytes,
+    "bool": lambda text, _: {"1": "t", "0": "f", "true": "t", "false": "f"}[text],
+    "time": lambda text, _: _trimmed(text),
+    "timestamp": lambda text, _: _trimmed(text),
+    "timestamptz": lambda text, _: _trimmed(text) + ("" if text.endswith("+00") else "+00"),
+    "uuid": lambda text, _: text.lower(),
+}
+
+
+def _canonical(sample: Sample, text: Any) -> str:
+    convert = _COMMON.get(sample.type.name)
+    return str(text) if convert is None else convert(str(text), sample.type)
+
+
+# -- PostgreSQL: format('%s') calls the type's own output function, as ::text does not (it strips character(n))
+POSTGRESQL = Printing(
+    lambda sample: f"CASE WHEN num_nulls({sample.column}) = 0 THEN format('%s', {sample.column}) END",
+    lambda _, text: str(text),
+)
+
+
+# -- MariaDB and MySQL
+def _mariadb_text(sample: Sample) -> str:
+    if sample.type.name == "bytea":
+        return f"HEX({sample.column})"
+    if sample.type.name == "bool":
+        return f"BIN({sample.column})"
+    if sample.type.name == "float4":  # as they are, it prints six digits of them
+        return f"CAST({sample.column} + 0e0 AS CHAR)"
+    return f"CAST({sample.column} AS CHAR)"
+
+
+def _mariadb_canonical(sample: Sample, text: Any) -> str:
+    if sample.ddl.startswith("bit") and sample.type.name == "bytea":  # a number is printed, without leading zeros
+        width = (int(sample.ddl.partition("(")[2].rstrip(")")) + 7) // 8 * 2
+        return "\\x" + str(text).lower().rjust(width, "0")
+    return _canonical(sample, text)
+
+
+MARIADB = Printing(_mariadb_text, _mariadb_canonical)
+
+
+# -- SQLite: quote() tells storage classes apart
+def _sqlite_canonical(sample: Sample, text: Any) -> str:
+    kind, bare = sample.type, str(text)
+    if bare.startswith("X'"):
+        return "\\x" + bare[2:-1].lower()
+    quoted = bare.startswith("'")
+    bare = bare[1:-1].replace("''", "'") if quoted else bare
+    if kind.name == "numeric":
+        return _decimal(bare, kind)
+    if kind.name == "timestamptz":
+        return _trimmed(bare.removesuffix("+00:00").removesuffix("Z")) + "+00"
+    return bare if kind.name == "text" else _canonical(sample, bare)
+
+
+def _decimal(text: str, kind: PgType) -> str:
+    number = Decimal(text)
+    if kind.mod < 0 or not number.is_finite():
+        return format(number, "f").removesuffix(".0")
+    return format(number, f".{kind.precision_scale[1]}f")
+
+
+SQLITE = Printing(lambda sample: f"nullif(quote({sample.column}), 'NULL')", _sqlite_canonical)
+
+
+# -- DuckDB
+def _duckdb_text(sample: Sample) -> str:
+    return f"hex({sample.column})" if sample.type.name == "bytea" else f"CAST({sample.column} AS VARCHAR)"
+
+
+def _duckdb_canonical(sample: Sample, text: Any) -> str:
+    found = _BC.fullmatch(str(text)) if sample.type.name in ("date", "timestamp", "timestamptz") else None
+    if found is None:
+        plain = str(text).endswith("infinity") and sample.type.name in ("date", "timestamp", "timestamptz")
+        return str(text) if plain else _canonical(sample, text)
+    day = ".".join((found["day"], "")).removesuffix(".")
+    return f"{day}{_canonical(sample, found['time']) if found['time'] else ''} BC"
+
+
+DUCKDB = Printing(_duckdb_text, _duckdb_canonical)
