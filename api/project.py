@@ -75,7 +75,7 @@ class Runtime:
         async with self._changing:
             project = await asyncio.to_thread(_loaded, self.project.folder)
             self.owned = await asyncio.to_thread(Owned, _state(project), project.file)
-            accounts = _accounts(project, self.owned)
+            accounts = await asyncio.to_thread(_accounts, project, self.owned)
             await asyncio.to_thread(roles.apply, self.canon.dsn(), accounts, self.canon.sessions)
             gates, remembered = self.engine.gates, Remembered(_state(project))
             built = await build(project, self.canon, previous=self._built, gates=gates, remembered=remembered)
@@ -98,7 +98,8 @@ class Runtime:
         """Serve what users own now: tables of theirs that came, changed or went, here or by another server."""
         async with self._changing:
             listing = await asyncio.to_thread(self.owned.listing)
-            await asyncio.to_thread(roles.share, self.canon.dsn(), _accounts(self.project, self.owned))
+            accounts = await asyncio.to_thread(_accounts, self.project, self.owned)
+            await asyncio.to_thread(roles.share, self.canon.dsn(), accounts)
             gates, remembered = self.engine.gates, Remembered(_state(self.project))
             changed = self.owned.shelves.keys()
             built = await renewed(self.project, self.canon, self._built, changed, gates=gates, remembered=remembered)
@@ -161,7 +162,8 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         await asyncio.to_thread(canon.start)
         owned = await asyncio.to_thread(Owned, _state(project), project.file)
         listing = owned.listing()
-        await asyncio.to_thread(roles.apply, canon.dsn(), _accounts(project, owned), sessions)
+        accounts = await asyncio.to_thread(_accounts, project, owned)
+        await asyncio.to_thread(roles.apply, canon.dsn(), accounts, sessions)
         gates = Gates()
         stack.callback(gates.close)
         shut(gates, _state(project))

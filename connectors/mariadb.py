@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, Literal
 
 import pyarrow as pa
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from connectors import arrow, mariadb_catalog, mariadb_explain, mariadb_statistics
 from connectors.base import PING, Cancel, Pressure, Profile, SourceQuery, Table
@@ -33,6 +33,7 @@ from connectors.registry import ConnectionOptions
 from connectors.sockets import readable, sever
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import GRACE, Stopper, server_timeout, stopping, timed_out
+from connectors.tls import Tls, chosen
 
 FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
 ALL = 1 << 62
@@ -53,9 +54,8 @@ class MariadbOptions(ConnectionOptions):
     )
     user: str | None = None
     password: SecretStr | None = None
-    ssl_ca: str | None = Field(None, description="file of the certificate authorities; turns TLS on")
-    ssl_verify: bool = Field(
-        True, description="whether the certificate must name the host; counts where ssl_ca is given"
+    tls: Tls | None = Field(
+        None, description="how the connection is encrypted; verify-full where the host is not this machine"
     )
     zero_dates: Literal["error", "null"] = Field("error", description="what 0000-00-00 is read as")
     connect_timeout: int = Field(10, ge=1, description="seconds")
@@ -69,11 +69,20 @@ class MariadbOptions(ConnectionOptions):
             "unix_socket": self.socket,
             "database": self.database,
             "user": self.user,
-            "password": self.password.get_secret_value() if self.password else None,
             "connect_timeout": self.connect_timeout,
-            "ssl": {"ca": self.ssl_ca} if self.ssl_ca else None,
-            "ssl_mode": ("VERIFY_IDENTITY" if self.ssl_verify else "VERIFY_CA") if self.ssl_ca else None,
         }
+
+    @field_validator("tls")
+    @classmethod
+    def _modes(cls, tls: Tls | None) -> Tls | None:
+        if tls is not None and tls.mode == "verify-ca":
+            raise ValueError("the driver of MariaDB never leaves the host's name unchecked: write mode: verify-full")
+        return tls
+
+    @property
+    def encryption(self) -> Tls:
+        """What counts for TLS."""
+        return chosen(self.tls, None if self.socket else self.host)
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -90,7 +99,7 @@ class MariadbConnector:
         driver()
         self.name = name
         self._options = options
-        self._access = Access(name, options.arguments)
+        self._access = Access(name, options.arguments, password=options.password, tls=options.encryption)
         self._deadlines = Deadlines()
         self._driver = MysqlDriver(self._access, self._deadlines)
         self.tally = self._access.tally

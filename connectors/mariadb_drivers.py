@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -11,12 +12,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
+
 from connectors.deadlines import Deadlines
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.leases import Lost
-from connectors.sockets import readable, sever
+from connectors.logins import Logins
+from connectors.sockets import readable, sever, watch
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
+from connectors.tls import Tls, reason
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -33,6 +38,9 @@ _PROOF = 1.0  # seconds for that round trip, and for a KILL
 _LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
 _LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
 _KILLED = 1317
+_SPEAKS_TLS = 2048  # of the capabilities that a server tells
+_REFUSED = frozenset((1045, 1698, 1862, 3118, 4151))  # wrong, none, expired; the account is locked
+_MODES = {"prefer": "PREFERRED", "require": "REQUIRED", "verify-full": "VERIFY_IDENTITY"}
 _STATES = {  # errors that PostgreSQL has too: of values, and of a server that has no room
     1690: "22003",
     1021: "53100",
@@ -59,32 +67,82 @@ class Session:
 
 @dataclass(slots=True)
 class Access:
-    """Where and as whom to connect; the password never leaves it."""
+    """Where and as whom to connect; no secret ever leaves it."""
 
     source: str
     arguments: dict[str, Any] = field(repr=False)
     tally: Tally = field(default_factory=Tally, repr=False)
+    password: SecretStr | None = None
+    tls: Tls = field(default_factory=Tls)
+    logins: Logins = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.logins = Logins(self.source, self.password, self.tls.passphrase)
 
     def connect(self, seconds: float) -> Any:
         """A bare connection, made within about so many seconds; values are raw bytes."""
         given = {key: value for key, value in self.arguments.items() if value is not None}
         given["connect_timeout"] = max(1, min(given["connect_timeout"], math.ceil(seconds)))
-        return driver().connect(conv={}, **given)
+
+        def attempt(password: str | None) -> Any:
+            known = {} if password is None else {"password": password}
+            with _encrypted(self.tls) as encryption:
+                made = driver().connect(conv={}, **given, **known, **encryption)
+            if encryption and self.tls.mode != "prefer" and not made.server_capabilities & _SPEAKS_TLS:
+                made.close()  # the driver goes on without, whatever it was told
+                raise driver().OperationalError(2026, "TLS/SSL error: the server does not speak TLS")
+            return made
+
+        connection = self.logins.open(attempt, refused, seconds)
+        watch(connection.fileno())
+        return connection
 
     def scrub(self, text: str) -> str:
-        """The text without the password."""
-        password = self.arguments.get("password")
-        return text.replace(password, "***").strip() if password else text.strip()
+        """The text without secrets."""
+        return self.logins.scrub(text)
 
     def unreachable(self, error: Exception) -> SourceError:
         """08001, with the server's reason in `detail`."""
         where = self.arguments.get("unix_socket") or f"{self.arguments.get('host')}:{self.arguments.get('port')}"
+        detail = self.scrub(_message(error))
         return SourceError(
             f'cannot connect to source "{self.source}" (MariaDB or MySQL at {where})',
             sqlstate="08001",
-            detail=self.scrub(_message(error)),
-            hint="check host, port, database, user and password of its file in sources/, and that the server runs",
+            detail=detail,
+            hint=reason(self.tls, detail)
+            or "check host, port, database, user and password of its file in sources/, and that the server runs",
         )
+
+
+def refused(error: Exception) -> bool:
+    """Whether the server did not take user and password."""
+    return bool(error.args) and error.args[0] in _REFUSED
+
+
+@contextlib.contextmanager
+def _encrypted(tls: Tls) -> Iterator[dict[str, Any]]:
+    """The driver's arguments for TLS, while it connects."""
+    if tls.mode == "disable":
+        yield {}
+        return
+    files = {"cert": tls.certificate, "key": tls.key, "ca": tls.authorities if tls.verifies else None}
+    # of an empty mapping the driver makes no TLS at all
+    ssl = {"cipher": "DEFAULT", **{key: value for key, value in files.items() if value is not None}}
+    arguments = {"ssl": ssl, "ssl_mode": _MODES[tls.mode]}
+    if tls.key is None:
+        yield arguments
+        return
+    # without any passphrase the driver would ask the terminal for it
+    passphrase = tls.passphrase.get_secret_value() if tls.passphrase else "none"
+    written = passphrase.replace("\\", "\\\\").replace("\n", "\\n")
+    # the driver takes it from an option file alone; this one has no name, and is gone at the end
+    file = os.memfd_create("vdw", os.MFD_CLOEXEC)
+    try:
+        os.fchmod(file, 0o600)
+        os.write(file, f'[client]\nssl-passphrase="{written}"\n'.encode())
+        yield {**arguments, "read_default_file": f"/proc/self/fd/{file}"}
+    finally:
+        os.close(file)
 
 
 def driver() -> ModuleType:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast, get_args
 
 import adbc_driver_manager
 import psycopg
@@ -29,6 +30,7 @@ from connectors.registry import ConnectionOptions
 from connectors.sockets import sever
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
+from connectors.tls import SYSTEM, Mode, Tls, chosen
 
 _UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
 ORPHANED = 2.5  # seconds until a server that looks each second has seen that its client died, and has ended
@@ -59,8 +61,9 @@ class PostgresqlOptions(ConnectionOptions):
     database: str | None = None
     user: str | None = None
     password: SecretStr | None = None
-    sslmode: str | None = Field(None, pattern="^(disable|allow|prefer|require|verify-ca|verify-full)$")
-    sslrootcert: str | None = Field(None, description="file of the certificate authorities, or `system`")
+    tls: Tls | None = Field(
+        None, description="how the connection is encrypted; verify-full where the host is not this machine"
+    )
     application_name: str = "vdw"
     connect_timeout: int = Field(10, ge=2, description="seconds")
     parallel_workers: int | None = Field(
@@ -77,6 +80,14 @@ class PostgresqlOptions(ConnectionOptions):
         return {} if workers is None else {"max_parallel_workers_per_gather": str(workers)}
 
     @property
+    def encryption(self) -> Tls:
+        """What counts for TLS; libpq's environment where it says something and the file does not."""
+        if self.tls is None and (mode := os.environ.get("PGSSLMODE")) in get_args(Mode):
+            return Tls(mode=cast(Mode, mode), ca=os.environ.get("PGSSLROOTCERT") or SYSTEM)
+        hosts = self.host or os.environ.get("PGHOST")
+        return chosen(self.tls, *(hosts.split(",") if hosts else [None]))
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """Keywords of libpq; None is not said."""
         return {
@@ -84,9 +95,6 @@ class PostgresqlOptions(ConnectionOptions):
             "port": self.port,
             "dbname": self.database,
             "user": self.user,
-            "password": self.password.get_secret_value() if self.password else None,
-            "sslmode": self.sslmode,
-            "sslrootcert": self.sslrootcert,
             "application_name": self.application_name,
             "connect_timeout": self.connect_timeout,
             "keepalives_idle": 30,
@@ -103,7 +111,9 @@ class PostgresqlConnector:
 
     def __init__(self, name: str, options: PostgresqlOptions) -> None:
         self.name = name
-        self._access = Access(name, options.parameters, options.settings)
+        self._access = Access(
+            name, options.parameters, options.settings, password=options.password, tls=options.encryption
+        )
         self.tally = self._access.tally
         self._points = PointDriver(self._access)
         self._bulk = BulkDriver(self._access)

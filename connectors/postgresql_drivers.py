@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import adbc_driver_manager
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
 
 from connectors.apart import apart
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Lost
+from connectors.logins import Logins
 from connectors.sockets import readable
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
+from connectors.tls import Tls, reason
 
+T = TypeVar("T")
 PROLOGUE = {
     "TimeZone": "UTC",
     "DateStyle": "ISO, YMD",
@@ -41,6 +47,12 @@ _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connect
 _PROOF = 1.0  # seconds for that round trip
 _INTRODUCTION = 5  # statements of ADBC's own when it connects: the version, columns, and three times types
 GRACE = 1.0  # seconds beyond its statement timeout after which a server is taken to hang
+_REFUSED = re.compile(r"password authentication failed|28P01|authentication failed for user|no password supplied")
+# What a server says after the login: of places, databases, and itself.
+_OTHERWISE = re.compile(
+    r"too many|remaining connection slots|does not exist|permission denied|not currently accepting|shutting down"
+    r"|starting up|recovery|terminating|certificate|timeout|closed the connection|could not receive|reset by peer"
+)
 _LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
 
@@ -59,12 +71,18 @@ class Session:
 
 @dataclass(slots=True)
 class Access:
-    """Where and as whom to connect; the password never leaves it."""
+    """Where and as whom to connect; no secret ever leaves it."""
 
     source: str
     parameters: dict[str, Any] = field(repr=False)
     settings: dict[str, str] = field(default_factory=dict)  # of each session, besides the prologue
     tally: Tally = field(default_factory=Tally, repr=False)
+    password: SecretStr | None = None
+    tls: Tls = field(default_factory=Tls)
+    logins: Logins = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.logins = Logins(self.source, self.password, self.tls.passphrase)
 
     @property
     def prologue(self) -> str:
@@ -74,27 +92,58 @@ class Access:
             [*(f"set_config('{key}', '{value}', false)" for key, value in all_.items()), _WATCHED]
         )
 
-    def conninfo(self, seconds: float) -> str:
-        """libpq's connection string, to connect within about so many seconds; it holds the password."""
-        given = {key: value for key, value in self.parameters.items() if value is not None}
+    def conninfo(self, seconds: float, password: str | None) -> str:
+        """libpq's connection string, to connect within about so many seconds; it holds the secrets."""
+        given = {key: value for key, value in {**self.parameters, **self._encryption()}.items() if value is not None}
         # libpq takes nothing below two seconds
         patience = max(2, min(given["connect_timeout"], math.ceil(seconds)))
-        return make_conninfo("", **{**given, "connect_timeout": patience, "client_encoding": "UTF8"})
+        known = {} if password is None else {"password": password}
+        return make_conninfo("", **{**given, **known, "connect_timeout": patience, "client_encoding": "UTF8"})
+
+    def open(self, attempt: Callable[[str], T], seconds: float) -> T:
+        """A connection that `attempt` makes of a connection string, logged in; else SourceError."""
+        try:
+            return self.logins.open(lambda secret: attempt(self.conninfo(seconds, secret)), refused, seconds)
+        except (psycopg.Error, adbc_driver_manager.Error) as error:
+            raise self.unreachable(error) from None
 
     def scrub(self, text: str) -> str:
-        """The text without the password."""
-        password = self.parameters.get("password")
-        return text.replace(password, "***").strip() if password else text.strip()
+        """The text without secrets."""
+        return self.logins.scrub(text)
 
     def unreachable(self, error: BaseException) -> SourceError:
         """08001, with the driver's reason in `detail`."""
         where = f"{self.parameters.get('host') or 'localhost'}:{self.parameters.get('port')}"
+        detail = self.scrub(str(error))
         return SourceError(
             f'cannot connect to source "{self.source}" (PostgreSQL at {where})',
             sqlstate="08001",
-            detail=self.scrub(str(error)),
-            hint="check host, port, database, user and password of its file in sources/, and that the server runs",
+            detail=detail,
+            hint=reason(self.tls, detail)
+            or "check host, port, database, user and password of its file in sources/, and that the server runs",
         )
+
+    def _encryption(self) -> dict[str, str | None]:
+        """What libpq is told of TLS; where nothing is said in any way, its own environment counts."""
+        tls = self.tls
+        if tls.mode in ("disable", "prefer"):
+            return {"sslmode": tls.mode}
+        return {
+            "sslmode": tls.mode,
+            "sslrootcert": tls.authorities if tls.verifies else None,
+            "sslcert": tls.certificate,
+            "sslkey": tls.key,
+            "sslpassword": tls.passphrase.get_secret_value() if tls.passphrase else None,
+        }
+
+
+def refused(error: Exception) -> bool:
+    """Whether the server did not take the password; it says so in its own language, but libpq knows it was sent."""
+    text = str(error)
+    if _REFUSED.search(text):
+        return True
+    sent = bool(getattr(getattr(error, "pgconn", None), "used_password", False))
+    return sent and not _OTHERWISE.search(text)
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -114,10 +163,9 @@ class PointDriver:
         self._access = access
 
     def open(self, seconds: float) -> Session:
+        connect = partial(PatientConnection.connect, autocommit=True, cursor_factory=psycopg.RawCursor)
+        connection = self._access.open(connect, seconds)
         try:
-            connection = PatientConnection.connect(
-                self._access.conninfo(seconds), autocommit=True, cursor_factory=psycopg.RawCursor
-            )
             connection.patience = max(seconds, 1.0)
             self._access.tally.add(SESSION)
             connection.execute(self._access.prologue)
@@ -158,11 +206,13 @@ class BulkDriver:
     def open(self, seconds: float) -> Session:
         # besides connecting it reads the server's types, and waits for them without any bound
         self._access.tally.add(SESSION, _INTRODUCTION)
-        connect = partial(adbc.connect, self._access.conninfo(seconds), autocommit=True)
+
+        def connect(conninfo: str) -> Any:
+            work = partial(adbc.connect, conninfo, autocommit=True)
+            return apart(work, max(seconds, 1.0), lambda late: late.close())
+
         try:
-            return Session(apart(connect, max(seconds, 1.0), lambda late: late.close()))
-        except adbc_driver_manager.Error as error:
-            raise self._access.unreachable(error) from None
+            return Session(self._access.open(connect, seconds))
         except TimeoutError:
             raise self._access.unreachable(TimeoutError("the server does not answer")) from None
 

@@ -13,6 +13,7 @@ from typing import Any
 from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error
+from connectors.secrets import public
 from federation.gate.gate import Gate
 from federation.gate.gates import Gates
 from federation.gate.patience import patiently
@@ -78,7 +79,7 @@ async def _introspect(
     found = Found(_described(name, file))
     place = f"sources/{name}.yml"
     try:
-        given = project.options(name, environment)
+        given = await asyncio.to_thread(project.options, name, environment)  # a command may have to tell a secret
         found.source = replace(found.source, identity=_server(file.kind, given))
         gate = gates.claim(found.source)
         options = {"pool_size": file.limits.concurrency, **given}
@@ -137,9 +138,7 @@ def _described(name: str, file: SourceFile) -> Source:
 
 def _server(kind: str, options: Mapping[str, Any]) -> str:
     """A name of the server behind a source, the same in every process; nothing secret goes into it."""
-    model = registry.options_model(kind)
-    secret = {key for key, one in model.model_fields.items() if "Secret" in str(one.annotation)} if model else set()
-    told = sorted((key, value) for key, value in options.items() if key not in secret)
+    told = sorted(public(registry.options_model(kind), options).items())
     return hashlib.sha256(repr((kind, told)).encode()).hexdigest()
 
 

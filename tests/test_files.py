@@ -159,7 +159,9 @@ def test_resolving(tmp_path: Path) -> None:
         tmp_path,
         {"sources/crm.yml": "kind: postgresql\nconnection: {user: {env: WHO}, password: {file: secret.txt}}\n"},
     )
-    assert project.options("crm", {"WHO": "bob"}) == {"user": "bob", "password": "hunter2"}
+    found = project.options("crm", {"WHO": "bob"})
+    assert (found["user"], found["password"].get_secret_value()) == ("bob", "hunter2")
+    assert "hunter2" not in f"{found} {found['password']}"
     with pytest.raises(ConfigError) as caught:
         project.options("crm", {"OTHER": "bob"})
     assert caught.value.message == 'environment variable "WHO" is not set'
@@ -188,11 +190,11 @@ def test_the_kind_of_a_source_is_known(tmp_path: Path) -> None:
 
 
 def test_a_connection_is_checked_by_its_connector(tmp_path: Path) -> None:
-    written = "kind: postgresql\nconnection:\n  hots: db\n  port: {env: PORT}\n  sslmode: maybe\n"
+    written = "kind: postgresql\nconnection:\n  hots: db\n  port: {env: PORT}\n  application_name: 5\n"
     errors = told(read(tmp_path, {"sources/crm.yml": written}))
     assert [error.partition("(")[0][:60] for error in errors] == [
         "sources/crm.yml:3: unknown key `connection.hots`",
-        "sources/crm.yml:5: `connection.sslmode`: string should match",
+        "sources/crm.yml:5: `connection.application_name` must be tex",
     ]
 
 

@@ -166,7 +166,7 @@ class User(Section):
     """A user of the SQL and GraphQL endpoints."""
 
     password: SecretRef | None = Field(
-        default=None, description="Where the password stands: {env: NAME} or {file: path}."
+        default=None, description="Where the password stands: {env: NAME}, {file: path} or {command: [...]}."
     )
     reads: Names = Field(
         default=(), description='What the user may read: "schema.name", "schema.*" or "*"; nothing unless listed.'

@@ -25,7 +25,7 @@ _NEEDED = {"webhook": ("url",), "sms": ("url", "body"), "smtp": ("host", "sender
 def _text_or_reference(value: object) -> object:
     if isinstance(value, str) or is_reference(value):
         return value
-    raise fault("neither a text nor a reference", "write a text, {env: NAME} or {file: path}")
+    raise fault("neither a text nor a reference", "write a text, {env: NAME}, {file: path} or {command: [...]}")
 
 
 Referable = Annotated[str | SecretRef, BeforeValidator(_text_or_reference)]
@@ -70,7 +70,7 @@ class Notifier(Section):
         default="starttls", description="smtp: starttls and tls refuse a server without a valid certificate."
     )
     user: str | None = Field(default=None, description="smtp: user name, where the server wants one.")
-    password: SecretRef | None = Field(default=None, description="smtp: {env: NAME} or {file: path}.")
+    password: SecretRef | None = Field(default=None, description="smtp: {env: NAME}, {file: path} or {command: [...]}.")
     sender: str | None = Field(default=None, description='smtp: who it is from, such as "CRM <crm@example.com>".')
     unsure: Literal["repeat", "hold"] = Field(
         default="repeat",
@@ -124,7 +124,9 @@ class Notifier(Section):
         for name, value in self.headers.items():
             if isinstance(value, str) and (name.lower() in _SECRET_HEADERS or secret_like(name)):
                 raise fault(
-                    "a secret stands here in plain text", "write {env: NAME} or {file: path}", ("headers", name)
+                    "a secret stands here in plain text",
+                    "write {env: NAME}, {file: path} or {command: [...]}",
+                    ("headers", name),
                 )
         if (self.user is None) != (self.password is None):
             raise fault("`user` and `password` go together", "write both, or neither")

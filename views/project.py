@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from connectors.errors import ConfigError
 from connectors.registry import options_model
+from connectors.secrets import secret_at
+from connectors.tls import placed
 from connectors.types import PgType
 from views.catalog import View
 from views.files import ProjectFile, ViewHeader
@@ -173,20 +176,22 @@ class Project:
         return not any(diagnostic.severity == "error" for diagnostic in self.diagnostics)
 
     def options(self, source: str, environment: Mapping[str, str]) -> dict[str, Any]:
-        """The `connection` of a source for its connector: secrets resolved, and `base_folder`
-        (from which the connector finds relative paths) where the kind has files.
+        """The `connection` of a source for its connector: secrets resolved (a LiveSecret where its model has a
+        SecretStr and the value may change), files of `tls` placed, and `base_folder` (from which the connector finds
+        relative paths) where the kind has files.
 
         ConfigError, placed at the key, names the variable or file that is missing, never a value.
         """
         file = f"sources/{source}.yml"
         resolved: dict[str, Any] = {}
+        model = options_model(self.sources[source].kind)
         for key, value in self.sources[source].connection.items():
+            given = placed(value, self.folder) if key == "tls" and isinstance(value, Mapping) else value
             try:
-                resolved[key] = resolve(value, self.folder, environment)
+                resolved[key] = resolve(given, self.folder, environment, partial(secret_at, model), (key,))
             except ConfigError as error:
                 line, _ = place_of(self.places.get(file, {}), ("connection", key))
                 raise ConfigError(error.message, place=f"{file}:{line}", hint=error.hint) from None
-        model = options_model(self.sources[source].kind)
         if model is not None and "base_folder" in model.model_fields:
             resolved["base_folder"] = str(self.folder.resolve())
         return resolved

@@ -162,7 +162,8 @@ class SourceFile(Section):
     owner: str = Field(default="", description="Who to ask about the source.")
     connection: dict[str, Any] = Field(
         default={},
-        description="What the connector needs (docs of the kind); secrets as {env: NAME} or {file: path} only.",
+        description="What the connector needs (docs of the kind); secrets only as {env: NAME}, {file: path} or "
+        "{command: [...]}.",
     )
     expose: Expose = Field(default=Expose(), description="Which schemas and tables exist here.")
     role: Literal["operational", "warehouse"] | None = Field(
@@ -200,7 +201,11 @@ class SourceFile(Section):
     def _no_literal_secret(self) -> SourceFile:
         for path in literal_secrets(self.connection, ("connection",)):
             name = ".".join(map(str, path))
-            raise fault(f"`{name}` holds a secret in plain text", "write {env: NAME} or {file: path} instead", path)
+            raise fault(
+                f"`{name}` holds a secret in plain text",
+                "write {env: NAME}, {file: path} or {command: [...]} instead",
+                path,
+            )
         return self
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +12,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from connectors.errors import ConfigError
+from connectors.secrets import LiveSecret
+from views.secret_command import told
 
 DURATION = r"^(\d+(?:\.\d+)?)(ms|s|m|h|d)$"
 SIZE = r"^(\d+)(kB|MB|GB|TB)$"
+KeyPath = tuple[str | int, ...]
+
 NAME = r"^[a-z_][a-z0-9_]{0,62}$"
 
+_PLACES = frozenset(("env", "file", "command"))
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"kB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
 _SECRET_KEY = re.compile(
@@ -91,31 +97,52 @@ class SecretRef(Section):
     file: str | None = Field(
         default=None, description="File that holds the secret (its last newline is dropped), relative to the project."
     )
+    command: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)] | None = (
+        Field(
+            default=None,
+            description="Program and its arguments; it writes the secret to its standard output (its last newline is "
+            "dropped), within 10 s, and is run without a shell.",
+        )
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _reference(cls, value: object) -> object:
         if not isinstance(value, Mapping):
-            raise fault("a secret stands here in plain text", "write {env: NAME} or {file: path} instead of the value")
-        if set(value) <= {"env", "file"} and len(value) != 1:
-            raise fault("a secret has exactly one place", "write either {env: NAME} or {file: path}")
+            raise fault(
+                "a secret stands here in plain text", "write {env: NAME}, {file: path} or {command: [...]} instead"
+            )
+        if set(value) <= _PLACES and len(value) != 1:
+            raise fault("a secret has exactly one place", "write one of {env: NAME}, {file: path}, {command: [...]}")
         return value
 
     def resolve(self, folder: Path, environment: Mapping[str, str]) -> str:
         """The secret's value; ConfigError names the variable or file, never the value."""
         if self.env is not None:
             return _from_environment(self.env, environment)
+        if self.command is not None:
+            return told(self.command, folder, environment)
         return _from_file(folder / (self.file or ""))
+
+    def live(self, folder: Path, environment: Mapping[str, str]) -> str | LiveSecret:
+        """The same, for who may ask again: what stands in a file, or what a program tells, can change."""
+        if self.env is not None:
+            return self.resolve(folder, environment)
+        read = partial(self.resolve, folder, environment)
+        if self.command is not None:
+            return LiveSecret(repr(self.command), read)
+        path = folder / (self.file or "")
+        return LiveSecret(str(path), read, partial(_stamp, path))
 
 
 def is_reference(value: object) -> bool:
-    """Whether a value of the files is {env: NAME} or {file: path}."""
-    return (
-        isinstance(value, Mapping)
-        and len(value) == 1
-        and next(iter(value)) in ("env", "file")
-        and isinstance(next(iter(value.values())), str)
-    )
+    """Whether a value of the files is {env: NAME}, {file: path} or {command: [program, ...]}."""
+    if not isinstance(value, Mapping) or len(value) != 1:
+        return False
+    ((key, place),) = value.items()
+    if key == "command":
+        return isinstance(place, list | tuple) and bool(place) and all(isinstance(one, str) and one for one in place)
+    return key in _PLACES and isinstance(place, str)
 
 
 def secret_like(key: str) -> bool:
@@ -133,17 +160,25 @@ def embeds_password(value: str) -> bool:
     return bool(_EMBEDDED.search(value))
 
 
-def resolve(value: Any, folder: Path, environment: Mapping[str, str]) -> Any:
-    """The same value with every {env: NAME} and {file: path} inside replaced by its text.
+def resolve(
+    value: Any,
+    folder: Path,
+    environment: Mapping[str, str],
+    live: Callable[[KeyPath], bool] | None = None,
+    at: KeyPath = (),
+) -> Any:
+    """The same value with every reference inside replaced by its text; by a LiveSecret where `live` says of its path
+    (below `at`) that one will do.
 
     `folder` is the project's, from which relative files are found. ConfigError names what is missing.
     """
     if is_reference(value):
-        return SecretRef.model_validate(dict(value)).resolve(folder, environment)
+        reference = SecretRef.model_validate(dict(value))
+        return (reference.live if live is not None and live(at) else reference.resolve)(folder, environment)
     if isinstance(value, Mapping):
-        return {key: resolve(item, folder, environment) for key, item in value.items()}
+        return {key: resolve(item, folder, environment, live, (*at, key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [resolve(item, folder, environment) for item in value]
+        return [resolve(item, folder, environment, live, (*at, i)) for i, item in enumerate(value)]
     return value
 
 
@@ -164,3 +199,12 @@ def _from_file(path: Path) -> str:
         raise ConfigError(
             f'cannot read the secret file "{path}": {reason}', hint="check the path and its mode"
         ) from None
+
+
+def _stamp(path: Path) -> object:
+    """Another thing when the file has changed, or has been replaced."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

@@ -42,4 +42,4 @@ def test_options_make_a_schema() -> None:
     assert model is not None
     schema = model.model_json_schema()
     assert schema["additionalProperties"] is False
-    assert {"host", "port", "database", "user", "password", "sslmode"} <= set(schema["properties"])
+    assert {"host", "port", "database", "user", "password", "tls"} <= set(schema["properties"])
