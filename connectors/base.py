@@ -190,6 +190,26 @@ class Prompt(Protocol):
         ...
 
 
+class Snapshot(Protocol):
+    """One state of a source, for several statements: a transaction, open on one connection until `close`.
+
+    One statement at a time runs there. `parallel`: others may run beside it, which read the same state over connections
+    of their own. After an error the snapshot is of no use any more.
+    """
+
+    parallel: bool
+
+    def execute(
+        self, query: SourceQuery, *, timeout: float, cancel: Cancel, beside: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        """As `Connector.execute`; `beside`: over a connection of its own."""
+        ...
+
+    def close(self) -> None:
+        """End the transaction and give the connection back; idempotent, no statement may run there."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Pressure:
     """How hard a source is pressed: `lag` seconds of replication (of it, or of those that follow it), and `running`
@@ -217,6 +237,9 @@ class Connector(Protocol):
 
     A connector may also have `prompt(query, *, timeout) -> Prompt | None`: send a `small` statement now, over a
     connection that lies idle. None, where that cannot be done without waiting, leaves it to `execute`.
+
+    A connector may also have `snapshot(*, timeout) -> Snapshot | None`: one state for several statements, from now on.
+    None where the source cannot keep one without being in its users' way.
     """
 
     name: str

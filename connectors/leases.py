@@ -98,6 +98,16 @@ class Leases:
             self.clear()
             yield from run()
 
+    def again(self, work: Callable[[], T]) -> T:
+        """What `work()` gives; begun anew, once, where its connection was found dead before anything came."""
+        try:
+            return work()
+        except Lost as lost:
+            if not lost.retry:
+                raise
+            self.clear()
+            return work()
+
     @contextlib.contextmanager
     def lease(self, driver: Driver, deadline: float, cancel: Cancel) -> Iterator[Lease]:
         """A connection of `driver`, waited for until `deadline` (time.monotonic()); closed if the body raises."""

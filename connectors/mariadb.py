@@ -33,12 +33,19 @@ from connectors.registry import ConnectionOptions
 from connectors.sockets import readable, sever
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import GRACE, Stopper, server_timeout, stopping, timed_out
+from connectors.tally import SESSION
 from connectors.tls import Tls, chosen
+from connectors.transaction import Transaction
 
 FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
 ALL = 1 << 62
 PIECE = 1024  # rows that are Python objects at once: more of them only make the garbage collector work
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
+# a consistent read there is at this level only, and the owner's default may be another
+_SNAPSHOT = (
+    "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+)
 _REFUSED = frozenset((1044, 1142, 1143, 1146, 1305, 1054))  # may not read; no such table, function, column
 
 
@@ -138,9 +145,29 @@ class MariadbConnector:
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""
+        yield from self._leases.retried(lambda: self._run(None, query, timeout, cancel))
+
+    def snapshot(self, *, timeout: float) -> Transaction:
+        """See Connector: a transaction's consistent read, of tables that keep versions (InnoDB); one at a time."""
+        return self._leases.again(lambda: self._snapshot(timeout))
+
+    def _snapshot(self, timeout: float) -> Transaction:
+        def begin(lease: Lease) -> None:
+            self._command(lease, *_SNAPSHOT)
+
+        return Transaction(
+            self._leased(timeout, Cancel()), begin, self._run, lambda lease: self._command(lease, "COMMIT")
+        )
+
+    def _command(self, lease: Lease, *texts: str) -> None:
+        self.tally.add(SESSION, len(texts))
+        with self._driver.bounded(lease.session.descriptor, GRACE):
+            for text in texts:
+                run(lease.session.connection, text)
+
+    def _run(self, held: Lease | None, query: SourceQuery, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         way = self._point if query.small else self._stream
-        deadline = time.monotonic() + timeout
-        yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel))
+        return way(query, time.monotonic() + timeout, timeout, cancel, held)
 
     def pressure(self) -> Pressure:
         """See Connector: Threads_running without our own, and Seconds_Behind_Master where we may read it."""
@@ -184,8 +211,10 @@ class MariadbConnector:
                 return []
             raise
 
-    def _point(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
-        with self._prepared(query, deadline, timeout, cancel) as (lease, text, late):
+    def _point(
+        self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel, held: Lease | None
+    ) -> Iterator[pa.RecordBatch]:
+        with self._prepared(query, deadline, timeout, cancel, held) as (lease, text, late):
             connection = lease.session.connection
             kill, cut = partial(self._driver.kill, lease.session), partial(sever, lease.session.descriptor)
             with stopping(cancel, kill, sever=cut) as stopper:
@@ -196,8 +225,10 @@ class MariadbConnector:
             stopper.check()
         yield batch
 
-    def _stream(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
-        with self._prepared(query, deadline, timeout, cancel) as (lease, text, late):
+    def _stream(
+        self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel, held: Lease | None
+    ) -> Iterator[pa.RecordBatch]:
+        with self._prepared(query, deadline, timeout, cancel, held) as (lease, text, late):
             session: Session = lease.session
             kill, left = partial(self._driver.kill, session), deadline - time.monotonic()
             cut = partial(sever, session.descriptor)
@@ -225,29 +256,30 @@ class MariadbConnector:
 
     @contextlib.contextmanager
     def _prepared(
-        self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel
+        self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel, held: Lease | None
     ) -> Iterator[tuple[Lease, str, LimitExceeded]]:
         text = inlined(query)
         late = timed_out(self.name, timeout)
-        with (
-            self._leases.lease(self._driver, deadline, cancel) as lease,
-            self._errors(lease, cancel, deadline, late),
-            self._hanging(lease, deadline, cancel),
-        ):
-            self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
+        lent = self._leases.lease(self._driver, deadline, cancel) if held is None else contextlib.nullcontext(held)
+        with lent as lease, self._bounded(lease, deadline, cancel, late):
             yield lease, text, late
 
     @contextlib.contextmanager
     def _leased(self, timeout: float, cancel: Cancel) -> Iterator[Lease]:
-        late = timed_out(self.name, timeout)
+        """A connection for our own questions."""
         deadline = time.monotonic() + timeout
         with (
             self._leases.lease(self._driver, deadline, cancel) as lease,
-            self._errors(lease, cancel, deadline, late),
-            self._hanging(lease, deadline, cancel),
+            self._bounded(lease, deadline, cancel, timed_out(self.name, timeout)),
         ):
-            self._driver.limit(lease.session, server_timeout(timeout))
             yield lease
+
+    @contextlib.contextmanager
+    def _bounded(self, lease: Lease, deadline: float, cancel: Cancel, late: LimitExceeded) -> Iterator[None]:
+        """The body's statements end by the deadline; their errors leave as ours."""
+        with self._errors(lease, cancel, deadline, late), self._hanging(lease, deadline, cancel):
+            self._driver.limit(lease.session, server_timeout(deadline - time.monotonic()))
+            yield
 
     @contextlib.contextmanager
     def _hanging(self, lease: Lease, deadline: float, cancel: Cancel) -> Iterator[None]:

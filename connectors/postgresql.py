@@ -20,9 +20,10 @@ from connectors import arrow, postgresql_catalog, postgresql_explain, postgresql
 from connectors.base import PING, Cancel, Pressure, Profile, Prompt, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
-from connectors.postgresql_drivers import Access, BulkDriver, PointDriver, translate
+from connectors.postgresql_drivers import Access, BulkDriver, PointDriver, Session, tell, translate
 from connectors.postgresql_prompt import begin
 from connectors.postgresql_rows import from_batch, from_result
+from connectors.postgresql_snapshot import exported, fetched, inside
 from connectors.postgresql_sql import inlined, prepared
 from connectors.pump import Pump
 from connectors.reading import Reading
@@ -30,7 +31,9 @@ from connectors.registry import ConnectionOptions
 from connectors.sockets import sever
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
+from connectors.tally import Tally
 from connectors.tls import SYSTEM, Mode, Tls, chosen
+from connectors.transaction import Run, Transaction
 
 _UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
 ORPHANED = 2.5  # seconds until a server that looks each second has seen that its client died, and has ended
@@ -148,9 +151,18 @@ class PostgresqlConnector:
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """See Connector.execute. A connection found dead before the first row is replaced, once."""
+        yield from self._run(query, timeout, cancel)
+
+    def _run(
+        self, query: SourceQuery, timeout: float, cancel: Cancel, snapshot: str | None = None
+    ) -> Iterator[pa.RecordBatch]:
         way = self._point if query.small else self._stream
         deadline = time.monotonic() + timeout
-        yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel))
+        yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel, snapshot))
+
+    def snapshot(self, *, timeout: float) -> Transaction:
+        """See Connector: a transaction that others join by the name under which it exports its state."""
+        return self._leases.again(lambda: self._snapshot(timeout))
 
     def prompt(self, query: SourceQuery, *, timeout: float) -> Prompt | None:
         """See Connector: a small statement over an idle connection, without a thread."""
@@ -170,27 +182,62 @@ class PostgresqlConnector:
         """Close idle connections now and busy ones once they are given back."""
         self._leases.close()
 
-    def _point(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
-        text, values = prepared(query)
+    def _point(
+        self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel, snapshot: str | None
+    ) -> Iterator[pa.RecordBatch]:
         late = timed_out(self.name, timeout)
-        with self._leased(self._points, deadline, cancel, late) as lease:
-            self._points.limit(lease.session, server_timeout(deadline - time.monotonic()))
-            connection: psycopg.Connection[Any] = lease.session.connection
-            stop = partial(connection.cancel_safe, timeout=2)
-            with stopping(cancel, stop, sever=partial(sever, connection.fileno())) as stopper:
-                cursor = connection.execute(text, values, prepare=True, binary=True)
-            stopper.check()
-            batch = from_result(cursor.pgresult, query.columns)
+        with self._leased(self._points, deadline, cancel, late) as lease, inside(snapshot, lease.session, self.tally):
+            batch = self._pointed(lease, query, deadline, cancel)
         yield batch
 
-    def _stream(self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+    def _pointed(self, lease: Lease, query: SourceQuery, deadline: float, cancel: Cancel) -> pa.RecordBatch:
+        """All rows of a statement over a connection of psycopg's."""
+        text, values = prepared(query)
+        with self._watched(lease, deadline, cancel) as connection:
+            cursor = connection.execute(text, values, prepare=True, binary=True)
+        return from_result(cursor.pgresult, query.columns)
+
+    def _snapshot(self, timeout: float) -> Transaction:
+        deadline, cancel = time.monotonic() + timeout, Cancel()
+
+        def begin(lease: Lease) -> Run | None:
+            with self._watched(lease, deadline, cancel) as connection:
+                name = exported(connection, self.tally)
+            return None if name is None else partial(self._run, snapshot=name)
+
+        leased = self._leased(self._points, deadline, cancel, timed_out(self.name, timeout))
+        return Transaction(leased, begin, self._held, lambda lease: tell(lease.session, "COMMIT"))
+
+    def _held(self, lease: Lease, query: SourceQuery, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
+        """A statement in the transaction of that connection."""
+        deadline = time.monotonic() + timeout
+        with self._errors(lease, deadline, cancel, timed_out(self.name, timeout)):
+            if query.small:
+                yield self._pointed(lease, query, deadline, cancel)
+                return
+            with self._watched(lease, deadline, cancel) as connection:
+                yield from fetched(connection, query, self.tally)
+
+    @contextlib.contextmanager
+    def _watched(self, lease: Lease, deadline: float, cancel: Cancel) -> Iterator[psycopg.Connection[Any]]:
+        """A connection of psycopg's whose statements end by the deadline, and when `cancel` fires."""
+        self._points.limit(lease.session, server_timeout(deadline - time.monotonic()))
+        connection: psycopg.Connection[Any] = lease.session.connection
+        stop = partial(connection.cancel_safe, timeout=2)
+        with stopping(cancel, stop, sever=partial(sever, connection.fileno())) as stopper:
+            yield connection
+        stopper.check()
+
+    def _stream(
+        self, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel, snapshot: str | None
+    ) -> Iterator[pa.RecordBatch]:
         text = inlined(query)
         late = timed_out(self.name, timeout)
         with self._leased(self._bulk, deadline, cancel, late) as lease:
             # whatever waits for the server does so in the pump's thread
             cursor = lease.session.connection.cursor()
             limit = partial(self._bulk.limit, lease.session, server_timeout(deadline - time.monotonic()))
-            source = _batches(cursor, limit, text)
+            source = _batches(cursor, lease.session, limit, text, snapshot, self.tally)
             with stopping(cancel, cursor.adbc_cancel) as stopper, _pumped(source, stopper, lease) as pump:
                 for batch in pump.batches(stopper, deadline, late):
                     lease.reused = False  # rows are out: too late to begin again
@@ -203,28 +250,27 @@ class PostgresqlConnector:
         self, kind: PointDriver | BulkDriver, deadline: float, cancel: Cancel, late: LimitExceeded
     ) -> Iterator[Lease]:
         """A connection; the drivers' errors leave as ours."""
-        with self._leases.lease(kind, deadline, cancel) as lease:
-            try:
-                yield lease
-            except (psycopg.Error, adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
-                if cancel.reason is not None:
-                    raise cancel.reason from None
-                ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
-                if isinstance(ours, Lost):
-                    ours.retry = lease.stale
-                raise ours from None
+        with self._leases.lease(kind, deadline, cancel) as lease, self._errors(lease, deadline, cancel, late):
+            yield lease
+
+    @contextlib.contextmanager
+    def _errors(self, lease: Lease, deadline: float, cancel: Cancel, late: LimitExceeded) -> Iterator[None]:
+        """The drivers' errors leave as ours."""
+        try:
+            yield
+        except (psycopg.Error, adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
+            if cancel.reason is not None:
+                raise cancel.reason from None
+            ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
+            if isinstance(ours, Lost):
+                ours.retry = lease.stale
+            raise ours from None
 
     def _ask(
         self, text: str, values: Sequence[Any], timeout: float = ASK_TIMEOUT, what: str = "catalog"
     ) -> list[tuple[Any, ...]]:
         """Rows of a question of our own, once more where a pooled connection had died; `what` it is for."""
-        try:
-            return self._ask_once(text, values, timeout, what)
-        except Lost as lost:
-            if not lost.retry:
-                raise
-            self._leases.clear()
-            return self._ask_once(text, values, timeout, what)
+        return self._leases.again(lambda: self._ask_once(text, values, timeout, what))
 
     def _ask_once(self, text: str, values: Sequence[Any], timeout: float, what: str) -> list[tuple[Any, ...]]:
         deadline = time.monotonic() + timeout
@@ -246,13 +292,16 @@ def _pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lea
         lease.abandoned = not pump.close(stopper, _UNWANTED)
 
 
-def _batches(cursor: Any, limit: Callable[[], None], text: str) -> Generator[pa.RecordBatch, None, None]:
+def _batches(
+    cursor: Any, session: Session, limit: Callable[[], None], text: str, snapshot: str | None, tally: Tally
+) -> Generator[pa.RecordBatch, None, None]:
     try:
         limit()
-        cursor.adbc_statement.set_options(**{BATCH: str(BATCH_BYTES)})
-        cursor.execute(text)
-        # the public fetch_record_batch() gives a reader whose errors have lost their SQLSTATE
-        yield from cursor._results.reader
+        with inside(snapshot, session, tally):
+            cursor.adbc_statement.set_options(**{BATCH: str(BATCH_BYTES)})
+            cursor.execute(text)
+            # the public fetch_record_batch() gives a reader whose errors have lost their SQLSTATE
+            yield from cursor._results.reader
     except GeneratorExit:
         cursor.adbc_cancel()  # closing alone would read all the rows that are left
         raise

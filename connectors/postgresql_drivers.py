@@ -264,6 +264,16 @@ def _diagnosis(error: Exception) -> tuple[str | None, str, str]:
     return state or None, primary or str(error), detail
 
 
+def tell(session: Session, *texts: str) -> None:
+    """Run commands that give no rows, over a connection of either driver."""
+    if isinstance(session.connection, psycopg.Connection):
+        session.connection.execute("; ".join(texts), prepare=False)
+        return
+    for text in texts:
+        with contextlib.closing(session.connection.cursor()) as cursor:
+            cursor.execute(text)
+
+
 def _run(connection: Any, text: str) -> None:
     with contextlib.closing(connection.cursor()) as cursor:
         cursor.execute(text)

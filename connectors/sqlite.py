@@ -25,13 +25,14 @@ from pydantic import Field
 from connectors import arrow, sqlite_schema, sqlite_statistics
 from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.errors import SourceError
-from connectors.leases import Leases
+from connectors.leases import Lease, Leases
 from connectors.lists import listed
 from connectors.reading import Reading, Step, aliased
 from connectors.registry import ConnectionOptions
 from connectors.sqlite_types import Misfit, decode, encode
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import stopping, timed_out
+from connectors.transaction import Transaction
 from connectors.types import PgType
 
 BATCH_ROWS = 8192
@@ -106,8 +107,24 @@ class SqliteConnector:
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT; its deadline is looked at inside SQLite too."""
+        yield from self._run(None, query, timeout, cancel)
+
+    def snapshot(self, *, timeout: float) -> Transaction | None:
+        """See Connector; only in files with a write-ahead log: else an open transaction would keep writers waiting."""
+        with self._session(timeout, Cancel()) as connection:
+            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+                return None
+
+        def begin(lease: Lease) -> None:
+            lease.session.connection.execute("BEGIN")
+            lease.session.connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+
+        leased = self._leases.lease(self._file, time.monotonic() + timeout, Cancel())
+        return Transaction(leased, begin, self._run, lambda lease: lease.session.connection.execute("COMMIT"))
+
+    def _run(self, held: Lease | None, query: SourceQuery, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         text, values = self._said(query)
-        with self._session(timeout, cancel) as connection, contextlib.closing(connection.cursor()) as cursor:
+        with self._session(timeout, cancel, held) as connection, contextlib.closing(connection.cursor()) as cursor:
             cursor.execute(text, values)
             rows = _fetch(cursor, query)
             yield _batch(query, rows)
@@ -139,12 +156,13 @@ class SqliteConnector:
             return self._file.modified()
 
     @contextlib.contextmanager
-    def _session(self, seconds: float, cancel: Cancel) -> Iterator[sqlite3.Connection]:
+    def _session(self, seconds: float, cancel: Cancel, held: Lease | None = None) -> Iterator[sqlite3.Connection]:
         """A connection for one statement; SQLite looks at the clock itself, which costs no thread."""
         deadline = time.monotonic() + seconds
+        lent = self._leases.lease(self._file, deadline, cancel) if held is None else contextlib.nullcontext(held)
         with (
             self._errors(cancel, deadline, seconds),
-            self._leases.lease(self._file, deadline, cancel) as lease,
+            lent as lease,
             stopping(cancel, lease.session.connection.interrupt) as stopper,
         ):
             connection = lease.session.connection

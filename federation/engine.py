@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ from federation.query import Query, Running, Watched
 from federation.result import Result
 from federation.reuse.invalidate import changed
 from federation.session import Session
+from federation.snapshots import SnapshotLost
 from federation.statistics import Statistician
 from federation.steps import Asked, Fetched
 from federation.watch import Watch
@@ -43,6 +44,7 @@ from views.max_age import MaxAge
 T = TypeVar("T")
 Compute = Callable[[Prepared], Awaitable[Sequence[Bound] | None]]
 
+AGAIN = 3  # times that a query is asked anew whose snapshot was lost
 FOREVER = 86_400.0  # seconds; for work that belongs to all who wait for it, each with a deadline of their own
 
 
@@ -152,6 +154,7 @@ class Engine:
         without the sources that turn out to be down where the views allow that; all in one deadline."""
         deadline = prepared.terms.deadline(query.session)
         query.deadline = deadline.at
+        lost = 0
         while True:
             try:
                 return prepared, await attempt(prepared, deadline=deadline)
@@ -159,6 +162,10 @@ class Engine:
                 if prepared.plain:
                     raise
                 prepared = prepared.plainly(params, query.session)
+            except SnapshotLost:  # by another query's error: this one did nothing wrong
+                lost += 1
+                if lost > AGAIN:
+                    raise
             except Error as error:
                 prepared = self.without(prepared, params, query.session, error)
 
@@ -216,8 +223,9 @@ class Engine:
         if prepared.terms.refused is not None:
             raise prepared.terms.refused
         computed = None if compute is None else await compute(prepared)
-        asked = await self._asked(prepared, prepared.given(params), query, deadline, query.cancel, computed)
-        return await self._fetcher.gather(prepared.terms.steps, asked)
+        given = prepared.given(params)
+        async with self._asked(prepared, given, query, deadline, query.cancel, computed) as asked:
+            return await self._fetcher.gather(prepared.terms.steps, asked)
 
     async def merge(
         self, prepared: Prepared, fetched: Fetched, params: Sequence[Bound], session: Session, cancel: Cancel
@@ -314,12 +322,12 @@ class Engine:
     async def _stream(self, prepared: Prepared, params: Sequence[Bound], query: Query, deadline: Deadline) -> Result:
         """Fragment 0 as it comes; what it needs keys of, before."""
         steps = prepared.terms.steps
-        asked = await self._asked(prepared, params, query, deadline, query.cancel)
-        others = [step for step in steps if step.fragment.id]
-        before = await self._fetcher.gather(others, asked) if others else Fetched({}, [])
-        (first,) = (step for step in steps if not step.fragment.id)
-        names = [name for name, _ in prepared.plan.columns]
-        batches, parts = await self._fetcher.stream(first, asked, before, names)
+        async with self._asked(prepared, params, query, deadline, query.cancel) as asked:
+            others = [step for step in steps if step.fragment.id]
+            before = await self._fetcher.gather(others, asked) if others else Fetched({}, [])
+            (first,) = (step for step in steps if not step.fragment.id)
+            names = [name for name, _ in prepared.plan.columns]
+            batches, parts = await self._fetcher.stream(first, asked, before, names)
         cached = all(part.cache in ("hit", "contained") for part in parts)
         return Result(prepared.plan.columns, batches, prepared.plan, "stream", cached, parts)
 
@@ -356,8 +364,8 @@ class Engine:
 
     async def _merged(self, prepared: Prepared, params: Sequence[Bound], query: Query) -> Answer:
         """Fetch and merge. Under no client's deadline or cancel: it ends when nobody waits for it any more."""
-        asked = await self._asked(prepared, params, query, Deadline.after(FOREVER), Cancel())
-        fetched = await self._fetcher.gather(prepared.terms.steps, asked)
+        async with self._asked(prepared, params, query, Deadline.after(FOREVER), Cancel()) as asked:
+            fetched = await self._fetcher.gather(prepared.terms.steps, asked)
         self._learn(prepared, fetched)
         session = replace(query.session, timeout=FOREVER)
         return Answer(await self._merger.run(prepared.plan, fetched, params, session), fetched)
@@ -371,8 +379,8 @@ class Engine:
         if not questions:
             return prepared
         given = prepared.given(params)
-        asked = await self._asked(prepared, given, query, deadline, query.cancel)
-        known = [await self._known(step.fragment, asked.given) for step in questions]
+        async with self._asked(prepared, given, query, deadline, query.cancel) as asked:
+            known = [await self._known(step.fragment, asked.given) for step in questions]
         if not any(known):
             return prepared
         self._inform()
@@ -404,6 +412,7 @@ class Engine:
         if wrong:
             prepared.family.renew(self.catalog)
 
+    @contextlib.asynccontextmanager
     async def _asked(
         self,
         prepared: Prepared,
@@ -412,14 +421,16 @@ class Engine:
         deadline: Deadline,
         cancel: Cancel,
         computed: Sequence[Bound] | None = None,
-    ) -> Asked:
+    ) -> AsyncIterator[Asked]:
         if computed is None and prepared.plan.computed:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, query.session)
-        asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel)
-        if prepared.plan.boundaries:
-            await self._boundaries(prepared, asked)
-        return asked
+        sources = [step.fragment.source for step in prepared.terms.steps]
+        with self._fetcher.sender.kept.of(sources) as snapshots:
+            asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel, snapshots=snapshots)
+            if prepared.plan.boundaries:
+                await self._boundaries(prepared, asked)
+            yield asked
 
     async def _boundaries(self, prepared: Prepared, asked: Asked) -> None:
         """Read the boundaries, once for the whole query."""

@@ -29,7 +29,8 @@ from federation.query import Query
 from federation.result import Part
 from federation.reuse.contain import Index
 from federation.reuse.reading import Reading
-from federation.sending import Mark, Sender
+from federation.sending import Errand, Mark, Sender
+from federation.snapshots import Held
 from federation.steps import Asked, Fetched, Rows, Step
 from federation.watch import Watch
 from views.catalog import SYSTEM, Catalog
@@ -148,6 +149,8 @@ class Fetcher:
         asks = bind.queries(step.fragment, asked.given, fetched.tables)
         if len(asks) > 1 and not asked.query.spent.room(source, most, len(asks)) and step.fragment.after:
             asks = (bind.whole(step.fragment, asked.given),)
+        if len(asks) > 1 and asked.snapshots is not None:
+            asked.snapshots.several(source)
         if gate.shadow is not None:
             gate.shadow.asked(asked.query.spent.counts[source], len(asks))
         asked.query.spent.take(source, most, len(asks))
@@ -201,9 +204,9 @@ class Fetcher:
         if found.value.complete or found.value.rest is not None:
             return found
         # Another client streams the rest.
-        return Found(
-            await self.sender.read(step, query, HEAD, asked.query, Mark(self.cache.clock), asked.deadline), "miss"
-        )
+        mark, held = Mark(self.cache.clock), self._held(step, asked)
+        errand = Errand(step, query, mark, HEAD, asked.query, asked.deadline, held)
+        return Found(await self.sender.read(errand), "miss")
 
     async def _get(
         self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked
@@ -225,10 +228,13 @@ class Fetcher:
         self, key: tuple[Any, ...], step: Step, query: SourceQuery, head: int | None, asked: Asked, keep: Keep
     ) -> Found[Rows]:
         """From the cache, on these terms, or read."""
-        sent = Mark(self.cache.clock)
-        run: Callable[[], Awaitable[Rows]] = partial(self.sender.read, step, query, head, asked.query, sent)
+        sent, held = Mark(self.cache.clock), self._held(step, asked)
+        if held is not None and not step.ttl:
+            key = (*key, held.number)  # not even rows that are on their way: they may be of another state
+        errand = Errand(step, query, sent, head, asked.query, held=held)
+        run: Callable[[], Awaitable[Rows]] = partial(self.sender.read, errand)
         if self.containment and step.ttl > 0 and step.fragment.region is not None:
-            read = partial(self.sender.read, step, head=head, asker=asked.query, mark=sent)
+            read = lambda query: self.sender.read(replace(errand, query=query))  # noqa: E731
             peek, order = partial(self._kept, keep), self._order
             clock = self.cache.clock
             run = Reading(self._index, step, query, key, peek, read, head is None, order, clock, keep.max_age)
@@ -248,6 +254,11 @@ class Fetcher:
         if shadow is not None and found.value.complete:
             shadow.read(key, _how(found) == "miss", found.value.ms)
         return found
+
+    def _held(self, step: Step, asked: Asked) -> Held | None:
+        """The state of its source that the statement is to read."""
+        snapshots = asked.snapshots
+        return None if snapshots is None else snapshots.at(step.fragment.source)
 
     async def _own(self, query: SourceQuery, asker: Query) -> Rows:
         """What this server knows of itself, for the one who asks: no source has work with it, nobody shares it."""
@@ -299,6 +310,7 @@ class Fetcher:
             kind=step.kind,
             why=next((_why(each.error) for each in found if each.error is not None), ""),
             originals=step.originals,
+            snapshot=max((each.value.snapshot for each in found), default=0),
         )
 
 

@@ -133,6 +133,7 @@ def _described(name: str, file: SourceFile) -> Source:
         observe=None if file.observe is None else file.observe.value,
         stale_while_revalidate=file.stale_while_revalidate,
         stale_if_error=file.stale_if_error,
+        snapshot=file.snapshot.longest if file.snapshot.per == "query" else None,
     )
 
 

@@ -21,7 +21,8 @@ class Part:
     says why it is stale or missing. A source that is missing has a part (fragment -1) with the tables that were taken
     as empty, and the `policy` that allows it: nulls | partial. `views` are those of the statement that read the source,
     `originals` the tables (schema.name) that copies stood for. `spared` statements did not have to be sent, as their
-    answers were at hand; `fingerprint` and `kind` are those of its statements.
+    answers were at hand; `fingerprint` and `kind` are those of its statements. Parts of one `snapshot` (a number,
+    0: none) were read of one state of their source, which was that of `read_at`.
     """
 
     fragment: int
@@ -46,6 +47,7 @@ class Part:
     fingerprint: str = ""
     kind: str = "report"
     originals: tuple[str, ...] = ()
+    snapshot: int = 0
 
 
 @dataclass(frozen=True, slots=True)

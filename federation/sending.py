@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 import pyarrow as pa
@@ -23,11 +24,13 @@ from federation.deadline import Deadline
 from federation.exchange import Exchange
 from federation.freshness import age
 from federation.freshness.age import Ages
+from federation.gate.gate import Gate
 from federation.gate.gates import Gates
 from federation.gate.permit import Permit, Wish
 from federation.gate.refusals import reason
 from federation.naming import named
 from federation.query import Query, outcome
+from federation.snapshots import Held, Kept
 from federation.steps import Rows, Step
 from federation.watch import Sent, Watch
 from views.catalog import Catalog, Source
@@ -49,6 +52,46 @@ class Mark:
         return self.clock() if self.at is None else self.at
 
 
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a statement reads a held state: with which permit; over a connection of its own where it runs `beside`."""
+
+    held: Held
+    permit: Permit
+    beside: bool
+
+    def run(self, query: SourceQuery) -> Callable[..., Iterator[pa.RecordBatch]]:
+        """What runs it, given a timeout and a cancel."""
+        return partial(self.held.snapshot.execute, query, beside=self.beside)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A statement to be sent: for whom (None: for ourselves), `head` bytes of the answer at once (None: all).
+
+    Without a `deadline` the statement belongs to everybody who waits for it, each with a deadline of their own: the
+    source may take its owner's time, and the statement is cancelled when the last of them has left. `held` is the state
+    of the source that it reads; None: that of its own moment.
+    """
+
+    step: Step
+    query: SourceQuery
+    mark: Mark
+    head: int | None = None
+    asker: Query | None = None
+    deadline: Deadline | None = None
+    held: Held | None = None
+
+    @property
+    def wish(self) -> Wish:
+        """What the gate is asked for."""
+        step, asker = self.step, self.asker
+        tenant, until = ("", math.inf) if asker is None else (asker.session.user, asker.deadline)
+        if self.deadline is not None:
+            return Wish(self.deadline.at, tenant, step.kind, step.heavy, step.fingerprint)
+        return Wish(until, tenant, step.kind, step.heavy, step.fingerprint, shared=True)
+
+
 @dataclass(slots=True, eq=False)
 class Sender:
     """Every statement that any source gets goes through here. To be used from one event loop."""
@@ -57,6 +100,7 @@ class Sender:
     watch: Watch = field(default_factory=Watch)
     gates: Gates = field(default_factory=Gates)
     ages: Ages = field(init=False)
+    kept: Kept = field(init=False)  # states of sources
     _connectors: dict[str, Connector] = field(default_factory=dict)
     _unread: dict[str, Source] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
@@ -64,6 +108,7 @@ class Sender:
 
     def __post_init__(self) -> None:
         self.ages = Ages(self.cache, self._ask_age)
+        self.kept = Kept(self.cache.clock)
 
     def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> list[Connector]:
         """Take over sources and limits; returns the connectors that no new statement will use."""
@@ -71,6 +116,8 @@ class Sender:
         self._connectors = dict(connectors)
         self.ages.swap({name: source.as_of for name, source in catalog.sources.items()})
         self.gates.swap(catalog, connectors)
+        self.kept.connectors = self._connectors
+        self.kept.bounds = {name: bound for name, one in catalog.sources.items() if (bound := one.snapshot) is not None}
         self._unread = {name: source for name, source in catalog.sources.items() if source.remembered}
         places = sum(source.limits.concurrency for source in catalog.sources.values() if not source.system)
         before = self._threads
@@ -102,46 +149,30 @@ class Sender:
             if connector.name == source:
                 work.fail(why)
 
-    async def read(
-        self,
-        step: Step,
-        query: SourceQuery,
-        head: int | None,
-        asker: Query | None,
-        mark: Mark,
-        deadline: Deadline | None = None,
-    ) -> Rows:
+    async def read(self, errand: Errand) -> Rows:
         """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
-        source = step.fragment.source
-        as_of = (await self.ages.word(source, step.version)).as_of if self.ages.tells(source) else ""
+        source = errand.step.fragment.source
+        as_of = (await self.ages.word(source, errand.step.version)).as_of if self.ages.tells(source) else ""
         try:
-            rows = await self._run(step, query, head, asker, mark, deadline)
+            rows = await self._run(errand)
         except Error as error:
             error.source = source
             raise
         rows.as_of = age.live(rows.read_at) if self.ages.kind(source) == "live" else as_of
         return rows
 
-    async def _run(
-        self,
-        step: Step,
-        query: SourceQuery,
-        head: int | None,
-        asker: Query | None,
-        mark: Mark,
-        deadline: Deadline | None = None,
-    ) -> Rows:
-        """Ask the source, when its gate lets us.
-
-        Without a `deadline` the statement belongs to everybody who waits for it, each with a deadline of their own:
-        the source may take its owner's time, and the statement is cancelled when the last of them has left.
-        """
+    async def _run(self, errand: Errand) -> Rows:
+        """Ask the source, when its gate lets us."""
+        step, held = errand.step, errand.held
         gate = self.gates.of(step.fragment.source)
         if gate.source in self._unread:
             raise _unread(self._unread[gate.source])
-        sent = Sent(gate.source, step.fingerprint, step.sql_of(query), step.kind, asker, time.time())
+        sent = Sent(gate.source, step.fingerprint, step.sql_of(errand.query), step.kind, errand.asker, time.time())
+        way: Way | None = None
         try:
-            permit = await gate.enter(_wish(step, asker, deadline))
+            if held is not None:
+                way = await self._way(held, gate, errand)
+            permit = await gate.enter(errand.wish) if way is None else way.permit
         except BaseException as error:
             sent.outcome, sent.refused = outcome(error), reason(error)
             self.watch.sent(sent)
@@ -151,21 +182,44 @@ class Sender:
             gate.shadow.examined(step.fragment.expected.examined.likely)
         try:
             longest = gate.limits.longest
-            seconds = longest if deadline is None else min(longest, deadline.left())
-            born = self.cache.clock()
-            mark.at = born if mark.at is None else mark.at
-            read_at, began = time.time(), time.perf_counter()
-            work = self._start(step, query, permit, head, seconds, sent)
+            seconds = longest if errand.deadline is None else min(longest, errand.deadline.left())
+            born = self.cache.clock() if way is None else way.held.born
+            errand.mark.at = born if errand.mark.at is None else errand.mark.at
+            read_at, began = time.time() if way is None else way.held.read_at, time.perf_counter()
+            work = self._start(errand, permit, seconds, sent, way)
         except BaseException as error:
-            permit.leave(error)
+            _leave(permit, way, error)
             raise
         try:
             got = await work.head()
         except Stale:
-            return await self._run(step, query, head, asker, mark, deadline)
+            return await self._run(errand)
         ms = (time.perf_counter() - began) * 1000
         rest = work if isinstance(work, Channel) and not got.complete else None
-        return Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited)
+        number = 0 if way is None else way.held.number
+        return Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited, snapshot=number)
+
+    async def _way(self, held: Held, gate: Gate, errand: Errand) -> Way | None:
+        """A place to read that state; None where the source keeps none."""
+        connector = self._connector(gate.source)
+        if not await held.opened(connector, gate, errand.wish, self._in_thread):
+            self.kept.unable(gate.source)
+            return None
+        permit, beside = await held.place(gate, errand.wish, not errand.query.small)
+        return Way(held, permit, beside)
+
+    def _in_thread(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _connector(self, source: str) -> Connector:
+        connector = self._connectors.get(source)
+        if connector is None:
+            raise SourceError(
+                f"source {source} is not there any more",
+                sqlstate="HV00N",
+                hint="The project was reloaded without it: prepare the statement again.",
+            )
+        return connector
 
     async def _ask_age(self, source: str, version: str, told: Mapping[str, Any]) -> str:
         """What the source says itself; it is never in a statement's way."""
@@ -173,24 +227,17 @@ class Sender:
             return await age.of_files(self._connectors.get(source))
         question = Step(age.question(source, str(told["sql"])), 0.0, version, kind="chore")
         try:
-            rows = await self._run(question, age.asked(question.fragment), None, None, Mark(self.cache.clock))
+            rows = await self._run(Errand(question, age.asked(question.fragment), Mark(self.cache.clock)))
         except Error as error:
             log.warning("source %s does not tell its data's age: %s", source, error)
             return ""
         return age.told([value for batch in rows.batches for value in batch.column(0).to_pylist()])
 
-    def _start(
-        self, step: Step, query: SourceQuery, permit: Permit, head: int | None, seconds: float, sent: Sent
-    ) -> Channel | Exchange:
+    def _start(self, errand: Errand, permit: Permit, seconds: float, sent: Sent, way: Way | None) -> Channel | Exchange:
         """Send the statement: at once over an idle connection where it is small, else in a thread."""
-        source = step.fragment.source
-        connector, threads = self._connectors.get(source), self._threads
-        if connector is None or threads is None:
-            raise SourceError(
-                f"source {source} is not there any more",
-                sqlstate="HV00N",
-                hint="The project was reloaded without it: prepare the statement again.",
-            )
+        step, query, source = errand.step, errand.query, errand.step.fragment.source
+        connector, threads = self._connector(source), self._threads
+        assert threads is not None  # noqa: S101  (for the type checker: there are connectors)
         cancel, loop, shadow = Cancel(), asyncio.get_running_loop(), self.gates.of(source).shadow
         end = loop.create_future()
         until, late = loop.time() + seconds + SLACK, timed_out(source, seconds)
@@ -203,7 +250,7 @@ class Sender:
         def ended(error: BaseException | None) -> None:
             if cancel.unheeded:
                 error = hanging(source, seconds)
-            permit.leave(error)
+            _leave(permit, way, error)
             if not isinstance(error, Stale):  # the source has not seen it
                 sent.ms = (time.perf_counter() - began) * 1000
                 sent.rows, sent.bytes = permit.rows, permit.bytes
@@ -214,13 +261,14 @@ class Sender:
             del self._running[work]
             end.set_result(None)
 
-        prompt = _prompt(connector, query, seconds)
+        prompt = _prompt(connector, query, seconds) if way is None else None
+        run = partial(connector.execute, query) if way is None else way.run(query)
         work: Channel | Exchange
         if prompt is not None:
             work = Exchange(prompt, threads, until, late, through=through, ended=ended, cancel=cancel)
         else:
-            produce = lambda: through(connector.execute(query, timeout=seconds, cancel=cancel))  # noqa: E731
-            work = Channel(produce, cancel, head=head, ended=ended, until=until, late=late)
+            produce = lambda: through(run(timeout=seconds, cancel=cancel))  # noqa: E731
+            work = Channel(produce, cancel, head=errand.head, ended=ended, until=until, late=late)
             work.start(threads)
         self._running[work] = connector, end
         return work
@@ -240,8 +288,7 @@ def _unread(source: Source) -> SourceError:
     )
 
 
-def _wish(step: Step, asker: Query | None, deadline: Deadline | None) -> Wish:
-    tenant, until = ("", math.inf) if asker is None else (asker.session.user, asker.deadline)
-    if deadline is not None:
-        return Wish(deadline.at, tenant, step.kind, step.heavy, step.fingerprint)
-    return Wish(until, tenant, step.kind, step.heavy, step.fingerprint, shared=True)
+def _leave(permit: Permit, way: Way | None, error: BaseException | None) -> None:
+    permit.leave(error)
+    if way is not None:
+        way.held.done(way.beside, error)

@@ -19,6 +19,7 @@ from federation.deadline import Deadline
 from federation.gate.turns import Kind
 from federation.query import Query
 from federation.result import Part
+from federation.snapshots import Snapshots
 from planner.plan import Fragment
 
 # Bytes that keeping a value costs besides its rows: its key, tags, and what it takes to read it again. Measured: 6,965
@@ -94,6 +95,7 @@ class Rows:
     statements: int = 1  # that were sent for them
     order: int = 0  # how much had been invalidated when they were read
     lasting: bool = True  # they may be kept
+    snapshot: int = 0  # of which state of the source they are; 0: one of their own
 
     @property
     def count(self) -> int:
@@ -159,3 +161,4 @@ class Asked:
     deadline: Deadline
     cancel: Cancel
     ready: Fetched | None = None  # what was read before all others
+    snapshots: Snapshots | None = None  # the sources' states that it reads

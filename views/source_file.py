@@ -144,6 +144,19 @@ class AsOf(Section):
         return self
 
 
+class SnapshotTerms(Section):
+    """Whether all that one query asks of the source is of one state of it."""
+
+    per: Literal["query", "statement"] = Field(
+        default="query",
+        description="query: its statements read one snapshot, where the engine has such; statement: each its own, and "
+        "no transaction is ever held open.",
+    )
+    longest: Duration = Field(
+        default=30.0, description="How long a snapshot is held at most; statements after that read a new one."
+    )
+
+
 class SourceStatistics(Section):
     """How what the source knows of its tables is kept up to date."""
 
@@ -175,6 +188,9 @@ class SourceFile(Section):
     adaptive: Adapting = Field(default=Adapting(), description="How the statements at once follow the source's state.")
     breaker: Breaking = Field(default=Breaking(), description="When a source that fails is left alone for a while.")
     observe: Observing | None = Field(default=None, description="Rules that are only watched (dry run).")
+    snapshot: SnapshotTerms = Field(
+        default=SnapshotTerms(), description="Whether all that one query asks of the source is of one state of it."
+    )
     statistics: SourceStatistics = Field(
         default=SourceStatistics(), description="What the source knows of its tables: rows, values, their spread."
     )

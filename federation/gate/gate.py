@@ -85,17 +85,46 @@ class Gate:
         now = began = self.clock()
         if self._barred and (refused := self._refused(wish.prober)) is not None:
             raise self._counted(refused)
-        lane: Lane = "heavy" if wish.alone else wish.kind
-        waiting = self._turns.size and self._turns.peek(self._fits) is not None
-        seat = self._seize(lane, wish.prober) if not waiting and self._fits(lane) else None
+        lane, seat = wish.lane, self._seated(wish)
         if seat is None:
             seat = await self._wait(lane, wish)
             now = self.clock()
-        self.load.statements += 1
+        return self._permit(wish, seat, began, now)
+
+    def at_once(self, wish: Wish) -> Permit | None:
+        """A place, where nothing would have to be waited for."""
+        refused = self._barred and self._refused(wish.prober) is not None
+        seat = None if refused else self._seated(wish)
+        now = self.clock()
+        return None if seat is None else self._permit(wish, seat, now, now)
+
+    async def inside(self, wish: Wish) -> Permit:
+        """For one more statement where another permit's is, which has ended: no place, only the pace. As `enter`."""
+        began = self.clock()
+        if self._barred and (refused := self._refused()) is not None:
+            raise self._counted(refused)
+        while self._pace is not None and (wait := self._paced(self._pace)):
+            if asyncio.get_running_loop().time() + wait > wish.deadline and not wish.shared:
+                raise self._counted(refusals.late(self))
+            await asyncio.sleep(wait)
+        seat = Seat(ticket=0 if self.breaker is None else self.breaker.admitted(False))
+        permit = self._permit(wish, seat, began, self.clock())
+        permit.inside = True
+        return permit
+
+    def _seated(self, wish: Wish) -> Seat | None:
+        """A place, if nobody waits who would fit in."""
+        waiting = self._turns.size and self._turns.peek(self._fits) is not None
+        return self._seize(wish.lane, wish.prober) if not waiting and self._fits(wish.lane) else None
+
+    def _permit(self, wish: Wish, seat: Seat, began: float, now: float) -> Permit:
         self.lag.used()
-        if self.gauge is not None and lane != "chore":
+        if self.gauge is not None and wish.lane != "chore":
             self.gauge()
-        permit = Permit(self, lane, seat, wish.shape, now, (now - began) * 1000)
+        permit = Permit(self, wish.lane, seat, wish.shape, now, (now - began) * 1000, holding=wish.holding)
+        if wish.holding:
+            return permit
+        self.load.statements += 1
         if self.shadow is not None:
             permit.shade = self.shadow.begun(began, math.inf if wish.shared else wish.deadline)
         return permit
@@ -166,6 +195,14 @@ class Gate:
 
     def done(self, permit: Permit, error: BaseException | None) -> None:
         """The source has nothing left to do for it; see `Permit.leave`."""
+        if not permit.holding:
+            self._account(permit, error)
+        if not permit.inside:
+            self._release(permit.lane, permit.seat, error)
+        elif self.breaker is not None:
+            self.breaker.done(error, permit.seat.ticket)
+
+    def _account(self, permit: Permit, error: BaseException | None) -> None:
         seconds = self.clock() - permit.started
         load = self.load
         self._mean += (seconds - self._mean) / max(min(load.statements, 2 * SAMPLES), 1)
@@ -180,7 +217,6 @@ class Gate:
         elif permit.first and permit.shape:
             took = permit.first - permit.started
             self.adaptive.measured(permit.shape, permit.started, took, self._full, self.lag.seconds)
-        self._release(permit.lane, permit.seat, error)
 
     def _shadowed(self, shadow: Shadow, permit: Permit, seconds: float, error: BaseException | None) -> None:
         if permit.shade is not None:  # it came before the rules were proposed

@@ -20,7 +20,7 @@ class Wish(NamedTuple):
     """To run one statement: until `deadline` (loop time), for `tenant` (who shares turns with others of their own), of
     which kind; `alone`: heavy, so that no other such runs meanwhile; `shape`: fingerprint, for its usual time;
     `prober`: it only tries whether the source is back; `shared`: others with later deadlines may come to wait for it,
-    so that it is not given up at this one."""
+    so that it is not given up at this one; `holding`: not to run a statement, but to hold a state for several."""
 
     deadline: float = math.inf
     tenant: str = ""
@@ -29,6 +29,12 @@ class Wish(NamedTuple):
     shape: str = ""
     prober: bool = False
     shared: bool = False
+    holding: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """Where it waits."""
+        return "heavy" if self.alone else self.kind
 
 
 ANY = Wish()
@@ -90,6 +96,8 @@ class Permit:
     bytes: int = 0
     first: float = 0.0  # the gate's clock when the first rows came; 0.0: none did
     left: bool = False
+    inside: bool = False  # it runs where a holding permit has a place
+    holding: bool = False
     shade: Shade | None = None
 
     def counted(self, batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
