@@ -240,6 +240,7 @@ class Explanation:
                 f"cache {part.cache}, {_asked(part.statements)}" + (f", data as of {part.as_of}" if part.as_of else "")
             )
             lines += [f"  contained in: {part.contained}"] if part.contained else []
+            lines += [f"  of snapshot {part.snapshot}"] if part.snapshot else []
         return lines
 
     def _originals(self, fragment: Fragment) -> tuple[str, ...]:
@@ -338,4 +339,5 @@ def _part_json(part: Part) -> dict[str, Any]:
         "why": part.why or None,
         "sql": part.sql,
         "contained": part.contained or None,
+        "snapshot": part.snapshot or None,
     }

@@ -41,6 +41,7 @@ SECTIONS = {
     "Adapting": "### `adaptive`",
     "Breaking": "### `breaker`",
     "Observing": "### `observe`",
+    "SnapshotTerms": "### `snapshot`",
     "SourceStatistics": "### `statistics`",
     "AsOf": "### `as_of`",
     "ViewHeader": "## `views/<schema>/<name>.view.sql`",

@@ -145,7 +145,7 @@ class AsOf(Section):
 
 
 class SnapshotTerms(Section):
-    """Whether all that one query asks of the source is of one state of it."""
+    """Of which state of the source a query's statements read."""
 
     per: Literal["query", "statement"] = Field(
         default="query",
