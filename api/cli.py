@@ -54,6 +54,7 @@ class Which(StrEnum):
     dashboard = "dashboard"
     watch = "watch"
     rules = "rules"
+    profile = "profile"
 
 
 Folder = Annotated[Path, typer.Option("--project", "-p", help="The project folder.", metavar="FOLDER")]
@@ -265,6 +266,22 @@ def test(
     from api.rules.commands import test as run
 
     _guarded(lambda: run(project, rules or (), as_json))
+
+
+@app.command()
+def probe(
+    source: Annotated[str, typer.Argument(help="Whose engine is tried.", metavar="SOURCE")],
+    project: Folder = HERE,
+    as_json: AsJson = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the statements; send none.")] = False,
+    seed: Annotated[int, typer.Option(help="Of what is left to chance.")] = 0,
+    most: Annotated[int, typer.Option(min=1, help="Statements at most.")] = 1000,
+) -> None:
+    """Try what a source computes as PostgreSQL does, by statements over constants; write profiles/<source>.yml."""
+    from api.probe.command import Wanted
+    from api.probe.command import probe as run
+
+    _guarded(lambda: run(Wanted(project, source, seed, most, dry_run, as_json)))
 
 
 @app.command()

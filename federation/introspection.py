@@ -13,13 +13,18 @@ from typing import Any
 from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error
+<<<<<<< HEAD
 from connectors.secrets import public
+=======
+from federation import profiles
+>>>>>>> ee48741 (vdw probe: capability that starts at nothing and is earned on the user's own server)
 from federation.gate.gate import Gate
 from federation.gate.gates import Gates
 from federation.gate.patience import patiently
 from federation.operations import system
 from federation.remembered import Remembered
 from views.catalog import SYSTEM, Adaptive, Breaker, Catalog, Source
+from views.profile_file import ProfileFile
 from views.project import Diagnostic, Project
 from views.source_file import SourceFile
 
@@ -106,7 +111,26 @@ async def _introspect(
         _remember(found, before)
         if found.source.profile is None and before.remembered is not None:
             await asyncio.to_thread(_recall, found, file, before.remembered)
+    _claim(found, project.profiles.get(name))
     return found
+
+
+def _claim(found: Found, file: ProfileFile | None) -> None:
+    """What `vdw probe` has proven, while the source is what was probed."""
+    profile = found.source.profile
+    if profile is None:
+        return
+    claims: tuple[str, ...] = ()
+    if file is not None:
+        why = profiles.outdated(profile, file)
+        if why:
+            remedy = f"probe again: vdw probe {found.source.name}"
+            message = f"nothing that was proven of source {found.source.name} counts: {why}"
+            found.diagnostics.append(Diagnostic("warning", f"profiles/{found.source.name}.yml", 1, message, remedy))
+        else:
+            claims = tuple(sorted(file.claims))
+            found.tables = profiles.doubted(found.tables, file.types)
+    found.source = replace(found.source, profile=replace(profile, claims=claims))
 
 
 def _known(name: str, catalog: Catalog, before: Before) -> Found:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from connectors.base import Profile
 from connectors.capability import Capability, capability
 from connectors.types import PgType
 from planner import ir
@@ -123,8 +124,7 @@ class Book:
 
     def _capability(self, cut: Cut) -> Capability:
         source = self.catalog.sources[cut.source]
-        cap = capability(source.profile) if source.profile is not None else None
-        return cap or Capability("?", "postgres", {}, {}, {}, {}, lambda e, _f, _d, _n: [e])
+        return capability(source.profile or Profile("?"))
 
     def _add(self, cut: Cut, cap: Capability, refs: Refs) -> int:
         rel = ir.rewrite(cut.rel, lambda node: _with_keys(node, refs)) if refs else cut.rel

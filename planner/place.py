@@ -211,7 +211,7 @@ class Placer:
         notes: list[Verdict] = []
         waits = True
         for p in predicates:
-            proof = prove(p, cap, facts)
+            proof = prove(p, cap, facts, condition=True)
             if isinstance(p, KeyIn):
                 pushed += [p] if proof.verdict is not V.NO else _provable(p, cap, facts)
                 continue
@@ -270,7 +270,7 @@ class Placer:
         later: list[Scalar] = []
         rel = replace(rel, on=_without_keys(rel.on))
         for p in (*rel.on, *rel.compare):
-            proof = prove(p, cap, facts)
+            proof = prove(p, cap, facts, condition=True)
             if proof.verdict is V.EXACT:
                 continue
             if rel.kind != "inner" or not hoistable(p):
@@ -387,7 +387,8 @@ class Placer:
         below = self._place(rel.input)
         cap = self._capability(below.site) if below.site else None
         simple = _countable(rel.count) and (rel.offset is None or _countable(rel.offset))
-        if below.site is None or cap is None or not simple or rel.ties or _bounded(below.rel):
+        limits = cap is not None and "limit" in cap.features
+        if below.site is None or not limits or not simple or rel.ties or _bounded(below.rel):
             return Placed(ir.with_inputs(rel, (below.rel if below.site is None else self._cut(below),)))
         notes = (*below.notes, Verdict("limit", "EXACT"))
         return Placed(ir.with_inputs(rel, (below.rel,)), below.site, below.facts, notes)
@@ -399,6 +400,8 @@ def _unfit(rel: ir.Join, left: Placed, right: Placed, cap: Capability) -> str:
         return "LATERAL"
     if rel.kind == "full" and "full join" not in cap.features:
         return f"{cap.engine} has no FULL JOIN"
+    if ("join" if rel.widens else "half join") not in cap.features:
+        return f"joins are not proven in {cap.engine}"
     if rel.kind in ("inner", "left") and _few_groups(right.rel, ir.ids(left.rel)):
         return "few of the groups are wanted: they are asked for by their keys"
     if rel.compare and "in" not in cap.features:
@@ -441,7 +444,7 @@ def _countable(e: Scalar | None) -> bool:
 
 def _provable(p: KeyIn, cap: Capability, facts: Facts) -> list[Scalar]:
     """Those columns of a combination of keys that the engine looks up each on its own."""
-    return [q for q in p.singly if q != p and prove(q, cap, facts).verdict is not V.NO]
+    return [q for q in p.singly if q != p and prove(q, cap, facts, condition=True).verdict is not V.NO]
 
 
 def _without_keys(predicates: tuple[Scalar, ...]) -> tuple[Scalar, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from connectors.base import Collation
@@ -13,6 +13,7 @@ from planner import scalar as sc
 from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Scalar, Verbatim
 from planner.targets import bindable, find, find_aggregate, python_value
 
+_CHOSEN = frozenset(("case", "coalesce", "nullif", "cast"))  # these have values, of booleans too
 _COARSENESS = {Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}
 
 
@@ -50,8 +51,10 @@ def coarser(a: Collation, b: Collation) -> Collation:
     return a if _COARSENESS[a] >= _COARSENESS[b] else b
 
 
-def prove(e: Scalar, capability: Capability, facts: Facts) -> Proof:
-    """The verdict on one scalar."""
+def prove(e: Scalar, capability: Capability, facts: Facts, *, condition: bool = False) -> Proof:
+    """The verdict on one scalar, as a value or as a `condition`: what stands in WHERE, ON, AND, OR, NOT and WHEN."""
+    if "conditions" in capability.features and family(e.type) == "bool" and condition is not _is_condition(e):
+        return Proof(V.NO, reason=f"conditions are no values on {capability.engine}")
     match e:
         case Col():
             return _column(e, facts)
@@ -70,6 +73,18 @@ def prove(e: Scalar, capability: Capability, facts: Facts) -> Proof:
             return _call(e, capability, facts)
         case _:
             return Proof(V.NO, reason="sub-query" if isinstance(e, sc.Sub) else "aggregate")
+
+
+def _is_condition(e: Scalar) -> bool:
+    """Whether SQL without booleans calls it a condition."""
+    return isinstance(e, KeyIn) or (isinstance(e, Call) and e.op not in _CHOSEN)
+
+
+def _conditions(e: Call) -> Sequence[bool]:
+    """Which arguments of a call are conditions."""
+    if e.op == "case":
+        return [at % 2 == 0 and at + 1 < len(e.args) for at in range(len(e.args))]
+    return [e.op in ("and", "or", "not")] * len(e.args)
 
 
 def _column(e: Col, facts: Facts) -> Proof:
@@ -119,7 +134,8 @@ def _dangling(pattern: Scalar) -> bool:
 
 
 def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
-    proofs = [prove(a, capability, facts) for a in e.args]
+    places = zip(e.args, _conditions(e), strict=True)
+    proofs = [prove(a, capability, facts, condition=condition) for a, condition in places]
     collation = Collation.BYTES
     for proof in proofs:
         collation = coarser(collation, proof.collation)
@@ -172,7 +188,7 @@ def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
         return Proof(V.NO, reason=f"no rule for {e.name} on {capability.engine}")
     if e.where is not None and "filter" not in capability.features:
         return Proof(V.NO, reason="FILTER")
-    proofs = [prove(a, capability, facts) for a in sc.children(e)]
+    proofs = [prove(a, capability, facts, condition=a is e.where) for a in sc.children(e)]
     if any(p.verdict is not V.EXACT for p in proofs):
         return Proof(V.NO, reason=next(p.reason for p in proofs if p.verdict is not V.EXACT))
     known = proofs[0].digits if e.args else None
@@ -224,7 +240,7 @@ def _one_scale(e: Scalar, proof: Proof, facts: Facts) -> bool:
 
 def weaken(e: Scalar, capability: Capability, facts: Facts) -> Scalar | None:
     """A pushable predicate that is true wherever `e` is; None where there is none."""
-    if prove(e, capability, facts).verdict is not V.NO:
+    if prove(e, capability, facts, condition=True).verdict is not V.NO:
         return e
     if not isinstance(e, Call) or e.op not in ("and", "or"):
         return None

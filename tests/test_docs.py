@@ -65,6 +65,7 @@ SECTIONS = {
     "WatchFile": "## `watches/<name>.yml`",
     "Message": "### `alert`, `cleared`",
     "Recipient": "### `to[]`",
+    "ProfileFile": "## `profiles/<source>.yml`",
 }
 
 
@@ -73,7 +74,7 @@ def models() -> Iterator[tuple[str, dict[str, Any]]]:
     for which, model in FILES.items():
         made = schema(which)
         yield model.__name__, made["properties"]
-        yield from ((name, part["properties"]) for name, part in made["$defs"].items())
+        yield from ((name, part["properties"]) for name, part in made.get("$defs", {}).items())
 
 
 @pytest.mark.parametrize(("model", "properties"), list(models()))

@@ -10,6 +10,7 @@ from pathlib import Path
 from views import check, dashboards, rule_reading, text, uploads, watches
 from views.connections import connection_diagnostics
 from views.files import ProjectFile, ViewHeader
+from views.profile_file import ProfileFile, profile_diagnostics
 from views.project import Diagnostic, Project, ViewDraft
 from views.reading import RESERVED, Reading
 from views.source_file import SourceFile
@@ -19,6 +20,7 @@ from views.watch_file import WatchFile
 __all__ = ["Diagnostic", "Project", "ViewDraft", "load"]
 
 PROJECT, SOURCES, VIEWS, DASHBOARDS, WATCHES = "vdw.yml", "sources", "views", "dashboards", "watches"
+PROFILES = "profiles"
 _OPENER = re.compile(r"\s*/\*---")
 
 
@@ -32,6 +34,7 @@ def load(folder: Path) -> Project:
     shown = _dashboards(reading)
     statements = tuple(written for one in shown.values() for written in one.statements)
     project = Project(folder, file, sources, drafts, statements=statements, places=reading.places, dashboards=shown)
+    project = replace(project, profiles=_profiles(reading, frozenset(sources)))
     views, found = check.check(project, reading.broken)
     project = _watches(reading, replace(project, views=views))
     return replace(project, diagnostics=_sorted([*reading.diagnostics, *found]))
@@ -80,6 +83,15 @@ def _sources(reading: Reading) -> dict[str, SourceFile]:
             if re.fullmatch(NAME, path.stem) and not RESERVED.fullmatch(path.stem):
                 reading.broken[path.stem, "*"] = file
     return sources
+
+
+def _profiles(reading: Reading, sources: frozenset[str]) -> dict[str, ProfileFile]:
+    found = reading.documents(PROFILES, ProfileFile, "profile", schema=True)
+    for name, profile in found.items():
+        places = reading.places[f"{PROFILES}/{name}.yml"]
+        broken = {schema for schema, _ in reading.broken}
+        reading.diagnostics += profile_diagnostics(name, profile, sources | broken, places)
+    return found
 
 
 def _dashboards(reading: Reading) -> dict[str, dashboards.Dashboard]:

@@ -21,6 +21,7 @@ from views.watch_file import WatchFile
 
 if TYPE_CHECKING:
     from views.dashboards import Dashboard
+    from views.profile_file import ProfileFile
 
 KeyPath = tuple[str | int, ...]
 Places = Mapping[KeyPath, tuple[int, int]]  # path of a key -> its line and column, both from 1
@@ -169,6 +170,7 @@ class Project:
     diagnostics: tuple[Diagnostic, ...] = ()
     places: Mapping[str, Places] = field(default_factory=dict)
     dashboards: Mapping[str, Dashboard] = field(default_factory=dict)
+    profiles: Mapping[str, ProfileFile] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

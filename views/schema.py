@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from views.dashboard_file import DashboardFile
 from views.files import ProjectFile, ViewHeader
+from views.profile_file import ProfileFile
 from views.rule_file import RuleSetFile
 from views.source_file import SourceFile
 from views.watch_file import WatchFile
@@ -21,6 +22,7 @@ FILES: Mapping[str, type[BaseModel]] = {
     "dashboard": DashboardFile,
     "watch": WatchFile,
     "rules": RuleSetFile,
+    "profile": ProfileFile,
 }
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLES = {
@@ -30,6 +32,7 @@ _TITLES = {
     "dashboard": "dashboards/<name>.yml, one dashboard",
     "watch": "watches/<name>.yml, one watch",
     "rules": "rules/<schema>/<name>.yml, one rule set",
+    "profile": "profiles/<source>.yml, what vdw probe has proven of a source",
 }
 
 

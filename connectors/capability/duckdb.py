@@ -17,6 +17,7 @@ from connectors.capability.rules import (
     BAGS,
     BYTES_ONLY,
     COMPARISONS,
+    RELATIONAL,
     SET_OPERATIONS,
     Arg,
     Build,
@@ -320,7 +321,18 @@ CAPABILITY = Capability(
     sort=nulls_ordered("duckdb"),
     sum_digits=28,  # of 38, which leaves room for ten thousand million rows
     features=frozenset(
-        ("full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "typed", "in", "grouping sets", "ranks")
+        (
+            *RELATIONAL,
+            "full join",
+            *SET_OPERATIONS,
+            *BAGS,
+            "distinct",
+            "filter",
+            "typed",
+            "in",
+            "grouping sets",
+            "ranks",
+        )
     ),
 )
 

@@ -16,6 +16,7 @@ from connectors.capability.rules import (
     ALWAYS,
     BYTES_ONLY,
     COMPARISONS,
+    RELATIONAL,
     Arg,
     Build,
     Capability,
@@ -283,7 +284,7 @@ MYSQL = Capability(
     order={**dict.fromkeys(("int", "numeric", "date", "timestamp", "timestamptz"), ALWAYS), "text": BYTES_ONLY},
     sort=_sort,
     sum_digits=55,  # of 65
-    features=frozenset(("union all", "distinct", "ranks")),
+    features=frozenset((*RELATIONAL, "union all", "distinct", "ranks")),
 )
 CAPABILITY = replace(
     MYSQL,

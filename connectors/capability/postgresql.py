@@ -21,6 +21,7 @@ from connectors.capability.rules import (
     EQUALITY,
     INEQUALITY,
     ORDERINGS,
+    RELATIONAL,
     SET_OPERATIONS,
     Arg,
     Build,
@@ -251,6 +252,7 @@ CAPABILITY = Capability(
     sort=_sort,
     features=frozenset(
         (
+            *RELATIONAL,
             "full join",
             *SET_OPERATIONS,
             *BAGS,

@@ -122,6 +122,7 @@ class Capability:
         return self.scalars.get((op, found.pop(), "...")) if len(found) == 1 else None
 
 
+RELATIONAL = ("limit", "join", "half join")  # LIMIT and OFFSET; inner and left joins; EXISTS, NOT EXISTS
 SET_OPERATIONS = ("union all", "union", "intersect", "except")
 BAGS = ("intersect all", "except all")
 
@@ -177,6 +178,20 @@ def not_empty(args: Sequence[Arg]) -> str:
 def padding(args: Sequence[Arg]) -> str:
     """lpad and rpad by a constant that is not empty."""
     return counts((1, 0))(args) or ("" if args[2].literal else "no constant to pad with")
+
+
+def alike(most: int) -> Guard:
+    """Decimals that have one type which holds all of them: of another, an engine has an error for values too long."""
+
+    def guard(args: Sequence[Arg]) -> str:
+        numerics = [a for a in args if a.type is None or a.type.name == "numeric"]
+        known = [a.digits for a in numerics if a.digits is not None]
+        if len(known) < len(numerics):
+            return "a numeric of no fixed scale"
+        wide = max((d.whole for d in known), default=0) + max((d.scale for d in known), default=0)
+        return "" if wide <= most else "more digits than its decimals have"
+
+    return guard
 
 
 def equal_scales(args: Sequence[Arg]) -> str:

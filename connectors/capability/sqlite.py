@@ -9,6 +9,7 @@ from sqlglot import exp
 from connectors.capability.rules import (
     ALWAYS,
     BYTES_ONLY,
+    RELATIONAL,
     SET_OPERATIONS,
     Arg,
     Build,
@@ -173,5 +174,5 @@ CAPABILITY = Capability(
     keys={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     order={**dict.fromkeys(_EXACT, ALWAYS), "text": BYTES_ONLY},
     sort=nulls_ordered("sqlite"),
-    features=frozenset(("keys as json", *SET_OPERATIONS, "distinct", "filter", "hashes in", "ranks")),
+    features=frozenset(("keys as json", *RELATIONAL, *SET_OPERATIONS, "distinct", "filter", "hashes in", "ranks")),
 )

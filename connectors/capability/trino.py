@@ -17,6 +17,7 @@ from connectors.capability.rules import (
     BAGS,
     BYTES_ONLY,
     COMPARISONS,
+    RELATIONAL,
     SET_OPERATIONS,
     Arg,
     Build,
@@ -25,6 +26,7 @@ from connectors.capability.rules import (
     Signature,
     V,
     aggregate,
+    alike,
     binary,
     case,
     coalesce,
@@ -62,14 +64,7 @@ def template(text: str) -> Build:
     return lambda args: exp.Paren(this=exp.Var(this=text.format(*(wrap(a).sql("trino") for a in args))))
 
 
-def _alike(args: Sequence[Arg]) -> str:
-    """Decimals that have one type which holds all of them: of another, Trino has an error for values too long."""
-    numerics = [a for a in args if a.type is None or a.type.name == "numeric"]
-    known = [a.digits for a in numerics if a.digits is not None]
-    if len(known) < len(numerics):
-        return "a numeric of no fixed scale"
-    wide = max((d.whole for d in known), default=0) + max((d.scale for d in known), default=0)
-    return "" if wide <= DIGITS else "more digits than its decimals have"
+_alike = alike(DIGITS)
 
 
 def _one_scale(args: Sequence[Arg]) -> str:
@@ -343,5 +338,5 @@ CAPABILITY = Capability(
     order={kind: _by_bytes(kind) for kind in _SORTED},
     sort=nulls_ordered("trino"),
     sum_digits=28,  # of 38, which leaves room for ten thousand million rows
-    features=frozenset(("full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "typed")),
+    features=frozenset((*RELATIONAL, "full join", *SET_OPERATIONS, *BAGS, "distinct", "filter", "typed")),
 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pyarrow as pa
 import pytest
 
+from api.probe.oracle import Oracle
 from federation.canon.server import Canon
 from tests.capability import sites
 from tests.capability.sites import Site
@@ -17,30 +17,29 @@ from tests.servers import Server
 
 
 @pytest.fixture(scope="session")
-def oracle(canon: Canon) -> Iterator[psycopg.Connection[Any]]:
+def oracle(canon: Canon) -> Iterator[Oracle]:
     """A database of the canon's own server, for the traps."""
     with psycopg.connect(canon.dsn(), autocommit=True) as admin:
         admin.execute("DROP DATABASE IF EXISTS traps")
         admin.execute("CREATE DATABASE traps")
     with psycopg.connect(canon.dsn(dbname="traps"), autocommit=True) as connection:
-        connection.execute("SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'")
-        yield connection
+        yield Oracle(connection)
 
 
 @pytest.fixture(scope="session")
-def pg(postgresql: Server, oracle: psycopg.Connection[Any]) -> Iterator[Site]:
+def pg(postgresql: Server, oracle: Oracle) -> Iterator[Site]:
     with sites.postgresql(postgresql, oracle) as site:
         yield site
 
 
 @pytest.fixture(scope="session")
-def maria(mariadb: Server, oracle: psycopg.Connection[Any]) -> Iterator[Site]:
+def maria(mariadb: Server, oracle: Oracle) -> Iterator[Site]:
     with sites.mariadb(mariadb, oracle) as site:
         yield site
 
 
 @pytest.fixture(scope="session")
-def lite(tmp_path_factory: pytest.TempPathFactory, oracle: psycopg.Connection[Any]) -> Iterator[Site]:
+def lite(tmp_path_factory: pytest.TempPathFactory, oracle: Oracle) -> Iterator[Site]:
     with sites.sqlite(tmp_path_factory.mktemp("lite"), oracle) as site:
         yield site
 

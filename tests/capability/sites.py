@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime as dt
-import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import psycopg
 import pyarrow as pa
-from psycopg import pq
 
-from connectors import postgresql_sql, registry
+from api.probe import traps
+from api.probe.cases import LISTS
+from api.probe.oracle import Oracle
+from api.probe.traps import Trap
+from connectors import registry
 from connectors.base import Bound, Cancel, Connector, SourceQuery
 from connectors.capability import Capability, capability
 from connectors.capability.duckdb import MERGE
@@ -30,9 +30,14 @@ from planner.emit import Emitter
 from planner.plan import Stage
 from planner.prove import Fact, Facts
 from planner.scalar import Call, Col, Lit, Scalar
+<<<<<<< HEAD
 from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
 from tests.capability import traps
 from tests.capability.traps import Trap
+=======
+from planner.targets import DuckdbTarget, SourceTarget
+from tests.differential.texts import column_texts
+>>>>>>> ee48741 (vdw probe: capability that starts at nothing and is earned on the user's own server)
 from tests.servers import Server
 from views.catalog import SourceTable
 
@@ -48,7 +53,7 @@ class Site:
     held: list[Trap]
     leaf: ir.Scan | ir.Cut
     facts: Facts
-    oracle: psycopg.Connection[Any]
+    oracle: Oracle
     connector: Connector | None = None
     table: pa.Table | None = None
     duck: Duck | None = None
@@ -95,92 +100,27 @@ class Site:
 
     def text(self, rel: ir.Rel, ids: Sequence[int]) -> str:
         """The relation as PostgreSQL reads it, over f0."""
-        leaf = self.leaf
-
-        def cut(node: ir.Rel) -> ir.Rel:
-            return ir.Cut("x", node, tuple(ir.output(node))) if node is leaf else node  # type: ignore[arg-type]
-
-        made = ir.rewrite(rel, cut) if isinstance(leaf, ir.Scan) else rel
-        cuts = {id(node): 0 for node in _leaves(made)}
-        return Emitter(CanonTarget(cuts)).query(made, [(i, f"c{n}") for n, i in enumerate(ids)]).sql("postgres")
+        return self.oracle.text(rel, ids, {id(self.leaf): 0})
 
     def canon(self, rel: ir.Rel, ids: Sequence[int]) -> list[tuple[str | None, ...]]:
         """PostgreSQL's rows as texts; psycopg's error where it has one."""
-        self.oracle.execute(f"SET search_path = {self.name}".encode())
-        result = self.oracle.pgconn.exec_params(*_with_lists(self.text(rel, ids)))
-        if result.status != pq.ExecStatus.TUPLES_OK:
-            raise psycopg.DataError(result.error_message.decode())
-        width = range(result.nfields)
-        return [
-            tuple(None if (v := result.get_value(r, c)) is None else v.decode() for c in width)
-            for r in range(result.ntuples)
-        ]
+        self.oracle.connection.execute(f"SET search_path = {self.name}".encode())
+        return self.oracle.rows(self.text(rel, ids))
 
     def refused(self, rel: ir.Rel, ids: Sequence[int], most: int) -> frozenset[int]:
         """Those of the first `most` rows (their id is the first of `ids`) for which PostgreSQL has an error."""
-        self.oracle.execute(f"SET search_path = {self.name}".encode())
-        # the column with the value is c1; each row is asked for by itself
-        text = f"SELECT q.c1 FROM ({self.text(rel, ids)}) AS q WHERE q.c0 = $1".replace("'", "''")
-        found = self.oracle.execute(f"SELECT public.refused('{text}', {most})".encode()).fetchall()
-        return frozenset(row[0] for row in found)
+        self.oracle.connection.execute(f"SET search_path = {self.name}".encode())
+        return self.oracle.refused(self.text(rel, ids), most)
 
 
-# Arrays that stand as parameters, which is how keys come.
-LISTS = tuple(
-    Bound(PgType(f"_{name}"), values)
-    for name, values in (
-        ("int2", [7, 1]), ("int4", [7, 365]), ("int8", [7, 9007199254740993]), ("numeric", ["0.30", "77", "1.5"]),
-        ("float8", [0.3, 2.5]), ("float4", [1.5]), ("text", ["a", "é", "a\\b", ""]), ("bpchar", ["a"]),
-        ("date", [dt.date(2024, 2, 29)]), ("timestamp", [dt.datetime(2024, 1, 1, 0, 0, 0, 1)]),
-        ("timestamptz", [dt.datetime(2024, 1, 1, tzinfo=dt.UTC)]), ("time", [dt.time(12, 30)]), ("bool", [True]),
-        ("uuid", ["ffffffff-ffff-ffff-ffff-ffffffffffff"]), ("bytea", [b"\x00"]),
-    )
-)  # fmt: skip
-
-
-def _with_lists(text: str) -> tuple[bytes, list[bytes | None]]:
-    """The statement with only the parameter that it has, and its value."""
-    found = re.search(r"\$(\d+)", text)
-    if found is None:
-        return text.encode(), []
-    value = text_of(LISTS[int(found[1]) - 1])
-    return re.sub(r"\$\d+", f"$1::{LISTS[int(found[1]) - 1].type.sql}", text).encode(), [value]
-
-
-def text_of(bound: Bound) -> bytes:
-    """An array as PostgreSQL reads it."""
-    return (postgresql_sql.text_of(bound.value) or "").encode()
-
-
-def _leaves(rel: ir.Rel) -> Iterator[ir.Rel]:
-    if isinstance(rel, ir.Cut):
-        yield rel
-    else:
-        for branch in ir.inputs(rel):
-            yield from _leaves(branch)
-
-
-_REFUSED = """CREATE OR REPLACE FUNCTION public.refused(text, int) RETURNS SETOF int LANGUAGE plpgsql AS $$
-DECLARE i int; x text;
-BEGIN
-  FOR i IN 0 .. $2 - 1 LOOP
-    BEGIN EXECUTE $1 INTO x USING i; EXCEPTION WHEN others THEN RETURN NEXT i; END;
-  END LOOP;
-END $$"""
-
-
-def fill_canon(connection: psycopg.Connection[Any], schema: str, held: list[Trap], rows: list[Any]) -> None:
+def fill_canon(oracle: Oracle, schema: str, held: list[Trap], rows: list[Any]) -> None:
     """The oracle's table f0 in a schema of the engine's name."""
-    listed = ", ".join(f"c{n} {kind.sql}" for n, kind in enumerate((INT4, *(t.kind for t in held))))
-    connection.execute(_REFUSED)
-    connection.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.f0 ({listed})".encode())
-    with connection.cursor() as cursor, cursor.copy(f"COPY {schema}.f0 FROM STDIN".encode()) as copy:
-        for row in rows:
-            copy.write_row(row)
-    connection.execute(f"CREATE UNIQUE INDEX ON {schema}.f0 (c0)".encode())
+    oracle.connection.execute(f"CREATE SCHEMA {schema}".encode())
+    oracle.fill(f"{schema}.f0", (INT4, *(t.kind for t in held)), rows)
+    oracle.connection.execute(f"CREATE UNIQUE INDEX ON {schema}.f0 (c0)".encode())
 
 
-def source(name: str, connector: Connector, held: list[Trap], oracle: psycopg.Connection[Any], table: str) -> Site:
+def source(name: str, connector: Connector, held: list[Trap], oracle: Oracle, table: str) -> Site:
     """A site whose facts are what the connector itself says of the table."""
     found = next(t for t in connector.tables() if t.name == table)
     cap = capability(connector.profile())
@@ -208,7 +148,7 @@ POSTGRESQL = {
 
 
 @contextlib.contextmanager
-def postgresql(server: Server, oracle: psycopg.Connection[Any]) -> Iterator[Site]:
+def postgresql(server: Server, oracle: Oracle) -> Iterator[Site]:
     """A real PostgreSQL server, of another major version than the canon's."""
     held = traps.columns(POSTGRESQL)
     rows = traps.rows(held, far=True)
@@ -240,7 +180,7 @@ def _fits_mariadb(name: str, value: str) -> bool:
 
 
 @contextlib.contextmanager
-def mariadb(server: Server, oracle: psycopg.Connection[Any]) -> Iterator[Site]:
+def mariadb(server: Server, oracle: Oracle) -> Iterator[Site]:
     """A real MariaDB server."""
     held = traps.columns(MARIADB)
     rows = traps.rows(held, far=False, fits=_fits_mariadb)
@@ -281,7 +221,7 @@ SQLITE = {
 
 
 @contextlib.contextmanager
-def sqlite(folder: Path, oracle: psycopg.Connection[Any]) -> Iterator[Site]:
+def sqlite(folder: Path, oracle: Oracle) -> Iterator[Site]:
     """A SQLite file."""
     held = traps.columns(SQLITE)
     rows = traps.rows(held, far=False)
@@ -324,9 +264,7 @@ LOOSE_DUCKDB = {"int4": "INTEGER", "text_loose": "VARCHAR COLLATE NOCASE"}
 
 
 @contextlib.contextmanager
-def duck(
-    folder: Path, fetched: pa.Table, held: list[Trap], oracle: psycopg.Connection[Any], loose: bool = False
-) -> Iterator[Site]:
+def duck(folder: Path, fetched: pa.Table, held: list[Trap], oracle: Oracle, loose: bool = False) -> Iterator[Site]:
     """A DuckDB file, loaded from Arrow as the connectors deliver it; with `loose` texts under NOCASE."""
     declared, name = (LOOSE_DUCKDB, "duck_loose") if loose else (DUCKDB, "duck")
     kept = [t for t in held if t.value in declared]
@@ -339,15 +277,17 @@ def duck(
         connection.register("f", fetched)
         connection.execute(f"INSERT INTO traps SELECT c0, {chosen} FROM f")
     listed = ", ".join(f"c{at[t.name]} AS c{n}" for n, t in enumerate(kept, 1))
-    oracle.execute(f"CREATE SCHEMA {name}; CREATE TABLE {name}.f0 AS SELECT c0, {listed} FROM pg.f0".encode())
-    oracle.execute(f"CREATE UNIQUE INDEX ON {name}.f0 (c0)".encode())
+    oracle.connection.execute(
+        f"CREATE SCHEMA {name}; CREATE TABLE {name}.f0 AS SELECT c0, {listed} FROM pg.f0".encode()
+    )
+    oracle.connection.execute(f"CREATE UNIQUE INDEX ON {name}.f0 (c0)".encode())
     connector = registry.connect("duckdb", name, {"path": str(folder / f"{name}.duckdb")})
     yield source(name, connector, kept, oracle, "traps")
     connector.close()
 
 
 @contextlib.contextmanager
-def merge(fetched: pa.Table, held: list[Trap], oracle: psycopg.Connection[Any]) -> Iterator[Site]:
+def merge(fetched: pa.Table, held: list[Trap], oracle: Oracle) -> Iterator[Site]:
     """The merge engine over rows as the connectors deliver them."""
     known = ((0, INT4), *((n, t.kind) for n, t in enumerate(held, 1)))
     leaf = ir.Cut("x", ir.Values((), ()), known)

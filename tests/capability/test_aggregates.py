@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from api.probe import cases
 from connectors.capability.rules import V
 from connectors.errors import Error
 from connectors.types import PgType
@@ -15,7 +16,6 @@ from planner import ir
 from planner.prove import prove_aggregate, prove_key
 from planner.scalar import Agg, Call, Col, Scalar
 from planner.types import of_aggregate
-from tests.capability.cases import KINDS
 from tests.capability.sites import INT4, Site
 from tests.capability.test_claims import site, site_id
 
@@ -38,8 +38,8 @@ def test_keys_and_orders(site: Site) -> None:
 
 def columns(site: Site, family: str) -> list[Col]:
     """Columns of a family, or of the one type that the signature names."""
-    have = {t.name for t in site.held}
-    return [site.column(f"{kind}_a") for kind in KINDS.get(family, (family,)) if f"{kind}_a" in have]
+    named = [site.column(t.name) for t in site.held if t.name == f"{family}_a"]
+    return cases.columns(site, family) or named
 
 
 def aggregate_trial(site: Site, signature: tuple[str, ...]) -> Iterator[str]:

@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from api.probe import traps
+from api.probe.cases import cases
+from api.probe.scalars import compared, same
 from connectors.base import Collation
 from connectors.capability.rules import V
 from connectors.capability.signatures import Signature
@@ -19,8 +22,6 @@ from planner import ir
 from planner.prove import prove
 from planner.scalar import Call, Col, Lit, Scalar, columns
 from planner.show import show
-from tests.capability import traps
-from tests.capability.cases import cases
 from tests.capability.sites import INT4, Site
 
 pytestmark = pytest.mark.service
@@ -88,12 +89,7 @@ def exact(site: Site, call: Call) -> str:
     except (Error, Unfit, TypeError) as error:
         return f"{type(error).__name__}: {error} {getattr(error, 'detail', '') or ''}"[:300]
     wanted: dict[str | None, str | None] = dict(right)  # type: ignore[arg-type]
-    same = _same_float if call.type.name.startswith("float") else _same
-    differing = [
-        (row, value, wanted[row])
-        for row, value in got
-        if not (value is wanted[row] if value is None else same(value, wanted[row]))
-    ]
+    differing = [(row, value, wanted[row]) for row, value in got if not same(value, wanted[row], call.type)]
     if differing or len(got) != len(right):
         row, value, want = differing[0] if differing else ("rows", len(got), len(right))
         return f"{len(differing)} rows, for example {row}: {value!r}, PostgreSQL {want!r} of {_values(site, call, row)}"
@@ -125,39 +121,17 @@ def answered(site: Site, rel: ir.Project, kind: PgType) -> list[tuple[str | None
         return part(0, traps.enough(site.held, _names(site, rel.items[1][1])))
 
 
-def _same(a: str, b: str | None) -> bool:
-    return a == b
-
-
-def _same_float(a: str, b: str | None) -> bool:
-    """The same double: of two texts that read back as it, either may be printed."""
-    return b is not None and repr(float(a)) == repr(float(b))
-
-
 def _hidden(site: Site, call: Call, bad: frozenset[int]) -> str:
     """'' where the engine, too, has an error for rows that PostgreSQL refuses; a handful is asked for."""
     for row in random.Random(1).sample(sorted(bad), min(len(bad), 6)):
         one = ir.Filter(site.leaf, (Call("=", (site_id(site), Lit(str(row), INT4)), BOOL),))
-        rel = ir.Project(one, ((0, _compared(call)),))
+        rel = ir.Project(one, ((0, compared(call)),))
         try:
-            got = site.ask(rel, ((0, _compared(call).type or BOOL),))
+            got = site.ask(rel, ((0, compared(call).type or BOOL),))
         except (Error, Unfit):
             continue
         return f"PostgreSQL refuses row {row}, the engine says {got} of {_values(site, call, str(row))}"
     return ""
-
-
-_OTHERS = {
-    "numeric": "5.5", "date": "2001-02-03", "timestamp": "2001-02-03 04:05:06", "text": "q", "float8": "5.5",
-    "timestamptz": "2001-02-03 04:05:06+00",
-}  # fmt: skip
-
-
-def _compared(call: Call) -> Call:
-    """Something that cannot be told without the value."""
-    assert call.type is not None
-    other = Lit(_OTHERS.get(call.type.name, "5"), call.type.bare)
-    return Call("<>", (call, other), BOOL) if call.type.name in (*_OTHERS, "int2", "int4", "int8") else call
 
 
 def superset(site: Site, call: Call) -> str:
@@ -191,7 +165,7 @@ def _without(site: Site, call: Call, rows: frozenset[int]) -> ir.Rel:
 def _values(site: Site, call: Call, row: object) -> str:
     read = sorted(columns(call))
     names = {n: name for name, n in site.ids.items()}
-    site.oracle.execute(f"SET search_path = {site.name}".encode())
+    site.oracle.connection.execute(f"SET search_path = {site.name}".encode())
     at = ", ".join(f"c{n}::text" for n in read) or "NULL"
-    found = site.oracle.execute(f"SELECT {at} FROM f0 WHERE c0 = {row}".encode()).fetchone()
+    found = site.oracle.connection.execute(f"SELECT {at} FROM f0 WHERE c0 = {row}".encode()).fetchone()
     return str(dict(zip((names[n] for n in read), found or (), strict=False)))

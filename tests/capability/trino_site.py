@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import psycopg
 import trino.exceptions
 
+from api.probe import traps
+from api.probe.cases import LISTS
+from api.probe.oracle import Oracle
 from connectors.base import Bound, Collation, Column, Profile, Table
 from connectors.capability import capability
 from connectors.capability.rules import FAMILIES, Rule
@@ -25,8 +27,7 @@ from planner.emit import Emitter
 from planner.prove import Fact
 from planner.scalar import Call, Scalar
 from planner.targets import SourceTarget
-from tests.capability import traps
-from tests.capability.sites import INT4, LISTS, Site, fill_canon
+from tests.capability.sites import INT4, Site, fill_canon
 from tests.capability.traps import Trap
 from tests.trino_server import TrinoServer
 from views.catalog import SourceTable
@@ -161,7 +162,7 @@ def _planted(name: str, at: int, value: str | None) -> str:
 
 
 @contextlib.contextmanager
-def site(server: TrinoServer, oracle: psycopg.Connection[Any]) -> Iterator[TrinoSite]:
+def site(server: TrinoServer, oracle: Oracle) -> Iterator[TrinoSite]:
     """A real Trino server with the traps in its memory."""
     held = traps.columns(TRINO)
     rows = traps.rows(held, far=True, fits=_fits)

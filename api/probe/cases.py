@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import datetime as dt
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import Protocol
 
-from connectors.capability.rules import FAMILIES
+from api.probe.traps import Trap
+from connectors.base import Bound
+from connectors.capability.rules import FAMILIES, family
 from connectors.capability.signatures import CASTS, OVERLOADS, Signature
 from connectors.types import PgType, numeric, varchar
 from planner.scalar import Call, Col, Lit, Param, Scalar
 from planner.types import alike, of_call
-from tests.capability.sites import LISTS, Site
 
 BOOL, TEXT, INT4 = PgType("bool"), PgType("text"), PgType("int4")
 
-# Kinds of trap columns by family; the text columns of the other collations come when a claim's verdict is not NO.
-KINDS: dict[str, tuple[str, ...]] = {
-    "int": ("int2", "int4", "int8"), "numeric": ("money", "rate", "long", "free"), "float": ("float8",),
-    "text": ("text_bytes", "text_equal", "text_loose"),
-}  # fmt: skip
+# Arrays that stand as parameters, which is how keys come.
+LISTS = tuple(
+    Bound(PgType(f"_{name}"), values)
+    for name, values in (
+        ("int2", [7, 1]), ("int4", [7, 365]), ("int8", [7, 9007199254740993]), ("numeric", ["0.30", "77", "1.5"]),
+        ("float8", [0.3, 2.5]), ("float4", [1.5]), ("text", ["a", "é", "a\\b", ""]), ("bpchar", ["a"]),
+        ("date", [dt.date(2024, 2, 29)]), ("timestamp", [dt.datetime(2024, 1, 1, 0, 0, 0, 1)]),
+        ("timestamptz", [dt.datetime(2024, 1, 1, tzinfo=dt.UTC)]), ("time", [dt.time(12, 30)]), ("bool", [True]),
+        ("uuid", ["ffffffff-ffff-ffff-ffff-ffffffffffff"]), ("bytea", [b"\x00"]),
+    )
+)  # fmt: skip
+
+
+class Site(Protocol):
+    """An engine with columns of traps, two of each kind: `x_a` and `x_b`."""
+
+    @property
+    def held(self) -> Sequence[Trap]:
+        """Its columns."""
+        ...
+
+    @property
+    def ids(self) -> Mapping[str, int]:
+        """Their column ids, by name."""
+        ...
+
+    def column(self, name: str) -> Col:
+        """One of them."""
+        ...
 
 
 def _text(value: str | None) -> Lit:
@@ -107,17 +134,17 @@ def cases(site: Site, signature: Signature) -> Iterator[Call]:
         yield from _any(site, families[0])
     elif op.startswith("is ") and len(families) == 1:
         # a NULL is one whatever its type is called
-        other = Col(site.ids["int4_a"], PgType("json" if families[0] == "json" else "inet"))
-        for column in _columns(site, families[0]) or [other]:
+        first = site.ids["int4_a"] if "int4_a" in site.ids else site.ids[site.held[0].name]
+        other = Col(first, PgType("json" if families[0] == "json" else "inet"))
+        for column in columns(site, families[0]) or [other]:
             yield Call(op, (column,), BOOL)
     else:
         yield from _plain(site, op, families)
 
 
-def _columns(site: Site, family: str, side: str = "a") -> list[Col]:
-    kinds = KINDS.get(family, (family,))
-    have = {t.name for t in site.held}
-    return [site.column(f"{kind}_{side}") for kind in kinds if f"{kind}_{side}" in have]
+def columns(site: Site, wanted: str, side: str = "a") -> list[Col]:
+    """The columns of a family that stand on one side."""
+    return [site.column(t.name) for t in site.held if t.name.endswith(f"_{side}") and family(t.kind) == wanted]
 
 
 def _typed(op: str, args: Sequence[Scalar]) -> Call | None:
@@ -127,7 +154,7 @@ def _typed(op: str, args: Sequence[Scalar]) -> Call | None:
 
 def _plain(site: Site, op: str, families: list[str]) -> Iterator[Call]:
     sides = "ab" + "a" * len(families)
-    pools: list[list[Scalar]] = [list(_columns(site, f, sides[n])) for n, f in enumerate(families)]
+    pools: list[list[Scalar]] = [list(columns(site, f, sides[n])) for n, f in enumerate(families)]
     if families[1:] == ["interval"] and families[0] != "interval":
         pools[1] = list(INTERVALS)
     for args in product(*pools) if op not in ("lpad", "rpad", "repeat") else ():  # of any length, else
@@ -157,10 +184,12 @@ def _fits(e: Scalar, family: str) -> bool:
 # Pairs of unlike kinds within one family that are tried; all of them would take minutes.
 _PAIRS = {("int2", "int4"), ("int4", "int8"), ("money", "rate"), ("rate", "long"), ("free", "money")}
 
+_SCALED = ({"int2", "int4", "int8"}, {"money", "rate", "long", "free"})
+
 
 def _near(args: Sequence[Scalar]) -> bool:
     names = [_kind_of(a) for a in args[:2]]
-    if len(names) < 2 or names[0] == names[1] or not any({*names} <= {*pool} for pool in KINDS.values()):
+    if len(names) < 2 or names[0] == names[1] or not any({*names} <= pool for pool in _SCALED):
         return True
     return tuple(names) in _PAIRS
 
@@ -178,7 +207,7 @@ def _same_text(args: Sequence[Scalar]) -> bool:
 
 def _variadic(site: Site, op: str, family: str) -> Iterator[Call]:
     constants = LITERALS.get(family, ())
-    for a, b in zip(_columns(site, family), _columns(site, family, "b"), strict=True):
+    for a, b in zip(columns(site, family), columns(site, family, "b"), strict=True):
         if op in ("in", "notin"):
             yield Call(op, (a, *constants), BOOL)
             yield Call(op, (a, *constants, Lit(None, constants[0].type)), BOOL) if constants else Call(op, (a, a), BOOL)
@@ -186,7 +215,7 @@ def _variadic(site: Site, op: str, family: str) -> Iterator[Call]:
             yield Call(op, (a, b), BOOL)
             yield Call(op, (a, b, Call("is null", (a,), BOOL)), BOOL)
         elif op == "case":
-            when = Call("<", (site.column("int4_a"), site.column("int4_b")), BOOL)
+            when = Call("<", (_integer(site, "a"), _integer(site, "b")), BOOL)
             yield Call(op, (when, a, b), a.type.bare if a.type else None)
             yield Call(op, (when, a), a.type.bare if a.type else None)
             for constant in constants:
@@ -198,9 +227,13 @@ def _variadic(site: Site, op: str, family: str) -> Iterator[Call]:
                     yield Call(op, (a, constant), a.type.bare if a.type else None)
 
 
+def _integer(site: Site, side: str) -> Col:
+    return site.column(f"int4_{side}") if f"int4_{side}" in site.ids else columns(site, "int", side)[0]
+
+
 def _any(site: Site, family: str) -> Iterator[Call]:
-    for column in _columns(site, family):
-        assert column.type is not None
+    for column in columns(site, family):
+        assert column.type is not None  # noqa: S101
         array = column.type.bare.array
         at = next(n for n, bound in enumerate(LISTS) if bound.type == array)
         yield Call("any", (column, Param(at, array)), BOOL)
@@ -208,16 +241,16 @@ def _any(site: Site, family: str) -> Iterator[Call]:
 
 def _casts(site: Site, source: str, target: str) -> Iterator[Call]:
     if not target.startswith("to "):
-        for column in _columns(site, source):
-            assert column.type is not None
+        for column in columns(site, source):
+            assert column.type is not None  # noqa: S101
             yield Call("cast", (column,), column.type.bare)
         return
     name = target.removeprefix("to ")
-    for column in _columns(site, source):
-        assert column.type is not None
+    for column in columns(site, source):
+        assert column.type is not None  # noqa: S101
         for kind in TARGETS.get(name, (PgType(name),)):
             if (column.type.name, kind.name.replace("varchar", "text")) in CASTS and column.type != kind:
                 yield Call("cast", (column,), kind)
 
 
-__all__ = ["OVERLOADS", "cases"]
+__all__ = ["LISTS", "OVERLOADS", "Site", "cases", "columns"]

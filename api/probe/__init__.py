@@ -1,0 +1,1 @@
+"""`vdw probe`: what a source computes as PostgreSQL does, tried on the source itself; see docs/probe.md."""
