@@ -13,11 +13,8 @@ from typing import Any
 from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error
-<<<<<<< HEAD
 from connectors.secrets import public
-=======
 from federation import profiles
->>>>>>> ee48741 (vdw probe: capability that starts at nothing and is earned on the user's own server)
 from federation.gate.gate import Gate
 from federation.gate.gates import Gates
 from federation.gate.patience import patiently

@@ -30,14 +30,7 @@ from planner.emit import Emitter
 from planner.plan import Stage
 from planner.prove import Fact, Facts
 from planner.scalar import Call, Col, Lit, Scalar
-<<<<<<< HEAD
-from planner.targets import CanonTarget, DuckdbTarget, SourceTarget
-from tests.capability import traps
-from tests.capability.traps import Trap
-=======
 from planner.targets import DuckdbTarget, SourceTarget
-from tests.differential.texts import column_texts
->>>>>>> ee48741 (vdw probe: capability that starts at nothing and is earned on the user's own server)
 from tests.servers import Server
 from views.catalog import SourceTable
 

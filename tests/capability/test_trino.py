@@ -31,12 +31,7 @@ from planner.show import show
 from planner.types import of_aggregate
 from tests.capability import test_aggregates, test_claims, trino_site
 from tests.capability.sites import INT4
-<<<<<<< HEAD
-from tests.capability.trino_site import REFUSED, Answer, TrinoSite, shown
-=======
 from tests.capability.trino_site import REFUSED, Answer, Refused, TrinoSite, shown
-from tests.differential.texts import float_text, python_text
->>>>>>> ee48741 (vdw probe: capability that starts at nothing and is earned on the user's own server)
 from tests.trino_server import TrinoServer
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
