@@ -49,7 +49,7 @@ def world(rows: int) -> Iterator[World]:
             place,
             {
                 "live": {"kind": "postgresql", "connection": dict(server.options), **limits},
-                "files": {"kind": "parquet", "connection": {"folder": "files"}, **limits},
+                "files": {"kind": "files", "connection": {"folder": "files"}, **limits},
             },
             {
                 f"bulk.{name}": stage.view(f"bulk.{name}", f"SELECT {COLUMNS} FROM {name}.big")

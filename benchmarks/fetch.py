@@ -88,7 +88,7 @@ def duckdb(made: Stage) -> Subject:
 def parquet(made: Stage) -> Subject:
     """The file as it was made."""
     folder = {"folder": str(made.file.parent)}
-    return Subject("parquet", folder, {"path": str(made.file)}, (native.duckdb_parquet, native.pyarrow_parquet))
+    return Subject("files", folder, {"path": str(made.file)}, (native.duckdb_parquet, native.pyarrow_parquet))
 
 
 SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {

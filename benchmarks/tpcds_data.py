@@ -56,7 +56,7 @@ class Placed:
             "pg": {"kind": "postgresql", "connection": self.postgresql.options},
             "maria": {"kind": "mariadb", "connection": self.mariadb.options},
             "lite": {"kind": "sqlite", "connection": {"path": str(self.folder / "lite.db")}},
-            "pq": {"kind": "parquet", "connection": {"folder": str(self.folder / "parquet")}},
+            "pq": {"kind": "files", "connection": {"folder": str(self.folder / "parquet")}},
         }
 
 

@@ -77,7 +77,7 @@ class Placed:
         return {
             "pg": {"kind": "postgresql", "connection": self.postgresql.options},
             "maria": {"kind": "mariadb", "connection": self.mariadb.options},
-            "pq": {"kind": "parquet", "connection": {"folder": str(self.parquet)}},
+            "pq": {"kind": "files", "connection": {"folder": str(self.parquet)}},
         }
 
 

@@ -38,3 +38,23 @@ def apart(work: Callable[[], T], seconds: float, dispose: Callable[[T], None]) -
         if future.cancel():
             raise
         return future.result()
+
+
+def watched(work: Callable[[], T], check: Callable[[], None], tick: float = 0.05) -> T:
+    """What `work()` returns or raises, in a thread of its own; left alone once `check`, called on and on, raises."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # it belongs to the caller, whatever it is
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="watched", daemon=True).start()
+    while True:
+        try:
+            return future.result(tick)
+        except TimeoutError:
+            if future.done():
+                raise
+            check()

@@ -8,7 +8,6 @@ import threading
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import duckdb
 
@@ -32,16 +31,16 @@ _LOCK_DOWN = (
 
 
 class Instance:
-    """One DuckDB that may read the `allowed` folders only, with a spill folder that goes when it does."""
+    """One DuckDB that may read only below the `allowed` folders and URLs; its spill folder goes when it does."""
 
-    def __init__(self, path: str, read_only: bool, threads: int, memory: str, allowed: tuple[Path, ...] = ()) -> None:
+    def __init__(self, path: str, read_only: bool, threads: int, memory: str, allowed: tuple[str, ...] = ()) -> None:
         self.live = 0  # cursors that are out
         spill = tempfile.mkdtemp(prefix="vdw-duckdb-")
         self._forget = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)  # at exit at the latest
         try:
             self.root = duckdb.connect(path, read_only=read_only, config={"threads": threads, "memory_limit": memory})
             self.root.execute(f"SET temp_directory = {literal(spill)}")
-            self.root.execute(f"SET allowed_directories = [{', '.join(literal(str(folder)) for folder in allowed)}]")
+            self.root.execute(f"SET allowed_directories = [{', '.join(literal(folder) for folder in allowed)}]")
             for statement in _LOCK_DOWN:
                 self.root.execute(statement)
         except BaseException:

@@ -1,10 +1,8 @@
-"""What a DuckDB database holds, by its own catalog functions; and Parquet files as views of it."""
+"""What a DuckDB database holds, by its own catalog functions."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -88,36 +86,3 @@ def _column(name: str, native: str, nullable: bool, comment: str | None, *, coll
         comment=comment or "",
         exact=natural(kind) == native,
     )
-
-
-def expose(cursor: duckdb.DuckDBPyConnection, table: str, pattern: str) -> int:
-    """Make the files of `pattern` a view, each column in the type in which it computes as in PostgreSQL; its rows."""
-    files = f"read_parquet({literal(pattern)})"
-    described = cursor.execute(f"DESCRIBE SELECT * FROM {files}").fetchall()  # noqa: S608 -- quoted
-    columns = ", ".join(_exposed(row[0], row[1]) for row in described)
-    cursor.execute(f"CREATE OR REPLACE VIEW main.{quote(table)} AS SELECT {columns} FROM {files}")  # noqa: S608 -- quoted
-    counted = cursor.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata({literal(pattern)})").fetchone()  # noqa: S608
-    return int(counted[0]) if counted and counted[0] is not None else 0
-
-
-def _exposed(name: str, native: str) -> str:
-    wanted = natural(mapped(native))
-    # a cast would cut nanoseconds off silently (left as they are, a loss is an error), and hide that it is JSON
-    if wanted == native or native in ("TIMESTAMP_NS", "JSON"):
-        return quote(name)
-    return f"CAST({quote(name)} AS {wanted}) AS {quote(name)}"
-
-
-def forget(cursor: duckdb.DuckDBPyConnection, known: set[str]) -> None:
-    """Drop the views whose files are gone."""
-    views = cursor.execute(
-        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main'"
-    ).fetchall()
-    for (view,) in views:
-        if view not in known:
-            cursor.execute(f"DROP VIEW main.{quote(view)}")
-
-
-def counted(table: Table, counts: Mapping[str, int]) -> Table:
-    """The table with its rows, where they are known."""
-    return replace(table, row_count=counts.get(table.name, table.row_count))

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from connectors.base import Column, Table
-from connectors.duckdb_schema import literal, quote
+from connectors.duckdb_schema import quote
 from connectors.statistics import Bucket, ColumnStatistics, Estimate, Key, Position, TableStatistics, position
 
 MOST_ZONES = 256  # of one column; beyond, neighbours are taken together
@@ -30,15 +30,15 @@ _ROWS = "SELECT sum(num_rows), max(num_row_groups) FROM parquet_file_metadata({}
 
 
 def of_files(
-    cursor: duckdb.DuckDBPyConnection, tables: Sequence[Table], patterns: Mapping[str, str]
+    cursor: duckdb.DuckDBPyConnection, tables: Sequence[Table], files: Mapping[str, str]
 ) -> dict[Key, TableStatistics]:
-    """Parquet: rows, ends, NULLs and sizes of each row group, from the footers."""
+    """Parquet: rows, ends, NULLs and sizes of each row group, from the footers; `files` are lists in DuckDB's SQL."""
     found = {}
     for table in tables:
-        if table.name in patterns:
-            pattern = literal(patterns[table.name])
-            rows = cursor.execute(_ROWS.format(pattern)).fetchone()
-            chunks = cursor.execute(_FOOTERS.format(pattern, MOST_FOOTERS + 1)).fetchall()
+        if table.name in files:
+            listed = files[table.name]
+            rows = cursor.execute(_ROWS.format(listed)).fetchone()
+            chunks = cursor.execute(_FOOTERS.format(listed, MOST_FOOTERS + 1)).fetchall()
             if rows is not None and rows[0] is not None:
                 whole = chunks if len(chunks) <= MOST_FOOTERS else []
                 found[table.schema or "", table.name] = _of_chunks(table, float(rows[0]), whole)

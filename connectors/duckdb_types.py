@@ -45,6 +45,8 @@ _WIDER = {
     "TIMESTAMP_S": PgType("timestamp"),
     "TIMESTAMP_MS": PgType("timestamp"),
     "TIMESTAMP_NS": PgType("timestamp"),
+    "TIMESTAMPTZ_NS": PgType("timestamptz"),
+    "TIME_NS": PgType("time"),
     "JSON": PgType("json"),
 }
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}

@@ -18,7 +18,7 @@ BYTE = 0.00001  # a byte on its way: 100 MB/s
 STATEMENT = 0.5  # a round trip
 EMBEDDED = 0.1  # a statement to a file in our own process
 PAST = 1_000.0  # times the price of rows past the owner's budget
-_FILES = frozenset(("sqlite", "duckdb", "parquet"))
+_FILES = frozenset(("sqlite", "duckdb", "files"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def test_the_data_is_as_awkward_as_real_data(made: dict[str, list[data.Table]]) 
 def test_sources_read_it_exactly(made: dict[str, list[data.Table]], project: Path) -> None:
     """Types are declared so that each source reads back what was written, and claims what it can."""
     for source in made:
-        kind = "parquet" if source == build.WAREHOUSE else "sqlite"
+        kind = "files" if source == build.WAREHOUSE else "sqlite"
         options = {"folder": "data/warehouse"} if source == build.WAREHOUSE else {"path": f"data/{source}.db"}
         connector = connect(kind, source, {**options, "base_folder": str(project)})
         read = {table.name: table for table in connector.tables()}

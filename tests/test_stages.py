@@ -72,7 +72,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[asyncio.R
         (folder / name).mkdir()
         rows = pa.Table.from_pylist([_row(i, salt) for i in range(ROWS)], _SCHEMA)
         pq.write_table(rows, folder / name / f"{table}.parquet")
-    write(folder, {f"sources/{name}.yml": f"kind: parquet\nconnection: {{folder: {name}}}\n" for name in ("shop", "b")})
+    write(folder, {f"sources/{name}.yml": f"kind: files\nconnection: {{folder: {name}}}\n" for name in ("shop", "b")})
     with asyncio.Runner() as runner:
         opened = _opened(folder)
         runtime = runner.run(opened.__aenter__())

@@ -14,7 +14,7 @@ from connectors.types import PgType
 SYSTEM = "vdw"  # the schema of what the server knows of itself, and the pseudo-source behind it
 UPLOADS, SEGMENTS = "uploads", "segments"  # schemas of tables that belong to users
 OWNED = frozenset((UPLOADS, SEGMENTS))
-WAREHOUSES = frozenset(("duckdb", "parquet", "trino"))  # kinds that are made for large scans
+WAREHOUSES = frozenset(("duckdb", "files", "trino"))  # kinds that are made for large scans
 # The field's classes of freshness: seconds that an answer may be old.
 CLASSES: Mapping[str, float] = {"real_time": 3_600.0, "near_real_time": 86_400.0, "batch": math.inf}
 

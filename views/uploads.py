@@ -58,4 +58,4 @@ def sources(file: ProjectFile) -> dict[str, SourceFile]:
 def _source(file: ProjectFile, name: str, description: str, rows: int) -> SourceFile:
     connection = {"folder": f"{file.state}/{FOLDERS[name]}", "threads": 2, "memory_limit": "512MB"}
     limits = SourceLimits(rows=max(rows, 1_000_000))
-    return SourceFile(kind="parquet", description=description, connection=connection, limits=limits)
+    return SourceFile(kind="files", description=description, connection=connection, limits=limits)

@@ -7,6 +7,7 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,13 @@ DUCKDB = (
     Sample("interval", T("text"), nul(("INTERVAL 3 MONTH", "3 months")), equal=False),
     Sample("bit", T("text"), nul(("'101'", "101")), equal=False),
     Sample("time with time zone", T("text"), nul(("'10:00:00+02'", "10:00:00+02")), equal=False),
+)
+_NESTED = {"integer[]": ("json", "[1,null]"), "struct(a integer)": ("json", '{"a":1}')}
+PARQUET = tuple(
+    replace(sample, type=T(_NESTED[sample.ddl][0]), values=nul((sample.values[0][0], _NESTED[sample.ddl][1])))
+    if sample.ddl in _NESTED
+    else sample
+    for sample in _COMMON
 )
 _UNFIT = (
     ("varchar", "'abc'", T("int4")),
@@ -221,5 +229,5 @@ EMBEDDED = (
         marks=(),
     ),
     _analytical("duckdb", _duckdb, DUCKDB),
-    _analytical("parquet", _parquet, _COMMON),
+    _analytical("files", _parquet, PARQUET),
 )

@@ -189,7 +189,7 @@ def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Ser
         return load_postgresql(servers[kind], f"d{tag}_{source}", source == "icu", pieces)
     if kind == "mariadb":
         return load_mariadb(servers[kind], f"d{tag}_{source}", pieces)
-    embedded = {"sqlite": load_sqlite, "parquet": load_parquet, "duckdb": load_duckdb}
+    embedded = {"sqlite": load_sqlite, "files": load_parquet, "duckdb": load_duckdb}
     return embedded[kind](folder, pieces)
 
 

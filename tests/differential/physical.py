@@ -202,6 +202,6 @@ _KINDS: dict[str, Callable[[PgType, list[Any], random.Random], tuple[Any, Encode
     "postgresql": _postgresql,
     "mariadb": _mariadb,
     "sqlite": _sqlite,
-    "parquet": _arrow_native,
+    "files": _arrow_native,
     "duckdb": _duckdb,
 }

@@ -19,7 +19,7 @@ ENGINES = {
     "icu": "postgresql",
     "maria": "mariadb",
     "lite": "sqlite",
-    "pq": "parquet",
+    "pq": "files",
     "duck": "duckdb",
 }
 EMBEDDED = ("lite", "pq", "duck")

@@ -125,7 +125,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "password": server.password.encode(),
         "sources/shop.yml": f"kind: {request.param}\nconnection: {{{text}}}\n"
         "limits: {examined_rows: 20000, on_budget: error}\n",
-        "sources/files.yml": "kind: parquet\nconnection: {folder: files}\n",
+        "sources/files.yml": "kind: files\nconnection: {folder: files}\n",
     }
     for name, query in VIEWS.items():
         schema, view = name.split(".")

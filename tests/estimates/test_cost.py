@@ -40,7 +40,7 @@ def catalog(*tables: SourceTable, rows: float = ROWS, limits: Limits | None = No
     unique = ColumnStatistics(nulls=0.0, distinct=Estimate.exactly(rows))
     some = ColumnStatistics(nulls=0.0, distinct=Estimate.exactly(200.0))
     known = TableStatistics(Estimate.exactly(rows), {"id": unique, "a": some, "b": some}, sample=math.inf)
-    kinds = {"oltp": "postgresql", "dwh": "parquet"}
+    kinds = {"oltp": "postgresql", "dwh": "files"}
     sources = {name: Source(name, kind, None, limits or Limits()) for name, kind in kinds.items()}
     statistics = Statistics({t.key: known for t in tables})
     return Catalog(sources, {t.key: t for t in tables}, {}, "1", statistics)

@@ -124,7 +124,7 @@ def parquet(folder: Path) -> Iterator[Site]:
     own.execute(_DDL.format(notnull=" NOT NULL", collation=""))
     _fill(own)
     own.execute(f"COPY t TO '{folder / 'files' / 't.parquet'}' (FORMAT parquet, ROW_GROUP_SIZE 2048)")
-    connector = connect("parquet", "s", {"folder": str(folder / "files")})
+    connector = connect("files", "s", {"folder": str(folder / "files")})
 
     def count(query: str) -> int:
         return int(own.execute(query).fetchone()[0])  # type: ignore[index]

@@ -39,7 +39,7 @@ FILES = {
     "vdw.yml": "name: test\nlisten: {http: {enabled: false}, postgresql: {port: 0}}\n",
     "sources/crm.yml": "kind: sqlite\nconnection: {path: crm.db}\n",
     "sources/shop.yml": "kind: sqlite\nconnection: {path: shop.db}\n",
-    "sources/dwh.yml": "kind: parquet\nconnection: {folder: dwh}\nlimits: {rows: 20000000, timeout: 300s}\n",
+    "sources/dwh.yml": "kind: files\nconnection: {folder: dwh}\nlimits: {rows: 20000000, timeout: 300s}\n",
     "views/sales/spending.view.sql": """
         /*---
         view: sales.spending

@@ -28,7 +28,7 @@ LIST = "source, origin, missing, policy, tables, views"
 Row = tuple[object, ...]
 FILES = {
     "sources/crm.yml": "kind: sqlite\nconnection: {path: crm.db}\nttl: 60s\n",
-    "sources/dwh.yml": "kind: parquet\nconnection: {folder: dwh}\nttl: 60s\n",
+    "sources/dwh.yml": "kind: files\nconnection: {folder: dwh}\nttl: 60s\n",
     "views/sales/facts.view.sql": """
         /*---
         freshness: {ttl: 50ms, stale_if_error: 10m}

@@ -118,7 +118,7 @@ def build(folder: Path) -> Path:
         "sources/crm.yml": "kind: sqlite\nconnection: {path: crm.sqlite}\n",
         "sources/shop.yml": "kind: sqlite\nconnection: {path: shop.sqlite}\n",
         "sources/mart.yml": "kind: duckdb\nconnection: {path: mart.duckdb}\n",
-        "sources/dwh.yml": "kind: parquet\nconnection: {folder: warehouse}\n",
+        "sources/dwh.yml": "kind: files\nconnection: {folder: warehouse}\n",
     }
     for name, query in VIEWS.items():
         schema, view = name.split(".")

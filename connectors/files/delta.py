@@ -1,0 +1,90 @@
+"""Delta Lake through delta-rs: one version of the log, deletion vectors and column mapping included."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.errors import SourceError
+from connectors.files import needs
+from connectors.files.ipc import conformed, mapped
+from connectors.files.table import Opened, Spec, Work, made
+
+with needs("Delta Lake", "deltalake"):
+    from deltalake import DeltaTable
+    from deltalake.exceptions import DeltaError
+
+
+def open_table(spec: Spec, before: Opened | None, work: Work) -> Opened:
+    """The table at the version of now, or at the declared one."""
+    try:
+        if isinstance(before, _Delta) and spec.reading.version is None:
+            newest = work.waited(lambda: _newest(before))
+            return before if newest is before else newest
+        if before is not None:
+            return before
+        return work.waited(lambda: _Delta.of(spec, _load(spec)))
+    except (DeltaError, OSError) as error:
+        raise _fault(spec, error) from None
+
+
+def _load(spec: Spec) -> DeltaTable:
+    options = spec.place.delta_options()
+    return DeltaTable(spec.path, version=spec.reading.version, storage_options=options)
+
+
+def _newest(before: _Delta) -> _Delta:
+    """The table of before where its log has no further version."""
+    table = _load(before.spec)
+    same = table.version() == before.table.version() and table.metadata().id == before.table.metadata().id
+    return before if same else _Delta.of(before.spec, table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delta(Opened):
+    table: DeltaTable
+
+    @staticmethod
+    def of(spec: Spec, table: DeltaTable) -> _Delta:
+        schema = pa.schema(table.schema().to_arrow())
+        columns = tuple(
+            made(field.name, spec.types.get(field.name) or mapped(field.type), str(field.type), nullable=field.nullable)
+            for field in schema
+        )
+        key = (table.metadata().id, table.version())
+        return _Delta(spec, key, columns, table.count(), _committed(table), table)
+
+    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
+        kinds = self.kinds
+        try:
+            reader = work.waited(lambda: pa.RecordBatchReader.from_stream(self.table.scan(columns=list(names))))
+            while (batch := work.waited(lambda: _next(reader))) is not None:
+                yield conformed(batch, names, kinds, f"{self.spec.name}@{self.table.version()}")
+        except (DeltaError, OSError, pa.ArrowException) as error:
+            raise _fault(self.spec, error) from None
+
+
+def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
+    try:
+        return reader.read_next_batch()
+    except StopIteration:
+        return None
+
+
+def _committed(table: DeltaTable) -> dt.datetime:
+    newest: Any = next(iter(table.history(1)), {})
+    return dt.datetime.fromtimestamp(newest.get("timestamp", 0) / 1000, dt.UTC)
+
+
+def _fault(spec: Spec, error: Exception) -> SourceError:
+    told = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return SourceError(
+        f"table {spec.name}: Delta Lake cannot read it",
+        sqlstate="HV000",
+        hint="check the path and the version, whether its files were vacuumed, and which reader features it needs",
+        detail=told,
+    )

@@ -1,0 +1,58 @@
+"""A table that we read ourselves, as something DuckDB can scan again and again, asking only for what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from connectors.base import Column
+from connectors.duckdb_schema import quote
+from connectors.duckdb_types import natural
+from connectors.files.table import Opened, Work
+from connectors.types import PgType
+
+
+class Stream:
+    """Registered in DuckDB: each scan of it reads the table anew. `fault` is what went wrong, in its own class."""
+
+    def __init__(self, table: Opened, names: Sequence[str], work: Work) -> None:
+        self.fault: BaseException | None = None
+        self._table, self._work = table, work
+        kinds = {column.name: column.type for column in table.columns}
+        self._names = list(names)
+        self._schema = pa.schema([pa.field(name, kinds[name].arrow) for name in names])
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        try:
+            for batch in self._table.scan(self._names, self._work):
+                self._work.check()
+                yield batch
+        except GeneratorExit:
+            raise
+        except BaseException as fault:
+            self.fault = self.fault or fault
+            raise
+
+
+def selected(columns: Sequence[Column], source: str) -> str:
+    """DuckDB's SELECT over a stream, its texts in the types that DuckDB computes in."""
+    return f"SELECT {', '.join(map(_cast, columns))} FROM {source}"  # noqa: S608 -- quoted
+
+
+def _cast(column: Column) -> str:
+    name = quote(column.name)
+    if column.type.name in ("uuid", "json"):
+        return f"CAST({name} AS {_DUCKDB[column.type.name]}) AS {name}"
+    return name
+
+
+_DUCKDB = {"uuid": natural(PgType("uuid")), "json": "JSON"}
