@@ -124,3 +124,11 @@ def _duckdb_canonical(sample: Sample, text: Any) -> str:
 
 
 DUCKDB = Printing(_duckdb_text, _duckdb_canonical)
+
+
+# -- Parquet: what DuckDB prints of the same values, as JSON where they are nested
+def _parquet_text(sample: Sample) -> str:
+    return f"to_json({sample.column})" if sample.type.name == "json" else _duckdb_text(sample)
+
+
+PARQUET = Printing(_parquet_text, _duckdb_canonical)

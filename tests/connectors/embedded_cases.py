@@ -16,6 +16,7 @@ import pytest
 
 from connectors.conformance import Case, Sample, Site, nul
 from connectors.conformance.printing import DUCKDB as PRINTED_BY_DUCKDB
+from connectors.conformance.printing import PARQUET as PRINTED_BY_PARQUET
 from connectors.conformance.printing import SQLITE as PRINTED_BY_SQLITE
 from connectors.types import PgType, bpchar, numeric, varchar
 from tests.connectors.cases import INF_DAYS, INF_US
@@ -229,5 +230,5 @@ EMBEDDED = (
         marks=(),
     ),
     _analytical("duckdb", _duckdb, DUCKDB),
-    _analytical("files", _parquet, PARQUET),
+    replace(_analytical("files", _parquet, PARQUET), label="parquet", printing=PRINTED_BY_PARQUET),
 )
