@@ -128,7 +128,8 @@ DUCKDB = Printing(_duckdb_text, _duckdb_canonical)
 
 # -- Parquet: what DuckDB prints of the same values, as JSON where they are nested
 def _parquet_text(sample: Sample) -> str:
-    return f"to_json({sample.column})" if sample.type.name == "json" else _duckdb_text(sample)
+    nested = sample.type.name == "json" and sample.ddl != "json"
+    return f"to_json({sample.column})" if nested else _duckdb_text(sample)
 
 
 PARQUET = Printing(_parquet_text, _duckdb_canonical)
