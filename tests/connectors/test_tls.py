@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from connectors.base import Cancel
+from connectors.conformance.asking import ask
 from connectors.errors import ConfigError, SourceError
 from connectors.registry import connect
 from connectors.tls import Tls, chosen
-from tests.connectors.asking import ask
 from tests.servers import PASSWORD, Missing, Server
 from tests.tls_servers import Papers, encrypted, papers, show
 
