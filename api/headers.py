@@ -11,7 +11,7 @@ from federation.freshness.provenance import Fact
 
 LONGEST = 4_096  # characters of Vdw-Provenance; servers and proxies take 8 kB of headers in all
 WHY = 120  # characters of a reason in it
-_COUNTS = frozenset(("rows", "statements"))  # known only at an answer's end
+_COUNTS = frozenset(("rows", "statements", "left_out"))  # known only at an answer's end
 
 
 def headers(facts: Sequence[Fact], now: float | None = None) -> dict[str, str]:
@@ -34,7 +34,7 @@ def _compact(facts: Sequence[Fact]) -> str:
     shown: list[dict[str, Any]] = []
     size = 2
     for at, fact in enumerate(listed):
-        told = {key: value for key, value in fact.json().items() if value not in (None, []) and key not in _COUNTS}
+        told = {key: value for key, value in fact.json().items() if value not in (None, [], {}) and key not in _COUNTS}
         if "why" in told:
             told["why"] = told["why"][:WHY]
         size += len(json.dumps(told, separators=(",", ":"))) + 1
@@ -48,10 +48,11 @@ def _compact(facts: Sequence[Fact]) -> str:
 def _warnings(fact: Fact) -> list[str]:
     if fact.missing:
         return [f"199 vdw {_quoted(fact.warning)}"]
-    if fact.origin != "stale":
-        return []
-    found = ['110 vdw "Response is Stale"']
-    return [*found, '111 vdw "Revalidation Failed"'] if fact.why else found
+    found = [f"199 vdw {_quoted(text)}" for text in (fact.left_out_told,) if text]
+    if fact.origin == "stale":
+        found = ['110 vdw "Response is Stale"', *found]
+        found += ['111 vdw "Revalidation Failed"'] if fact.why else []
+    return found
 
 
 def _quoted(text: str) -> str:

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
-from collections.abc import Callable, Sequence
-from functools import lru_cache
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.base import SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType
 
 US_PER_DAY = 86_400_000_000
+POLICY = "say under unfit: in the source's file that they are NULL, or that the column is text"
+REMEDY = "exclude such rows with a filter, or correct them or the column's type at the source"
+LEFT_OUT = b"vdw.left_out"  # metadata of a batch: JSON, column -> number of its values that did not fit and are NULL
 _FEW = 32  # values up to which Python's own parsing is quicker than Arrow's kernels
 _FEW_FROM_BYTES: dict[str, Callable[[bytes], Any]] = {"int2": int, "int4": int, "int8": int, "float8": float}
 _BOOLS = {"0": False, "1": True, "f": False, "t": True, "false": False, "true": True}
@@ -22,12 +28,26 @@ _TIME = re.compile(r"(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,6}))?")
 _UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 
 
-def unfit(column: str, kind: str, expected: PgType, remedy: str = "") -> SourceError:
+class UnfitError(SourceError):
+    """HV004: a value that the type cannot hold. The source's file may say that it is NULL, or text."""
+
+    sqlstate = "HV004"
+
+
+def unfit(column: str, kind: str, expected: PgType, remedy: str = "") -> UnfitError:
     """HV004: a value of `kind` (never the value itself: it is somebody's data) that the type cannot hold."""
-    return SourceError(
+    return UnfitError(
         f"column {column} holds {kind}, which {expected.sql} cannot hold",
+        hint=f"{remedy or REMEDY}; or {POLICY}",
+    )
+
+
+def mistyped(column: str, what: str, expected: PgType, remedy: str = "") -> SourceError:
+    """HV004: all that the driver gives is of another form than was asked, which no policy changes."""
+    return SourceError(
+        f"column {column} holds {what}, which {expected.sql} cannot hold",
         sqlstate="HV004",
-        hint=remedy or "exclude such rows with a filter, or correct them or the column's type at the source",
+        hint=remedy or "this is a fault of the connector: report it",
     )
 
 
@@ -46,9 +66,7 @@ def conform(values: pa.Array, expected: PgType, column: str) -> pa.Array:
             return values.cast(target, safe=True)
         except pa.ArrowInvalid:
             raise unfit(column, "a number out of range", expected) from None
-    raise unfit(
-        column, f"values of the driver's type {values.type}", expected, "this is a fault of the connector: report it"
-    )
+    raise mistyped(column, f"values of the driver's type {values.type}", expected)
 
 
 def from_text(values: pa.Array, expected: PgType, column: str) -> pa.Array:
@@ -80,6 +98,60 @@ def from_bytes(values: Sequence[bytes | None], expected: PgType, column: str) ->
 def batch(arrays: Sequence[pa.Array], columns: Sequence[PgType]) -> pa.RecordBatch:
     """Arrays as a record batch with the columns c0, c1, ..."""
     return pa.RecordBatch.from_arrays(list(arrays), schema=_schema(tuple(columns)))
+
+
+def assembled(query: SourceQuery, columns: Sequence[Any], convert: Callable[[int, Any], pa.Array]) -> pa.RecordBatch:
+    """The batch of an answer: `convert(i, columns[i])` makes the array of column i, of all its values or of a slice.
+
+    Where the query says so, a value that raises `UnfitError` becomes NULL, and the batch tells how many did
+    (`left_out`), or text. Every connector makes its batches by this function, so that all keep these policies.
+    """
+    if not query.unfit:
+        return batch([convert(at, values) for at, values in enumerate(columns)], query.columns)
+    policies, left, arrays = dict(query.unfit), {}, []
+    for at, values in enumerate(columns):
+        if policies.get(at, "error") == "error":
+            arrays.append(convert(at, values))
+            continue
+        kind = query.columns[at].arrow
+        array, misfits = _spared(values, partial(convert, at), kind, policies[at] == "text")
+        arrays.append(array)
+        if misfits:
+            left[at] = misfits
+    made = batch(arrays, query.columns)
+    return made.replace_schema_metadata({LEFT_OUT: json.dumps(left)}) if left else made
+
+
+def left_out(batch: pa.RecordBatch | pa.Table) -> Mapping[int, int]:
+    """How many values of which column of a batch are NULL because they did not fit."""
+    told = (batch.schema.metadata or {}).get(LEFT_OUT)
+    return {} if told is None else {int(at): count for at, count in json.loads(told).items()}
+
+
+def together(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches of one answer as one, which tells of all that was left out of them."""
+    if len(batches) == 1:
+        return batches[0]
+    left = sum((Counter(left_out(one)) for one in batches), Counter[int]())
+    made = pa.concat_batches([one.replace_schema_metadata(None) for one in batches] if left else batches)
+    return made.replace_schema_metadata({LEFT_OUT: json.dumps(left)}) if left else made
+
+
+def _spared(values: Any, make: Callable[[Any], pa.Array], kind: pa.DataType, text: bool) -> tuple[pa.Array, int]:
+    """All values, those that do not fit as NULL, or as their bytes in text; and how many became NULL."""
+    try:
+        return make(values), 0
+    except UnfitError:
+        if len(values) > 1:
+            half = len(values) // 2
+            first, second = (_spared(part, make, kind, text) for part in (values[:half], values[half:]))
+            return pa.concat_arrays([first[0], second[0]]), first[1] + second[1]
+        if not text:
+            return pa.nulls(1, kind), 1
+        raw = values[0].as_py() if isinstance(values, pa.Array) else values[0]
+        if not isinstance(raw, bytes):
+            raise
+        return pa.array(["\\x" + raw.hex()], pa.string()), 0
 
 
 @lru_cache(1024)

@@ -14,6 +14,7 @@ import pyarrow as pa
 from connectors.errors import Error, LimitExceeded
 from connectors.types import PgType
 
+Unfit = Literal["error", "null", "text"]
 PING = 5.0  # seconds in which a source that is well answers a round trip
 
 
@@ -36,7 +37,7 @@ class Column:
     collation: Collation = Collation.LOOSE
     comment: str = ""
     exact: bool = True  # every stored value is of `type`; false: predicates on it stay here (SQLite's affinities)
-    unfit: Literal["error", "null"] = "error"  # what becomes of a value that `type` cannot hold
+    unfit: Unfit = "error"  # what becomes of a value that `type` cannot hold; `text`: `type` is text for its sake
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +105,15 @@ class SourceQuery:
     can put its own placeholder or a literal there. `columns` are the types that the answer must have:
     the connector delivers exactly `columns[i].arrow`, named c0, c1, ...
     `small` says that few rows are expected: take the driver with the least latency.
+    `unfit` are the columns of which values that do not fit are no error, each with what becomes of them; connectors
+    leave that to `connectors.arrow.assembled`.
     """
 
     parts: tuple[str | int, ...]
     params: tuple[Bound, ...]
     columns: tuple[PgType, ...]
     small: bool = False
+    unfit: tuple[tuple[int, Unfit], ...] = ()
 
     @property
     def sql(self) -> str:

@@ -81,7 +81,7 @@ class Embedded:
             for batch in reader:
                 cancel.check()
                 if batch.num_rows:
-                    yield duckdb_types.batch(batch, query.columns)
+                    yield duckdb_types.batch(batch, query)
                     rows += batch.num_rows
             if not rows:
                 yield pa.RecordBatch.from_pylist([], schema)

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import arrow
-from connectors.base import Bound
+from connectors.base import Bound, SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType, numeric
 
@@ -93,10 +93,14 @@ def cast(native: str, kind: PgType) -> str | None:
     return target
 
 
-def batch(rows: pa.RecordBatch, kinds: tuple[PgType, ...]) -> pa.RecordBatch:
+def batch(rows: pa.RecordBatch, query: SourceQuery) -> pa.RecordBatch:
     """DuckDB's Arrow as the contract's; SourceError HV004 where a value does not fit."""
-    pairs = enumerate(zip(rows.columns, kinds, strict=True))
-    return arrow.batch([arrow.conform(_narrowed(*pair, f"c{i}"), pair[1], f"c{i}") for i, pair in pairs], kinds)
+    kinds = query.columns
+    return arrow.assembled(query, rows.columns, lambda at, values: _conformed(values, kinds[at], f"c{at}"))
+
+
+def _conformed(values: pa.Array, kind: PgType, column: str) -> pa.Array:
+    return arrow.conform(_narrowed(values, kind, column), kind, column)
 
 
 def _narrowed(array: pa.Array, kind: PgType, column: str) -> pa.Array:

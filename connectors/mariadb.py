@@ -247,12 +247,12 @@ class MariadbConnector:
     def _batch(self, result: Any, rows: int, query: SourceQuery) -> pa.RecordBatch:
         """So many rows, or what is left of them."""
         fields, null = [field[1] for field in result.describe()], self._options.zero_dates == "null"
-        pieces = [to_batch(result.fetch_row(min(PIECE, rows)), fields, query.columns, null)]
+        pieces = [to_batch(result.fetch_row(min(PIECE, rows)), fields, query, null)]
         taken = PIECE
         while taken < rows and pieces[-1].num_rows == PIECE:
-            pieces.append(to_batch(result.fetch_row(min(PIECE, rows - taken)), fields, query.columns, null))
+            pieces.append(to_batch(result.fetch_row(min(PIECE, rows - taken)), fields, query, null))
             taken += PIECE
-        return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
+        return arrow.together(pieces)
 
     @contextlib.contextmanager
     def _prepared(

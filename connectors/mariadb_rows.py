@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import arrow
-from connectors.base import Column
+from connectors.base import Column, SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType
 
@@ -17,23 +17,22 @@ DATES = frozenset(("date", "timestamp", "timestamptz"))
 Raw = Sequence[tuple[bytes | None, ...]]
 
 
-def to_batch(rows: Raw, fields: Sequence[int], columns: Sequence[PgType], zero_dates_null: bool) -> pa.RecordBatch:
+def to_batch(rows: Raw, fields: Sequence[int], query: SourceQuery, zero_dates_null: bool) -> pa.RecordBatch:
     """Rows (each a tuple of raw bytes) with the wire's field types, as a record batch of the expected columns."""
+    columns = query.columns
     if len(fields) != len(columns):
         raise SourceError(f"the source delivers {len(fields)} columns where {len(columns)} were planned")
     raw = list(zip(*rows, strict=True)) if rows else [() for _ in columns]
-    arrays = [
-        _column(values, field, column, f"c{index}", zero_dates_null)
-        for index, (values, field, column) in enumerate(zip(raw, fields, columns, strict=True))
-    ]
-    return arrow.batch(arrays, columns)
+    return arrow.assembled(
+        query, raw, lambda at, values: _column(values, fields[at], columns[at], f"c{at}", zero_dates_null)
+    )
 
 
 def _column(values: Sequence[bytes | None], field: int, column: PgType, name: str, zero_dates_null: bool) -> pa.Array:
     if field == BIT and column.name != "bytea":
         return _bits(values, column, name)
-    if field == FLOAT:
-        raise arrow.unfit(name, "a FLOAT, of which the server prints six digits only", column, "read it as real")
+    if field == FLOAT and column.name != "text":
+        raise arrow.mistyped(name, "a FLOAT, of which the server prints six digits only", column, "read it as real")
     if zero_dates_null and column.name in DATES:
         values = [None if value is not None and value.startswith(b"0000-00-00") else value for value in values]
     try:
@@ -46,10 +45,12 @@ def _column(values: Sequence[bytes | None], field: int, column: PgType, name: st
 
 def _bits(values: Sequence[bytes | None], column: PgType, name: str) -> pa.Array:
     numbers = pa.array([None if value is None else int.from_bytes(value, "big") for value in values], pa.uint64())
+    if column.name == "text":
+        return pa.array([None if number is None else f"{number:b}" for number in numbers.to_pylist()], pa.string())
     if column.name != "bool":
         return arrow.conform(numbers, column, name)
     if pc.max(numbers).as_py() not in (None, 0, 1):
-        raise arrow.unfit(name, "a bit string", column)
+        raise arrow.mistyped(name, "a bit string", column)
     return numbers.cast(pa.bool_())
 
 

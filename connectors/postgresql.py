@@ -195,7 +195,7 @@ class PostgresqlConnector:
         text, values = prepared(query)
         with self._watched(lease, deadline, cancel) as connection:
             cursor = connection.execute(text, values, prepare=True, binary=True)
-        return from_result(cursor.pgresult, query.columns)
+        return from_result(cursor.pgresult, query)
 
     def _snapshot(self, timeout: float) -> Transaction:
         deadline, cancel = time.monotonic() + timeout, Cancel()
@@ -241,7 +241,7 @@ class PostgresqlConnector:
             with stopping(cancel, cursor.adbc_cancel) as stopper, _pumped(source, stopper, lease) as pump:
                 for batch in pump.batches(stopper, deadline, late):
                     lease.reused = False  # rows are out: too late to begin again
-                    yield from_batch(batch, query.columns)
+                    yield from_batch(batch, query)
             stopper.check()
         yield arrow.empty(query.columns)
 

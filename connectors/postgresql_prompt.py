@@ -22,7 +22,6 @@ from connectors.postgresql_sql import prepared
 from connectors.sockets import readable
 from connectors.stopping import GRACE, server_timeout, timed_out
 from connectors.tally import SESSION
-from connectors.types import PgType
 
 MOST_BYTES = 8_192  # of parameters: what surely fits the socket's buffer
 KEPT = 100  # prepared statements of a connection
@@ -41,7 +40,7 @@ class PostgresqlPrompt:
         self._pgconn: PGconn = session.connection.pgconn
         self._access, self._leases, self._lease = access, leases, lease
         self._sends = deque(sends)
-        self._columns: tuple[PgType, ...] = query.columns
+        self._query = query
         self._late = timed_out(access.source, timeout)
         self._result: PGresult | None = None
         self.descriptor: int = self._pgconn.socket
@@ -78,7 +77,7 @@ class PostgresqlPrompt:
     def rows(self) -> pa.RecordBatch:
         """See Prompt."""
         try:
-            return from_result(self._result, self._columns)
+            return from_result(self._result, self._query)
         except BaseException:
             self._lease.broken = True
             raise

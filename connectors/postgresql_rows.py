@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import arrow
+from connectors.base import SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType
 
@@ -31,23 +32,25 @@ class Unfit(Exception):
     """A value beyond what its Arrow form holds; says of what kind."""
 
 
-def from_result(result: Any, columns: Sequence[PgType]) -> pa.RecordBatch:
+def from_result(result: Any, query: SourceQuery) -> pa.RecordBatch:
     """A psycopg.pq.PGresult in binary format, as one record batch of the expected columns."""
+    columns = query.columns
     _check_width(result.nfields, columns)
     made = few(result, columns)
     if made is not None:
         return made
     rows = range(result.ntuples)
-    arrays = []
-    for index, column in enumerate(columns):
-        decode, carrier = _decoder(result.ftype(index), column, f"c{index}")
-        raw = [result.get_value(row, index) for row in rows]
-        try:
-            values = [None if value is None else decode(value) for value in raw]
-        except Unfit as kind:
-            raise arrow.unfit(f"c{index}", str(kind), column) from None
-        arrays.append(_as(pa.array(values, carrier), result.ftype(index), column, f"c{index}"))
-    return arrow.batch(arrays, columns)
+    raw = [[result.get_value(row, index) for row in rows] for index in range(len(columns))]
+    return arrow.assembled(query, raw, lambda at, values: _decoded(values, result.ftype(at), columns[at], f"c{at}"))
+
+
+def _decoded(raw: Sequence[bytes | None], oid: int, column: PgType, name: str) -> pa.Array:
+    decode, carrier = _decoder(oid, column, name)
+    try:
+        values = [None if value is None else decode(value) for value in raw]
+    except Unfit as kind:
+        raise arrow.unfit(name, str(kind), column) from None
+    return _as(pa.array(values, carrier), oid, column, name)
 
 
 def few(result: Any, columns: Sequence[PgType]) -> pa.RecordBatch | None:
@@ -89,11 +92,11 @@ def _direct(
     return pa.struct([pa.field(f"c{i}", column.arrow) for i, column in enumerate(columns)]), decoders
 
 
-def from_batch(batch: pa.RecordBatch, columns: Sequence[PgType]) -> pa.RecordBatch:
+def from_batch(batch: pa.RecordBatch, query: SourceQuery) -> pa.RecordBatch:
     """A record batch of ADBC as the expected columns, its garbled infinities put right."""
+    columns = query.columns
     _check_width(batch.num_columns, columns)
-    arrays = [_repaired(batch.column(index), column, f"c{index}") for index, column in enumerate(columns)]
-    return arrow.batch(arrays, columns)
+    return arrow.assembled(query, batch.columns, lambda at, values: _repaired(values, columns[at], f"c{at}"))
 
 
 def _check_width(have: int, columns: Sequence[PgType]) -> None:
@@ -105,7 +108,7 @@ def _decoder(oid: int, column: PgType, name: str) -> tuple[Callable[[bytes], Any
     try:
         return _DECODERS[oid]
     except KeyError:
-        raise arrow.unfit(name, f"values of the type with oid {oid}", column) from None
+        raise arrow.mistyped(name, f"values of the type with oid {oid}", column) from None
 
 
 def _as(values: pa.Array, oid: int, column: PgType, name: str) -> pa.Array:

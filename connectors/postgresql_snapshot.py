@@ -53,7 +53,7 @@ def fetched(connection: psycopg.Connection[Any], query: SourceQuery, tally: Tall
     tally.add(SESSION, 2)
     while True:
         cursor = connection.execute(f"FETCH {_PIECE} FROM rows", binary=True, prepare=False)
-        batch = from_result(cursor.pgresult, query.columns)
+        batch = from_result(cursor.pgresult, query)
         if not batch.num_rows:
             break
         tally.add(SESSION)

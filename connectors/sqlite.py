@@ -14,7 +14,6 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote as escape
@@ -29,7 +28,7 @@ from connectors.leases import Lease, Leases
 from connectors.lists import listed
 from connectors.reading import Reading, Step, aliased
 from connectors.registry import ConnectionOptions
-from connectors.sqlite_types import Misfit, decode, encode
+from connectors.sqlite_types import Misfit, decode, encode, text_or_bytes
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import stopping, timed_out
 from connectors.transaction import Transaction
@@ -125,6 +124,8 @@ class SqliteConnector:
     def _run(self, held: Lease | None, query: SourceQuery, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         text, values = self._said(query)
         with self._session(timeout, cancel, held) as connection, contextlib.closing(connection.cursor()) as cursor:
+            if query.unfit:
+                connection.text_factory = text_or_bytes
             cursor.execute(text, values)
             rows = _fetch(cursor, query)
             yield _batch(query, rows)
@@ -174,6 +175,7 @@ class SqliteConnector:
                 pass
             finally:
                 connection.set_progress_handler(None, 0)
+                connection.text_factory = str
 
     @contextlib.contextmanager
     def _errors(self, cancel: Cancel, deadline: float, seconds: float) -> Iterator[None]:
@@ -269,20 +271,13 @@ def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.columns)
     if len(columns) != len(query.columns):
         raise SourceError(f"{len(columns)} columns came where {len(query.columns)} were asked")
-    pairs = enumerate(zip(columns, query.columns, strict=True))
-    return pa.RecordBatch.from_arrays([_column(i, *pair) for i, pair in pairs], schema=_schema(query.columns))
+    return arrow.assembled(query, columns, lambda at, values: _column(at, values, query.columns[at]))
 
 
 def _step(line: re.Match[str], names: Mapping[str, str]) -> Step:
     index = line["index"] or ""
     whole = line["how"] == "SCAN" or index.startswith("AUTOMATIC")  # an index that is made for this one statement
     return Step(names.get(line["table"], line["table"]), None, "" if whole else index)
-
-
-@lru_cache(1024)
-def _schema(columns: tuple[PgType, ...]) -> pa.Schema:
-    """Made once for each kind of answer: it takes as long as the lookup of a row."""
-    return SourceQuery((), (), columns).schema
 
 
 def _column(number: int, values: Sequence[Any], kind: PgType) -> pa.Array:

@@ -116,6 +116,18 @@ class Misfit(ValueError):
         self.found = found
 
 
+class Undecodable(bytes):
+    """Text that is not UTF-8, as SQLite has it."""
+
+
+def text_or_bytes(raw: bytes) -> str | Undecodable:
+    """A text of SQLite; where it cannot be one, its bytes."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return Undecodable(raw)
+
+
 def decode(values: Sequence[Any], kind: PgType) -> pa.Array:
     """A column of SQLite's values as `kind.arrow`; Misfit where one does not fit."""
     found = set(map(type, values))
@@ -123,7 +135,7 @@ def decode(values: Sequence[Any], kind: PgType) -> pa.Array:
     decoder, allowed = _DECODERS.get(kind.name, _AS_STRING)
     for python in found:
         if python not in allowed:
-            raise Misfit(f"a value of storage class {_STORAGE.get(python, python.__name__)}")
+            raise Misfit(_ODD.get(python, f"a value of storage class {_STORAGE.get(python)}"))
     try:
         few = _FEW.get(kind.name) if len(values) <= FEW_ROWS else None
         return (few and few(values, kind)) or decoder(values, kind, found)
@@ -263,7 +275,7 @@ def _parsed(text: str) -> Decimal:
 def _temporal(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
     array = pa.array(values, pa.string())
     if kind.name == "date" and pc.any(pc.less(array, "0001")).as_py():
-        raise Misfit("text of the year 0, which PostgreSQL does not have")
+        raise Misfit("text of the year 0")
     return array.cast(kind.arrow)
 
 
@@ -308,6 +320,7 @@ def _document(values: Sequence[Any], _: PgType, __: set[type]) -> pa.Array:
     return pa.array(texts, pa.string())
 
 
+_ODD: dict[type, str] = {Undecodable: "text that is not UTF-8"}
 _STORAGE: dict[type, str] = {int: "integer", float: "real", str: "text", bytes: "blob"}
 _Decoder = Callable[[Sequence[Any], PgType, set[type]], pa.Array]
 # A handful of rows: Arrow's kernels take some 50 us each to get going.

@@ -189,6 +189,7 @@ def _query(fragment: Fragment, text: SourceText, given: Given, keys: Keys) -> So
         params=tuple(_bound(value, given, keys) for value in text.params),
         columns=tuple(kind for _, kind in fragment.columns),
         small=fragment.small and _few(fragment, keys),
+        unfit=tuple((at, policy) for at, policy, _ in fragment.unfit),
     )
 
 

@@ -6,14 +6,15 @@ import asyncio
 import contextlib
 import math
 import threading
-from collections import deque
-from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pyarrow as pa
 
+from connectors.arrow import left_out
 from connectors.base import Cancel
 from connectors.errors import Error
 from federation.deadline import Deadline
@@ -261,7 +262,8 @@ class Stream:
     """The batches of one answer for one consumer: first those at hand, then those of `rest`.
 
     `rest` is stopped by `aclose`, by the deadline, and by the client's `cancel`; so nothing is left behind even by a
-    consumer that forgets it. `done` is called once, with the rows that came, when the last batch has.
+    consumer that forgets it. `done` is called once, with the rows that came and the number of values that were left out
+    of each column, when the last batch has.
     """
 
     def __init__(
@@ -272,8 +274,9 @@ class Stream:
         deadline: Deadline | None = None,
         cancel: Cancel | None = None,
         names: list[str] | None = None,
-        done: Callable[[int], None] | None = None,
+        done: Callable[[int, Mapping[int, int]], None] | None = None,
     ) -> None:
+        self._left: Counter[int] = Counter()
         self._batches = iter(batches)
         self._rest = rest
         self._names = names
@@ -294,6 +297,8 @@ class Stream:
         if batch is None:
             batch = await self._later()
         self._rows += batch.num_rows
+        if batch.schema.metadata:
+            self._left.update(left_out(batch))
         return batch if self._names is None else batch.rename_columns(self._names)
 
     async def aclose(self) -> None:
@@ -312,7 +317,7 @@ class Stream:
         except StopAsyncIteration:
             self._guards.close()
             if self._done is not None:
-                self._done(self._rows)
+                self._done(self._rows, self._left)
                 self._done = None
             raise
         except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from cache.results import Found, Keep, ResultCache
+from connectors import arrow
 from connectors.base import Connector, SourceQuery
 from connectors.errors import Error
 from federation import bind
@@ -129,8 +131,8 @@ class Fetcher:
             part = self._part(step, step.sql_of(asks[0]), [found], asked)
             rows, rest = found.value, self._metered(step, asked, found)
 
-        def done(count: int) -> None:
-            part.rows = count
+        def done(count: int, left: Mapping[int, int]) -> None:
+            part.rows, part.left_out = count, _named(step, left)
             part.ms = (time.time() - rows.read_at) * 1000 if rest is not None else part.ms
 
         deadline, cancel = asked.deadline, asked.cancel
@@ -311,7 +313,21 @@ class Fetcher:
             why=next((_why(each.error) for each in found if each.error is not None), ""),
             originals=step.originals,
             snapshot=max((each.value.snapshot for each in found), default=0),
+            left_out=_left_out(step, found) if step.fragment.unfit else {},
         )
+
+
+def _left_out(step: Step, found: Sequence[Found[Rows]]) -> Mapping[str, int]:
+    """The values that are NULL in these rows as they did not fit; those of rows that were kept too."""
+    batches = (batch for each in found for batch in each.value.batches)
+    return _named(step, sum((Counter(arrow.left_out(batch)) for batch in batches), Counter[int]()))
+
+
+def _named(step: Step, left: Mapping[int, int]) -> Mapping[str, int]:
+    counted: Counter[str] = Counter()
+    for at, _, column in step.fragment.unfit:
+        counted[column] += left.get(at, 0)
+    return +counted
 
 
 def _how(found: Found[Rows]) -> str:

@@ -20,6 +20,7 @@ from federation.gate.gates import Gates
 from federation.gate.patience import patiently
 from federation.operations import system
 from federation.remembered import Remembered
+from views import unfit
 from views.catalog import SYSTEM, Adaptive, Breaker, Catalog, Source
 from views.profile_file import ProfileFile
 from views.project import Diagnostic, Project
@@ -60,6 +61,8 @@ async def introspected(
     known = {name: _known(name, catalog, before) for name in names if (catalog := before.stands(name)) is not None}
     asked = [name for name in names if name not in known]
     told = await asyncio.gather(*(_introspect(project, name, environment, patience, before, gates) for name in asked))
+    for name, one in zip(asked, told, strict=True):
+        _lay(project, name, one)
     found = known | dict(zip(asked, told, strict=True))
     return {**{name: found[name] for name in names}, SYSTEM: Found(system.SOURCE, tables=system.TABLES)}
 
@@ -128,6 +131,14 @@ def _claim(found: Found, file: ProfileFile | None) -> None:
             claims = tuple(sorted(file.claims))
             found.tables = profiles.doubted(found.tables, file.types)
     found.source = replace(found.source, profile=replace(profile, claims=claims))
+
+
+def _lay(project: Project, name: str, found: Found) -> None:
+    """The owner's policies for values that do not fit, on the tables of now."""
+    file, source = f"sources/{name}.yml", project.sources[name]
+    if found.tables:
+        found.diagnostics += unfit.diagnostics(source, file, project.places.get(file, {}), found.tables)
+    found.tables = unfit.applied(found.tables, source.policies)
 
 
 def _known(name: str, catalog: Catalog, before: Before) -> Found:

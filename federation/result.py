@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -20,8 +20,9 @@ class Part:
     ms of the fetch, `waited` of these at the source's gate. `origin` is live | cache | stale | copy | missing, `why`
     says why it is stale or missing. A source that is missing has a part (fragment -1) with the tables that were taken
     as empty, and the `policy` that allows it: nulls | partial. `views` are those of the statement that read the source,
-    `originals` the tables (schema.name) that copies stood for. `spared` statements did not have to be sent, as their
-    answers were at hand; `fingerprint` and `kind` are those of its statements. Parts of one `snapshot` (a number,
+    `originals` the tables (schema.name) that copies stood for. `left_out` are the values that are NULL as they did not
+    fit (`unfit` in the source's file), their number by table.column. `spared` statements did not have to be sent, as
+    their answers were at hand; `fingerprint` and `kind` are those of its statements. Parts of one `snapshot` (a number,
     0: none) were read of one state of their source, which was that of `read_at`.
     """
 
@@ -48,6 +49,7 @@ class Part:
     kind: str = "report"
     originals: tuple[str, ...] = ()
     snapshot: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

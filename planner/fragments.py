@@ -17,6 +17,7 @@ from planner.emit import Emitter
 from planner.ir import Cut, Rel
 from planner.keys import one_group, unique_keys
 from planner.lookup import arranged, keys_in, taken
+from planner.misfits import misfits
 from planner.plan import Fragment, KeysRef, SourceText, Verdict
 from planner.region import region
 from planner.scalar import BOOL, Boundary, Call, Col, KeyIn, Scalar
@@ -143,8 +144,12 @@ class Book:
             costs = expected(rel, self.estimator)
             small = small or any(refs.values())
             number, notes = len(self.made), _notes(cut)
-            asks = region(rel, [i for i, _ in cut.columns], keys)
-            self.made.append(Fragment(number, cut.source, text, kinds, notes, small, tables, costs, absent, asks))
+            policies = misfits(cut.rel)
+            spared = tuple((at, *policies[i]) for at, (i, _) in enumerate(cut.columns) if i in policies)
+            # rows that are taken of others would not tell how much was left out of them
+            asks = None if spared else region(rel, [i for i, _ in cut.columns], keys)
+            made = Fragment(number, cut.source, text, kinds, notes, small, tables, costs, absent, asks, spared)
+            self.made.append(made)
         self.numbers[id(cut)] = self.shapes[shape]
         return self.shapes[shape]
 

@@ -13,7 +13,7 @@ from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.joining import Side, hoistable, multiplies, renamed, swells
 from planner.plan import Verdict
-from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_key, weaken
+from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_condition, prove_key, weaken
 from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
 from planner.show import show
 from planner.windows import ranking
@@ -164,7 +164,7 @@ class Placer:
             column = table.columns[at]
             self.names[i] = f"{table.name}.{column.name}"
             text = column.type.name in ("text", "varchar", "bpchar")
-            facts[i] = Fact(column.exact, column.collation if text else Collation.BYTES)
+            facts[i] = Fact(column.exact, column.collation if text else Collation.BYTES, unfit=column.unfit)
         return Placed(rel, table.source, facts)
 
     def _filter(self, rel: ir.Filter) -> Placed:
@@ -356,7 +356,8 @@ class Placer:
                 mixed = mixed or cap.engine != "postgresql"
                 collation = Collation.LOOSE
             widest = max((f.digits for f in own if f.digits is not None), default=None) if len(scales) == 1 else None
-            facts[i] = Fact(all(f.exact for f in own), collation, digits=widest)
+            mixed = mixed or len({f.unfit for f in own}) > 1
+            facts[i] = Fact(all(f.exact for f in own), collation, digits=widest, unfit=own[0].unfit)
         keyed = kind == "union all" or all(
             prove_key(ir.col(pair), cap, facts).verdict is V.EXACT and not _bounded(b.rel)
             for pair in rel.columns

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from connectors.base import Bound
+from connectors.base import Bound, Unfit
 from connectors.statistics import ANY, Estimate
 from connectors.types import PgType
 
@@ -184,6 +184,7 @@ class Fragment:
     expected: Expected = Expected()
     absent: Absent | None = None
     region: Region | None = None  # where another's rows may answer it, or its rows another
+    unfit: tuple[tuple[int, Unfit, str], ...] = ()  # columns of which values that do not fit are no error; their names
 
     @property
     def after(self) -> frozenset[int]:

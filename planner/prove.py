@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from connectors.base import Collation
+from connectors.base import Collation, Unfit
 from connectors.capability import Capability, V, family
 from connectors.capability.rules import Arg, Digits
 from planner import digits, scales
@@ -14,6 +14,7 @@ from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Sc
 from planner.targets import bindable, find, find_aggregate, python_value
 
 _CHOSEN = frozenset(("case", "coalesce", "nullif", "cast"))  # these have values, of booleans too
+_OTHER = "stored values may not be of the column's type"
 _COARSENESS = {Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}
 
 
@@ -26,6 +27,7 @@ class Fact:
     collation: Collation = Collation.BYTES
     scale: int | None = None
     digits: Digits | None = None
+    unfit: Unfit = "error"  # what becomes of stored values that are not of its type
 
 
 Facts = Mapping[int, Fact]
@@ -55,6 +57,8 @@ def prove(e: Scalar, capability: Capability, facts: Facts, *, condition: bool = 
     """The verdict on one scalar, as a value or as a `condition`: what stands in WHERE, ON, AND, OR, NOT and WHEN."""
     if "conditions" in capability.features and family(e.type) == "bool" and condition is not _is_condition(e):
         return Proof(V.NO, reason=f"conditions are no values on {capability.engine}")
+    if condition and _inexact(e, facts):
+        return Proof(V.NO, reason=_OTHER)
     match e:
         case Col():
             return _column(e, facts)
@@ -123,6 +127,11 @@ def _inexact(e: Scalar, facts: Facts) -> bool:
     return isinstance(e, Col) and e.id in facts and not facts[e.id].exact
 
 
+def _lossy(e: Scalar, facts: Facts) -> bool:
+    """Whether a stored value may be NULL here."""
+    return isinstance(e, Col) and e.id in facts and facts[e.id].unfit == "null"
+
+
 def _texts(e: Scalar) -> bool:
     return family(e.type) == "text" and bool(sc.columns(e))
 
@@ -146,8 +155,9 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
         return Proof(worst.verdict, collation, worst.reason)
     if worst.verdict is V.SUPERSET:
         return Proof(V.NO, collation, f"{worst.reason} below {e.op}")
-    if e.op not in ("is null", "is not null") and any(_inexact(a, facts) for a in e.args):
-        return Proof(V.NO, collation, "stored values may not be of the column's type")
+    tested = _lossy if e.op in ("is null", "is not null") else _inexact
+    if any(tested(a, facts) for a in e.args):
+        return Proof(V.NO, collation, _OTHER)
     if "like" in e.op and _dangling(e.args[1]):
         return Proof(V.NO, collation, "the pattern ends in its escape character")
     if collation is not Collation.BYTES and sum(_texts(a) for a in e.args) > 1:
@@ -198,10 +208,9 @@ def prove_aggregate(e: Scalar, capability: Capability, facts: Facts) -> Proof:
         held = rule.guard([Arg(a.type, None, known) for a in e.args])
         if held:
             return Proof(V.NO, reason=held)
-    if e.name != "count" and any(_inexact(a, facts) for a in e.args):
-        return Proof(V.NO, reason="stored values may not be of the column's type")
-    if e.distinct and any(_inexact(a, facts) for a in e.args):
-        return Proof(V.NO, reason="stored values may not be of the column's type")
+    counted = _lossy if e.name == "count" and not e.distinct else _inexact
+    if any(counted(a, facts) for a in e.args) or (e.where is not None and _inexact(e.where, facts)):
+        return Proof(V.NO, reason=_OTHER)
     collation = Collation.BYTES
     for proof in proofs[: len(e.args)]:
         collation = coarser(collation, proof.collation)
@@ -221,7 +230,7 @@ def prove_key(e: Scalar, capability: Capability, facts: Facts, table: str = "key
     """Whether values group (table 'keys') or sort ('order') there as in the canon."""
     proof = prove(e, capability, facts)
     if proof.verdict is not V.EXACT or _inexact(e, facts):
-        return Proof(V.NO, reason=proof.reason or "stored values may not be of the column's type")
+        return Proof(V.NO, reason=proof.reason or _OTHER)
     kind = family(e.type)
     verdicts = (capability.keys if table == "keys" else capability.order).get(kind)
     if verdicts is None or (kind == "numeric" and table == "keys" and not _one_scale(e, proof, facts)):

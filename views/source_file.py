@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from connectors.base import Unfit
 from views import catalog
 from views.catalog import Limits, QueryLimits
 from views.values import Duration, FullName, Names, Section, Size, embeds_password, fault, is_reference, secret_like
@@ -194,6 +195,11 @@ class SourceFile(Section):
     statistics: SourceStatistics = Field(
         default=SourceStatistics(), description="What the source knows of its tables: rows, values, their spread."
     )
+    unfit: dict[str, Unfit | None] = Field(
+        default={},
+        description="What becomes of values that their type cannot hold, by table.column, and as default: error, null "
+        "(NULL, and the answer says how many), text (the column is text, as the source prints it; by column only).",
+    )
     ttl: Duration = Field(default=0.0, description="How long an answer may be kept; views may say less, never more.")
     stale_while_revalidate: Duration = Field(
         default=0.0, description="How long past the ttl an old answer may serve while one new one is fetched."
@@ -222,6 +228,20 @@ class SourceFile(Section):
                 "write {env: NAME}, {file: path} or {command: [...]} instead",
                 path,
             )
+        return self
+
+    @property
+    def policies(self) -> Mapping[str, Unfit]:
+        """`unfit`, where YAML's own null is meant as what it says."""
+        return {key: policy or "null" for key, policy in self.unfit.items()}
+
+    @model_validator(mode="after")
+    def _by_column(self) -> SourceFile:
+        for key, policy in self.unfit.items():
+            if key != "default" and not all(key.rpartition(".")[::2]):
+                raise fault(f"`unfit.{key}` is no column", "write table.column: error, null or text", ("unfit", key))
+            if key == "default" and policy == "text":
+                raise fault("`unfit.default` cannot be text", "name the columns that are text", ("unfit", key))
         return self
 
 

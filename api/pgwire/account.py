@@ -32,16 +32,31 @@ class Account:
         self._asked = False  # a text of this session has named the function
         self.parts: Sequence[Part] = ()
         self.at = 0.0
+        self._said = ""
 
     async def tell(self, parts: Sequence[Part]) -> None:
         """An answer begins: warn of what it lacks, behind what was said before and ahead of its CommandComplete."""
         if any(part.source != SYSTEM for part in parts):
             self.parts, self.at = parts, time.time()
-        if not any(part.origin in _LACKING for part in parts):
+        self._said = ""
+        await self._warn(parts)
+
+    async def ended(self, parts: Sequence[Part]) -> None:
+        """All its rows are here: what was left out of those that came after the first is told too."""
+        if any(part.left_out for part in parts):
+            await self._warn(parts)
+
+    async def _warn(self, parts: Sequence[Part]) -> None:
+        if not any(part.origin in _LACKING or part.left_out for part in parts):
             return
         await self._session.handover.desk.refresh()
         found = [fact for fact in provenance.facts(parts, self.at) if fact.warning]
-        # What is past its time as its owner wishes, while it is renewed, is worth a word; what is down, a warning.
+        message = "; ".join(fact.warning for fact in found)
+        if message == self._said:
+            return
+        self._said = message
+        # What is past its time as its owner wishes, while it is renewed, or NULL as it does not fit, is worth a word;
+        # what is down, a warning.
         severity = "WARNING" if any(fact.why for fact in found) else "NOTICE"
         if severity in _SILENT.get(self._session.settings.values["client_min_messages"], ()):
             return
@@ -49,7 +64,7 @@ class Account:
             "S": severity,
             "V": severity,
             "C": "01000",
-            "M": "; ".join(fact.warning for fact in found),
+            "M": message,
             "D": "; ".join(dict.fromkeys(fact.why for fact in found if fact.why)),
             "H": HINT,
         }

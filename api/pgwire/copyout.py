@@ -93,6 +93,7 @@ class CopyOut:
             async for batch in result.batches:
                 for piece in rows.slices(batch):
                     yield await asyncio.to_thread(copy_rows, piece, plan.columns, form, settings.values), piece.num_rows
+            await self._session.handover.account.ended(result.parts)
         finally:
             await result.aclose()
 

@@ -221,6 +221,7 @@ class Streamed:
         assert self._result is not None  # noqa: S101
         async for batch in self._result.batches:
             return batch
+        await self.session.handover.account.ended(self._result.parts)
         await self.close()
         return None
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 
-from connectors.base import Bound, Cancel, Connector, SourceQuery
+from connectors import arrow
+from connectors.base import Bound, Cancel, Connector, SourceQuery, Unfit
 from connectors.types import PgType
 
 INT8 = PgType("int8")
@@ -19,12 +23,16 @@ def ask(
     small: bool = False,
     timeout: float = 30,
     cancel: Cancel | None = None,
+    unfit: tuple[tuple[int, Unfit], ...] = (),
 ) -> pa.Table:
     """Run a statement, its parameters in place, and gather the batches; their schema is checked."""
-    query = statement(*parts, columns=columns, small=small)
+    query = replace(statement(*parts, columns=columns, small=small), unfit=unfit)
     batches = list(connector.execute(query, timeout=timeout, cancel=cancel or Cancel()))
     assert batches, "at least one batch is promised"
-    return pa.Table.from_batches(batches, query.schema)
+    left = sum((Counter(arrow.left_out(batch)) for batch in batches), Counter[int]())
+    metadata = {arrow.LEFT_OUT: json.dumps(left)} if left else None
+    plain = [batch.replace_schema_metadata(None) for batch in batches]
+    return pa.Table.from_batches(plain, query.schema).replace_schema_metadata(metadata)
 
 
 def statement(*parts: str | Bound, columns: tuple[PgType, ...] = (INT8,), small: bool = False) -> SourceQuery:

@@ -83,13 +83,14 @@ TELLS = f"""
 CREATE OR REPLACE FUNCTION vdw.provenance(
   OUT source text, OUT origin text, OUT as_of timestamptz, OUT read_at timestamptz, OUT age interval, OUT ttl interval,
   OUT class text, OUT rows bigint, OUT statements bigint, OUT missing boolean, OUT policy text, OUT why text,
-  OUT tables text[], OUT views text[], OUT copies text[]) RETURNS SETOF record LANGUAGE sql STABLE ROWS 3 AS $$
+  OUT tables text[], OUT views text[], OUT copies text[], OUT left_out jsonb)
+RETURNS SETOF record LANGUAGE sql STABLE ROWS 3 AS $$
 SELECT p.source, p.origin, p.as_of, p.read_at, make_interval(secs => p.age), make_interval(secs => p.ttl), p.class,
-  p.rows, p.statements, p.missing, p.policy, p.why, p.tables, p.views, p.copies
+  p.rows, p.statements, p.missing, p.policy, p.why, p.tables, p.views, p.copies, p.left_out
 FROM jsonb_to_recordset(coalesce(nullif(current_setting('{PROVENANCE}', true), ''), '[]')::jsonb) AS p(
   source text, origin text, as_of timestamptz, read_at timestamptz, age float8, ttl float8, class text, rows bigint,
   statements bigint, missing boolean, policy text, why text, tables text[], views text[],
-  copies text[])
+  copies text[], left_out jsonb)
 $$;
 COMMENT ON FUNCTION vdw.provenance() IS
   'Where the last answer over virtual relations in this session came from, by source, and what it lacks';

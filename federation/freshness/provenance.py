@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +24,8 @@ class Fact:
     `age` the data's in seconds at the time of the answer; `freshness`: the class that it meets, real_time |
     near_real_time | batch, '' where its age is not known. Of a missing source `tables` were read as empty, as `policy`
     (nulls | partial) allows; `why` says why it is missing or stale. `views` are those that
-    read it, `copies` the tables of others that it stood for."""
+    read it, `copies` the tables of others that it stood for; `left_out` the values that are NULL as their types could
+    not hold them, their number by table.column."""
 
     source: str
     origin: str
@@ -39,6 +41,7 @@ class Fact:
     tables: tuple[str, ...] = ()
     views: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
 
     @property
     def missing(self) -> bool:
@@ -53,11 +56,20 @@ class Fact:
         if self.missing:
             done = "its rows are left out" if self.policy == "partial" else "its columns are NULL"
             return f"source {self.source} is down: {done} ({', '.join(self.tables)})"
+        return "; ".join(self._lacks())
+
+    def _lacks(self) -> Iterator[str]:
         if self.origin == "stale":
-            return f"source {self.source}: what is shown is past its time" + (
-                f", {duration(self.age)} old" if self.age is not None else ""
-            )
-        return ""
+            old = f", {duration(self.age)} old" if self.age is not None else ""
+            yield f"source {self.source}: what is shown is past its time{old}"
+        if self.left_out_told:
+            yield self.left_out_told
+
+    @property
+    def left_out_told(self) -> str:
+        """Which values are NULL as they did not fit; '' where none is."""
+        counted = ", ".join(f"{count} of {column}" for column, count in self.left_out)
+        return f"source {self.source}: values that do not fit their type are NULL: {counted}" if counted else ""
 
     def json(self) -> dict[str, Any]:
         """As JSON-ready values: moments as ISO text in UTC, times in seconds."""
@@ -77,6 +89,7 @@ class Fact:
             "tables": list(self.tables),
             "views": list(self.views),
             "copies": list(self.copies),
+            "left_out": dict(self.left_out),
         }
 
 
@@ -113,6 +126,7 @@ def _fact(source: str, parts: Sequence[Part], now: float) -> Fact:
         why=worst.why[:WHY],
         views=tuple(sorted({name for part in parts for name in part.views})),
         copies=tuple(sorted({name for part in parts for name in part.originals})),
+        left_out=tuple(sorted(sum((Counter(part.left_out) for part in parts), Counter[str]()).items())),
     )
 
 

@@ -127,7 +127,7 @@ def test_the_types_are_those_that_are_promised(client: psycopg.Connection) -> No
     client.execute("create temp table told as select * from vdw.provenance()")
     assert client.execute(asked).fetchall() == [
         ("age", "interval"), ("as_of", "timestamp with time zone"), ("class", "text"), ("copies", "ARRAY"),
-        ("missing", "boolean"),
+        ("left_out", "jsonb"), ("missing", "boolean"),
         ("origin", "text"), ("policy", "text"), ("read_at", "timestamp with time zone"), ("rows", "bigint"),
         ("source", "text"), ("statements", "bigint"), ("tables", "ARRAY"), ("ttl", "interval"), ("views", "ARRAY"),
         ("why", "text"),
