@@ -13,7 +13,7 @@ from planner.estimate import Estimator
 from planner.ir import Rel
 from planner.joining import Side, hoistable, multiplies, renamed, swells
 from planner.plan import Verdict
-from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_condition, prove_key, weaken
+from planner.prove import Fact, Facts, coarser, prove, prove_aggregate, prove_key, weaken
 from planner.scalar import Call, Col, KeyIn, Lit, Param, Scalar
 from planner.show import show
 from planner.windows import ranking
