@@ -131,10 +131,15 @@ class Cancel:
     """Stops a running statement from another thread; hooks reach the server (pg_cancel, KILL QUERY ...).
 
     `unheeded`: the server did not end the statement within some seconds of being told to, for whatever reason.
+    `turn(seconds)`: called by a connector whose statements take several requests, before each but the first: it waits
+    for at most so many seconds (TimeoutError then) until the source's owner allows one more, and raises where they do
+    not. `pressed`: tells that the source has refused a request for want of capacity, though the statement goes on.
     """
 
     reason: Error | None = None
     unheeded: bool = False
+    turn: Callable[[float], None] | None = None
+    pressed: Callable[[], None] | None = None
     _hooks: list[Callable[[], None]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -238,6 +243,8 @@ class Connector(Protocol):
 
     A connector may also have `orphaned`: seconds that a statement goes on at the source at most when the process that
     asked has died; without, it is taken to go on for as long as its timeout allows.
+
+    A connector may also have `paged`: True where a statement takes several requests, each of which asks `Cancel.turn`.
 
     A connector may also have `prompt(query, *, timeout) -> Prompt | None`: send a `small` statement now, over a
     connection that lies idle. None, where that cannot be done without waiting, leaves it to `execute`.

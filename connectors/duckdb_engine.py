@@ -14,15 +14,14 @@ from pydantic import Field
 from connectors import duckdb_schema, duckdb_statistics, duckdb_types
 from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.deadlines import Deadlines
+from connectors.duckdb_answer import answer
 from connectors.duckdb_instance import Instance, Instances
 from connectors.errors import SourceError
 from connectors.leases import Leases
-from connectors.lists import listed
 from connectors.registry import ConnectionOptions
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, stopping, timed_out
 
-BATCH_ROWS = 8192  # a wide row takes a kilobyte: some MB at a time
 PATIENCE = 60.0  # seconds for our own questions
 # Errors of values that PostgreSQL has too.
 _STATES = (("Out of Range Error", "22003"), ("out of range", "22003"), ("Division by zero", "22012"))
@@ -76,7 +75,7 @@ class Embedded:
         with (
             self._cursor(timeout, cancel) as cursor,
             self._prepared(cursor, query, timeout, cancel),
-            contextlib.closing(self._reader(cursor, query)) as reader,
+            contextlib.closing(answer(cursor, query, self._place)) as reader,
         ):
             for batch in reader:
                 cancel.check()
@@ -118,26 +117,6 @@ class Embedded:
         with self._cursor(seconds, Cancel()) as cursor:
             rows: list[Any] = cursor.execute(sql).fetchall()
             return rows
-
-    def _reader(self, cursor: duckdb.DuckDBPyConnection, query: SourceQuery) -> pa.RecordBatchReader:
-        encoded = [duckdb_types.encode(bound, self._place) for bound in query.params]
-        marks = {
-            i: f"SELECT unnest({encoded[part][0]})" if listed(query, i) else encoded[part][0]
-            for i, part in enumerate(query.parts)
-            if isinstance(part, int)
-        }
-        text = "".join(part if isinstance(part, str) else marks[i] for i, part in enumerate(query.parts))
-        values = [encoded[part][1] for part in query.parts if isinstance(part, int)]
-        relation = cursor.sql(text, params=values)
-        if len(relation.types) != len(query.columns):
-            raise SourceError(f"{len(relation.types)} columns came where {len(query.columns)} were asked")
-        casts = [duckdb_types.cast(str(kind), want) for kind, want in zip(relation.types, query.columns, strict=True)]
-        if any(casts):
-            names = [f"c{number}" for number in range(len(casts))]
-            columns = (f"CAST({name} AS {kind})" if kind else name for name, kind in zip(names, casts, strict=True))
-            text = f"SELECT {', '.join(columns)} FROM ({text}) AS q({', '.join(names)})"  # noqa: S608 -- types are ours
-            relation = cursor.sql(text, params=values)
-        return relation.to_arrow_reader(BATCH_ROWS)
 
     @contextlib.contextmanager
     def _cursor(self, seconds: float, cancel: Cancel) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -25,6 +25,7 @@ anything else          string: PostgreSQL's own text output (interval with Inter
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -164,3 +165,42 @@ def varchar(length: int) -> PgType:
 def bpchar(length: int) -> PgType:
     """character(length)."""
     return PgType("bpchar", length + 4)
+
+
+_SPELLED = {full: name for name, (_, _, full) in BUILTIN.items()} | {
+    "int": "int4", "decimal": "numeric", "string": "text", "float": "float8", "double": "float8", "char": "bpchar",
+    "timestamp with time zone": "timestamptz", "datetime": "timestamp",
+}  # fmt: skip
+_SPELLING = re.compile(r"([a-z_0-9 ]+?)\s*(?:\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\))?\s*(\[\])?")
+
+
+def named(text: str) -> PgType | None:
+    """The type that a person means by its name in SQL, or by a common other; None for a name that is none.
+
+    >>> named("numeric(10,2)").sql, named("varchar(40)").sql, named("text[]").sql
+    ('numeric(10,2)', 'character varying(40)', 'text[]')
+    """
+    match = _SPELLING.fullmatch(text.strip().lower())
+    if match is None:
+        return None
+    name = _SPELLED.get(match[1], match[1])
+    if name not in BUILTIN:
+        return None
+    mod = -1 if match[2] is None else _mod(name, int(match[2]), match[3])
+    return None if mod is None else PgType(("_" if match[4] else "") + name, mod)
+
+
+def known(text: str) -> PgType:
+    """`named`, of a name that was checked; ValueError for any other."""
+    found = named(text)
+    if found is None:
+        raise ValueError(f"{text} is no type")
+    return found
+
+
+def _mod(name: str, first: int, second: str | None) -> int | None:
+    if name == "numeric":
+        return numeric(first, int(second or 0)).mod
+    if name in ("varchar", "bpchar") and second is None:
+        return first + 4
+    return first if name in ("bit", "varbit") and second is None else None

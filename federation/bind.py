@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.base import Bound, SourceQuery
-from connectors.errors import Error, QueryError
+from connectors.errors import Error, QueryError, SourceError
 from connectors.types import PgType
 from planner.plan import (
     Absent,
@@ -63,6 +63,7 @@ def queries(fragment: Fragment, given: Given, tables: Mapping[int, pa.Table]) ->
         return ()
     refs = drivers(fragment)
     found = {ref.keys: _all_keys(tables, ref) for ref in refs}
+    _held(refs, found)
     if any(keys is not None and not keys for keys in found.values()):
         return ()
     used = {at: keys for at, keys in found.items() if keys is not None}
@@ -77,8 +78,24 @@ def drivers(fragment: Fragment) -> tuple[KeysRef, ...]:
     for ref in fragment.text.params:
         if isinstance(ref, KeysRef):
             other = found.get(ref.keys, ref)
-            found[ref.keys] = replace(ref, most=min(ref.most, other.most), cut=ref.cut and other.cut)
+            most, must = min(ref.most, other.most), ref.must or other.must
+            found[ref.keys] = replace(ref, most=most, cut=ref.cut and other.cut, must=must)
     return tuple(found.values())
+
+
+def must(fragment: Fragment) -> bool:
+    """Whether it cannot be asked without its keys."""
+    return any(isinstance(ref, KeysRef) and ref.must for ref in fragment.text.params)
+
+
+def _held(refs: Sequence[KeysRef], found: Mapping[KeySet, list[tuple[Any, ...]] | None]) -> None:
+    """SourceError where keys that must be sent are of no value that can be."""
+    if any(ref.must and found[ref.keys] is None for ref in refs):
+        raise SourceError(
+            "a table that can only be read by given values would have to be given infinity, or a year past 9999",
+            sqlstate="22008",
+            hint="Leave such rows out of those that it is joined to, with a filter.",
+        )
 
 
 def without(
@@ -108,9 +125,13 @@ def without(
 
 
 def _batches(refs: Sequence[KeysRef], used: Keys) -> list[Keys]:
-    """The keys of each statement: the shortest list that may be cut is, the others are the same for all of them."""
+    """The keys of each statement: the shortest list that may be cut is, the others are the same for all of them; where
+    keys must be sent, the longest of those."""
     lists = [used[ref.keys] for ref in refs if ref.cut and ref.keys in used]
     shortest = min(lists, key=len, default=[])
+    needed = [used[ref.keys] for ref in refs if ref.cut and ref.must and ref.keys in used]
+    if any(len(keys) > KEYS_A_STATEMENT for keys in needed):
+        shortest = max(needed, key=len)
     if len(shortest) <= KEYS_A_STATEMENT:
         return [used]
     starts = range(0, len(shortest), KEYS_A_STATEMENT)
@@ -232,12 +253,16 @@ def _all_keys(tables: Mapping[int, pa.Table], ref: KeysRef) -> list[tuple[Any, .
     if len(known) < len(parts) or len(known) == 1:
         return known[0] if len(known) == len(parts) else None
     keys = sorted({key for part in known for key in part})
-    return keys if len(keys) <= min(ref.most, MOST_KEYS) else None
+    return keys if len(keys) <= _most(ref) else None
+
+
+def _most(ref: KeysRef) -> int:
+    return ref.most if ref.must else min(ref.most, MOST_KEYS)
 
 
 def _keys(table: pa.Table, columns: tuple[int, ...], ref: KeysRef) -> list[tuple[Any, ...]] | None:
     """The keys in one fragment's rows."""
-    most = min(ref.most, MOST_KEYS)
+    most = _most(ref)
     element = ref.type.name[1:]
     if len(columns) > 1:
         return _combinations(table, columns, most)

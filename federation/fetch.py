@@ -149,7 +149,8 @@ class Fetcher:
         gate, source = self.gates.of(step.fragment.source), step.fragment.source
         most = gate.limits.statements
         asks = bind.queries(step.fragment, asked.given, fetched.tables)
-        if len(asks) > 1 and not asked.query.spent.room(source, most, len(asks)) and step.fragment.after:
+        crowded = len(asks) > 1 and not asked.query.spent.room(source, most, len(asks))
+        if crowded and step.fragment.after and not bind.must(step.fragment):
             asks = (bind.whole(step.fragment, asked.given),)
         if len(asks) > 1 and asked.snapshots is not None:
             asked.snapshots.several(source)

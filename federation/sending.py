@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -238,7 +238,9 @@ class Sender:
         step, query, source = errand.step, errand.query, errand.step.fragment.source
         connector, threads = self._connector(source), self._threads
         assert threads is not None  # noqa: S101  (for the type checker: there are connectors)
-        cancel, loop, shadow = Cancel(), asyncio.get_running_loop(), self.gates.of(source).shadow
+        loop, shadow = asyncio.get_running_loop(), self.gates.of(source).shadow
+        paged = getattr(connector, "paged", False)
+        cancel = _paced(self.gates.of(source), permit, sent) if paged else Cancel()
         end = loop.create_future()
         until, late = loop.time() + seconds + SLACK, timed_out(source, seconds)
 
@@ -272,6 +274,39 @@ class Sender:
             work.start(threads)
         self._running[work] = connector, end
         return work
+
+
+def _paced(gate: Gate, permit: Permit, sent: Sent) -> Cancel:
+    """A cancel by which a connector whose statement takes several requests waits its turn for each: by the owner's
+    rate, and counted as what the query may cost."""
+    cancel, loop = Cancel(), asyncio.get_running_loop()
+
+    async def further() -> None:
+        if sent.query is not None:
+            sent.query.spent.take(gate.source, gate.limits.statements, 1)
+        await gate.further()
+
+    def turn(seconds: float) -> None:
+        waiting = asyncio.run_coroutine_threadsafe(further(), loop)
+
+        def leave() -> None:
+            waiting.cancel()
+
+        with cancel.hook(leave):
+            try:
+                waiting.result(seconds)
+            except CancelledError:
+                cancel.check()
+                raise
+            except TimeoutError:
+                leave()
+                raise
+
+    def pressed() -> None:
+        loop.call_soon_threadsafe(gate.pressed, permit)
+
+    cancel.turn, cancel.pressed = turn, pressed
+    return cancel
 
 
 def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -20,6 +21,7 @@ from planner.lookup import arranged, keys_in, taken
 from planner.misfits import misfits
 from planner.plan import Fragment, KeysRef, SourceText, Verdict
 from planner.region import region
+from planner.required import Requirements, shared_out
 from planner.scalar import BOOL, Boundary, Call, Col, KeyIn, Scalar
 from planner.targets import OPTIONAL, SourceTarget
 from planner.types import INT8, TEXT
@@ -57,7 +59,8 @@ class Book:
         self.made: list[Fragment] = []
         self.shapes: dict[object, int] = {}
         self.absent = absences(rel) if run_time else {}
-        for cut in cuts:
+        self.required = Requirements(cuts, self._read_of)
+        for cut in sorted(cuts, key=lambda cut: id(cut) not in self.required.chosen):  # what others need goes behind
             self._number(cut, ())
 
     @property
@@ -67,6 +70,7 @@ class Book:
 
     def boundaries(self, cuts: Sequence[Cut], wanted: frozenset[int]) -> tuple[int, ...]:
         """Number the boundaries that are wanted, behind all others; what others bind is not read stands as -1."""
+        Requirements([cuts[at] for at in wanted], lambda _: ())
         for at in sorted(wanted):
             self.numbers[-1 - at] = self._add(cuts[at], self._capability(cuts[at]), {})
         return tuple(self.numbers.get(-1 - at, -1) for at in range(len(cuts)))
@@ -88,6 +92,9 @@ class Book:
         cap = self._capability(cut)
         refs: dict[KeyIn, dict[KeyIn, tuple[KeysRef, ...]]] = {}
         for key in dict.fromkeys(keys_in(cut.rel)):
+            if key in self.required.chosen.get(id(cut), ()):
+                refs[key] = {key: tuple(replace(ref, must=True) for ref in self._refs(cut, key, cap, waiting))}
+                continue
             whole = arranged(key, cut.rel)
             found = {part: self._refs(cut, part, cap, waiting) for part in (whole,)}
             if len(key.args) > 1 and not found[whole]:
@@ -95,19 +102,31 @@ class Book:
             refs[key] = {part: keys for part, keys in found.items() if keys}
         return self._add(cut, cap, refs)
 
+    def _read_of(self, key: KeyIn) -> tuple[Cut, ...]:
+        """The fragments whose rows have the keys; () where none have, or not together."""
+        found = [self._drivers(i) for i in key.drivers]
+        if not all(found) or (
+            len(found) > 1 and (any(len(each) > 1 for each in found) or len({id(e[0][0]) for e in found}) > 1)
+        ):
+            return ()
+        kinds = {driver.columns[at][1].bare for driver, at in found[0]}
+        return tuple(driver for driver, _ in found[0]) if len(found) > 1 or _common(kinds) is not None else ()
+
     def _refs(self, cut: Cut, key: KeyIn, cap: Capability, waiting: tuple[int, ...]) -> tuple[KeysRef, ...]:
         """What stands for the keys in the statement; () where no fragments have them, or one waits for this one."""
         found = [self._drivers(i) for i in key.drivers]
-        if not all(found) or any(id(driver) in waiting for each in found for driver, _ in each):
+        behind = frozenset(id(driver) for each in found for driver, _ in each)
+        behind = behind.union(*(self.required.before(driver) for driver in behind))
+        if not all(found) or not behind.isdisjoint(waiting):
             return ()
         if len(found) == 1:
             return self._one(cut, key, found[0], waiting)
-        drivers = [each[0] for each in found]
-        if any(len(each) > 1 for each in found) or len({id(driver) for driver, _ in drivers}) > 1:
+        if not _of_one(found):
             return ()
+        drivers = [each[0] for each in found]
         driver = drivers[0][0]
         number, at = self._number(driver, waiting), tuple(position for _, position in drivers)
-        most, cut_up = taken(cut.rel, key, self.estimator)
+        most, cut_up = self._taken(cut, key)
         if "keys as json" in cap.features:
             return (KeysRef(number, -1, TEXT, most, cut_up, at),)
         return tuple(KeysRef(number, i, driver.columns[i][1].bare.array, most, cut_up, at) for i in at)
@@ -119,9 +138,15 @@ class Book:
         kind = _common({driver.columns[at][1].bare for driver, at in drivers})
         if kind is None:
             return ()
-        most, cut_up = taken(cut.rel, key, self.estimator)
+        most, cut_up = self._taken(cut, key)
         (number, column), *others = [(self._number(driver, waiting), at) for driver, at in drivers]
         return (KeysRef(number, column, kind.array, most, cut_up, (), tuple(others)),)
+
+    def _taken(self, cut: Cut, key: KeyIn) -> tuple[int, bool]:
+        """How many keys go there, and whether several statements may share them out."""
+        if key in self.required.chosen.get(id(cut), ()):
+            return sys.maxsize, shared_out(cut.rel, key)
+        return taken(cut.rel, key, self.estimator)
 
     def _capability(self, cut: Cut) -> Capability:
         source = self.catalog.sources[cut.source]
@@ -203,6 +228,11 @@ def _renames(rel: Rel) -> Iterator[tuple[int, tuple[int, ...]]]:
     if not isinstance(rel, Cut):
         for branch in ir.inputs(rel):
             yield from _renames(branch)
+
+
+def _of_one(found: Sequence[Sequence[tuple[Cut, int]]]) -> bool:
+    """Whether several columns are of one fragment's rows, so that there are combinations of them."""
+    return all(len(each) == 1 for each in found) and len({id(each[0][0]) for each in found}) == 1
 
 
 def _common(kinds: set[PgType]) -> PgType | None:

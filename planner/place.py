@@ -399,6 +399,8 @@ def _unfit(rel: ir.Join, left: Placed, right: Placed, cap: Capability) -> str:
     """Why an engine does not do that kind of join; '' where it does."""
     if rel.lateral:
         return "LATERAL"
+    if "one table" in cap.features:
+        return f"{cap.engine} reads one table at a time"
     if rel.kind == "full" and "full join" not in cap.features:
         return f"{cap.engine} has no FULL JOIN"
     if ("join" if rel.widens else "half join") not in cap.features:

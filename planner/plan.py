@@ -30,9 +30,10 @@ class KeysRef:
     """The distinct non-null values of column `column` of fragment `fragment`'s rows, and of those of `others`
     (fragment, column), where the rows that drive it are a UNION: a bind join's keys.
 
-    Past `most` keys the statement goes without them. `cut`: several statements may share them out, since an index
-    serves each and no row answers to two keys. A combination of `columns` is several parameters, of `column` each;
-    or one, as a JSON array of arrays, where `column` is -1.
+    Past `most` keys the statement goes without them, unless it `must` have them: the table cannot be read otherwise.
+    `cut`: several statements may share them out, since an index serves each and no row answers to two keys. A
+    combination of `columns` is several parameters, of `column` each; or one, as a JSON array of arrays, where `column`
+    is -1.
     """
 
     fragment: int
@@ -42,6 +43,7 @@ class KeysRef:
     cut: bool = False
     columns: tuple[int, ...] = ()
     others: tuple[tuple[int, int], ...] = ()
+    must: bool = False
 
     @property
     def keys(self) -> KeySet:

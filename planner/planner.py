@@ -40,6 +40,7 @@ from planner.rules.limits import push_limits
 from planner.rules.partial import split_aggregates
 from planner.rules.prune import prune
 from planner.rules.ranges import add_ranges
+from planner.rules.required import require_keys
 from planner.rules.semi_joins import lower_semi_joins
 from planner.rules.stable import Computed
 from planner.rules.subqueries import join_laterals, join_subqueries
@@ -70,11 +71,14 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("limits", lambda rel, _: push_limits(rel)),
     ("semi joins", lambda rel, _: lower_semi_joins(rel)),
     ("joins", order_joins),
+    ("required", lambda rel, _: require_keys(rel)),
     ("bind", bind_keys),
     ("keys down", lambda rel, _: push_filters(rel)),
     ("partial aggregates", split_aggregates),
     ("columns", lambda rel, _: prune_columns(rel)),
 )
+
+_ALWAYS = frozenset(("required",))  # no statement over tables that must be given something is right without
 
 _bound: LRUCache[tuple[str, str, str], tuple[Rel, Columns, str]] = LRUCache(maxsize=4096)
 
@@ -135,7 +139,7 @@ def _set_apart(rel: Rel, params: frozenset[int]) -> Rel:
 def _placed(rel: Rel, context: Context, off: frozenset[str]) -> Rel:
     """Rewritten, and cut into fragments."""
     for name, rule in RULES:
-        if name not in off:
+        if name not in off or name in _ALWAYS:
             rel = rule(rel, context)
     return prune_columns(Placer(context.catalog, context.estimator).run(rel))
 

@@ -262,7 +262,7 @@ class SourceTarget:
                 raise TypeError(f"{type(e).__name__} is the emitter's")
 
     def _keys(self, e: KeyIn, args: list[exp.Expr]) -> exp.Expr:
-        """The predicate, which may be left out when the keys are seen."""
+        """The predicate, which may be left out when the keys are seen, but where the table must be given them."""
         keys = self.drivers[e]
         several = len(e.args) > 1
         rule = self.capability.scalars.get(("any", "rows")) if several else None
@@ -270,7 +270,7 @@ class SourceTarget:
         if rule is None:
             raise TypeError("keys of a type that the source cannot compare")
         made = rule.build([*args, *(self._bind(ref, ref.type) for ref in keys)])
-        return self._optional(made)
+        return made if any(ref.must for ref in keys) else self._optional(made)
 
     def _optional(self, made: exp.Expr) -> exp.Expr:
         made = wrap(made) if isinstance(made, exp.Connector | exp.Not) else made  # it may stand beside AND

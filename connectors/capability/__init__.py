@@ -8,7 +8,7 @@ from functools import lru_cache
 from sqlglot.dialects.dialect import Dialect
 
 from connectors.base import Profile
-from connectors.capability import duckdb, generic, mariadb, oracle, postgresql, sqlite, trino, tsql
+from connectors.capability import duckdb, generic, mariadb, oracle, postgresql, rest, sqlite, trino, tsql
 from connectors.capability.claims import cut
 from connectors.capability.rules import Capability, Rule, V, family
 
@@ -18,6 +18,7 @@ _ENGINES = {
     "sqlite": sqlite.CAPABILITY,
     "duckdb": duckdb.CAPABILITY,
     "trino": trino.CAPABILITY,
+    "rest": rest.CAPABILITY,
 }
 _CANDIDATES = {"tsql": tsql.CANDIDATES, "oracle": oracle.CANDIDATES}
 

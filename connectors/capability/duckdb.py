@@ -59,7 +59,8 @@ def _by_bytes(kind: str) -> tuple[V, V, V]:
     return BYTES_ONLY if kind == "text" else ALWAYS
 
 
-def _any(args: Sequence[exp.Expr]) -> exp.Expr:
+def any_of(args: Sequence[exp.Expr]) -> exp.Expr:
+    """One of a list's elements."""
     values = exp.Select(expressions=[exp.Anonymous(this="unnest", expressions=[args[1]])])
     return exp.In(this=wrap(args[0]), query=exp.Subquery(this=values))
 
@@ -107,7 +108,7 @@ def _comparisons() -> dict[Signature, Rule]:
             for name in ("greatest", "least"):
                 rules[name, kind, "..."] = Rule(function(name), guard=guard, note="of one scale" if guard else "")
         if kind != "time":
-            rules["any", kind, f"array of {kind}"] = Rule(_any, _EQUAL if kind == "text" else ALWAYS)
+            rules["any", kind, f"array of {kind}"] = Rule(any_of, _EQUAL if kind == "text" else ALWAYS)
     rules["any", "rows"] = Rule(_any_row)
     for word in ("true", "false", "not true", "not false"):
         rules[f"is {word}", "bool"] = Rule(is_test(word))

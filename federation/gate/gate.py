@@ -129,6 +129,23 @@ class Gate:
             permit.shade = self.shadow.begun(began, math.inf if wish.shared else wish.deadline)
         return permit
 
+    async def further(self) -> None:
+        """Wait until one more request may be sent for a statement that runs: the owner's rate counts requests.
+
+        SourceError 57P03 where the source was switched off, or left alone, meanwhile.
+        """
+        if self._closed is not None:
+            raise refusals.closed(self.source, self._closed)
+        if self.breaker is not None and self.breaker.state == "open":
+            raise self.breaker.error()
+        while self._pace is not None and (wait := self._paced(self._pace)):  # noqa: ASYNC110 -- a clock, no event
+            await asyncio.sleep(wait)
+        self.load.requests += 1
+
+    def pressed(self, permit: Permit) -> None:
+        """The source has refused a request of a statement that goes on, for want of capacity: fewer at once."""
+        self.adaptive.failed(permit.started, self.clock())
+
     @asynccontextmanager
     async def turn(self, wish: Wish) -> AsyncIterator[Permit]:
         """A permit for the body; what the body raises is the statement's outcome."""

@@ -48,6 +48,7 @@ class Load:
     in_flight: int = 0
     waiting: int = 0
     statements: int = 0
+    requests: int = 0  # that statements took besides their first
     rows: int = 0
     bytes: int = 0
     ms: float = 0.0

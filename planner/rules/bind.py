@@ -16,7 +16,7 @@ from planner.joining import equalities
 from planner.lookup import MOST_KEYS, taken
 from planner.scalar import Call, Col, KeyIn, Scalar, Sub
 
-_KEYS = frozenset(("int", "text", "date", "uuid"))
+KEYS = frozenset(("int", "text", "date", "uuid"))
 _WORTH = 200.0  # rows below which the other side is fetched whole
 _SAVES = 0.8  # the share of rows that keys must leave out a fifth of, where that is known
 
@@ -66,7 +66,7 @@ def _tables(rel: Rel) -> Iterator[object]:
 
 def _keyed(column: Col, driver: Col, count: float) -> KeyIn | None:
     kind = family(column.type)
-    return KeyIn((column,), (driver.id,), count) if kind in _KEYS and family(driver.type) == kind else None
+    return KeyIn((column,), (driver.id,), count) if kind in KEYS and family(driver.type) == kind else None
 
 
 def _join(rel: ir.Join, context: Context) -> Rel:
@@ -102,7 +102,7 @@ def _compared(rel: ir.Join) -> list[tuple[Col, Col]]:
     for a, b in equalities(rel.on):
         if a.id in right and b.id in left:
             a, b = b, a
-        fits = family(a.type) in _KEYS and family(a.type) == family(b.type)
+        fits = family(a.type) in KEYS and family(a.type) == family(b.type)
         if fits and a.id in left and b.id in right and all(a.id != c.id for c, _ in found.values()):
             found.setdefault(b.id, (a, b))
     return list(found.values())
