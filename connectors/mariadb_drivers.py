@@ -29,19 +29,20 @@ if TYPE_CHECKING:
 SQL_MODE = (
     "ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO"
 )
-_PROLOGUE = (
+PROLOGUE = (
     f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', group_concat_max_len = 1073741824",
     "SET SESSION TRANSACTION READ ONLY",
 )
+BYTEWISE = "SET SESSION collation_connection = utf8mb4_nopad_bin"  # of MariaDB: texts of no column compare by bytes
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 _PROOF = 1.0  # seconds for that round trip, and for a KILL
-_LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
-_LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
-_KILLED = 1317
+LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
+LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
+KILLED = 1317
 _SPEAKS_TLS = 2048  # of the capabilities that a server tells
 _REFUSED = frozenset((1045, 1698, 1862, 3118, 4151))  # wrong, none, expired; the account is locked
 _MODES = {"prefer": "PREFERRED", "require": "REQUIRED", "verify-full": "VERIFY_IDENTITY"}
-_STATES = {  # errors that PostgreSQL has too: of values, and of a server that has no room
+STATES = {  # errors that PostgreSQL has too: of values, and of a server that has no room
     1690: "22003",
     1021: "53100",
     1026: "53100",
@@ -172,13 +173,13 @@ class MysqlDriver:
             with self.bounded(connection.fileno(), seconds):
                 connection.autocommit(True)
                 connection.set_character_set("utf8mb4")
-                for statement in _PROLOGUE:
+                for statement in PROLOGUE:
                     run(connection, statement)
                 engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
-                if engine == "mariadb":  # so that texts of no column compare by bytes
-                    run(connection, "SET SESSION collation_connection = utf8mb4_nopad_bin")
+                if engine == "mariadb":
+                    run(connection, BYTEWISE)
                 # autocommit and the character set are statements too
-                self._access.tally.add(SESSION, 2 + len(_PROLOGUE) + (engine == "mariadb"))
+                self._access.tally.add(SESSION, 2 + len(PROLOGUE) + (engine == "mariadb"))
         except errors as error:
             raise self._access.unreachable(error) from None
         return Session(connection, engine, connection.thread_id(), connection.fileno())
@@ -212,10 +213,7 @@ class MysqlDriver:
         """Tell the server the statement timeout, if it is another."""
         if session.timeout == milliseconds:
             return
-        if session.engine == "mariadb":
-            text = f"SET SESSION max_statement_time = {milliseconds / 1000:f}"
-        else:
-            text = f"SET SESSION max_execution_time = {milliseconds}"
+        text = limiting(session.engine, milliseconds)
         self._access.tally.add(SESSION)
         session.connection.send_query(text.encode())
         if not readable(session.descriptor, milliseconds / 1000):
@@ -228,6 +226,13 @@ class MysqlDriver:
         with contextlib.closing(self._access.connect(1)) as side, self.bounded(side.fileno(), _PROOF):
             self._access.tally.add(SESSION)
             run(side, f"KILL QUERY {session.thread}")
+
+
+def limiting(engine: str, milliseconds: int) -> str:
+    """The statement that sets the server's timeout for those that follow."""
+    if engine == "mariadb":
+        return f"SET SESSION max_statement_time = {milliseconds / 1000:f}"
+    return f"SET SESSION max_execution_time = {milliseconds}"
 
 
 def version(session: Session) -> tuple[int, ...]:
@@ -255,21 +260,26 @@ def named(connection: Any, text: str) -> dict[str, str | None]:
 def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     """A driver's error as ours. `late` is what a server-side timeout becomes."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
-    if code in _LATE:
+    if code in LATE:
         return late
-    if code == _KILLED:
+    if code == KILLED:
         return ended_there(access.source)
     message = access.scrub(_message(error))
-    if code in _LOST or isinstance(error, driver().InterfaceError):
+    if code in LOST or isinstance(error, driver().InterfaceError):
         return Lost(
             f'the connection to source "{access.source}" was lost',
             detail=message,
             hint="the server was stopped or restarted, or the network failed: try again",
         )
-    full = _NO_SPACE in message or (code == _BROKEN and _TEMPORARY in message)
-    state = "53100" if full else _STATES.get(code, SourceError.sqlstate)
+    state = state_of(code, message)
     said = f'source "{access.source}" refused the statement: {message}'
     return SourceError(said, sqlstate=state, detail=f"error {code}")
+
+
+def state_of(code: int, message: str) -> str:
+    """The SQLSTATE that PostgreSQL has for an error of the server's, HV000 where it has none."""
+    full = _NO_SPACE in message or (code == _BROKEN and _TEMPORARY in message)
+    return "53100" if full else STATES.get(code, SourceError.sqlstate)
 
 
 def _message(error: Exception) -> str:

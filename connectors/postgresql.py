@@ -25,17 +25,16 @@ from connectors.postgresql_prompt import begin
 from connectors.postgresql_rows import from_batch, from_result
 from connectors.postgresql_snapshot import exported, fetched, inside
 from connectors.postgresql_sql import inlined, prepared
-from connectors.pump import Pump
+from connectors.pump import pumped
 from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
 from connectors.sockets import sever
 from connectors.statistics import Key, TableStatistics
-from connectors.stopping import Stopper, server_timeout, stopping, timed_out
+from connectors.stopping import server_timeout, stopping, timed_out
 from connectors.tally import Tally
 from connectors.tls import SYSTEM, Mode, Tls, chosen
 from connectors.transaction import Run, Transaction
 
-_UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
 ORPHANED = 2.5  # seconds until a server that looks each second has seen that its client died, and has ended
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 BATCH = StatementOptions.BATCH_SIZE_HINT_BYTES.value
@@ -238,7 +237,7 @@ class PostgresqlConnector:
             cursor = lease.session.connection.cursor()
             limit = partial(self._bulk.limit, lease.session, server_timeout(deadline - time.monotonic()))
             source = _batches(cursor, lease.session, limit, text, snapshot, self.tally)
-            with stopping(cancel, cursor.adbc_cancel) as stopper, _pumped(source, stopper, lease) as pump:
+            with stopping(cancel, cursor.adbc_cancel) as stopper, pumped(source, stopper, lease) as pump:
                 for batch in pump.batches(stopper, deadline, late):
                     lease.reused = False  # rows are out: too late to begin again
                     yield from_batch(batch, query)
@@ -281,15 +280,6 @@ class PostgresqlConnector:
                 rows = connection.execute(text, values).fetchall()
                 counted.rows = len(rows)
             return rows
-
-
-@contextlib.contextmanager
-def _pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lease: Lease) -> Iterator[Pump]:
-    pump = Pump(source, partial(lease.driver.close, lease.session))
-    try:
-        yield pump
-    finally:
-        lease.abandoned = not pump.close(stopper, _UNWANTED)
 
 
 def _batches(

@@ -53,7 +53,7 @@ _OTHERWISE = re.compile(
     r"too many|remaining connection slots|does not exist|permission denied|not currently accepting|shutting down"
     r"|starting up|recovery|terminating|certificate|timeout|closed the connection|could not receive|reset by peer"
 )
-_LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
+LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
 
 @dataclass(slots=True)
@@ -240,7 +240,7 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     state, message, detail = _diagnosis(error)
     if state == "57014":
         return ended_there(access.source) if "user request" in message else late
-    if state is None or state.startswith("08") or state in _LOST_STATES:
+    if state is None or state.startswith("08") or state in LOST_STATES:
         return Lost(
             f'the connection to source "{access.source}" was lost',
             detail=access.scrub(message),

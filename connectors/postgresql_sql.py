@@ -44,24 +44,32 @@ def _prepared(
     return wrap("".join(pieces), columns), tuple(order)
 
 
-def inlined(query: SourceQuery) -> str:
-    """The statement with its parameters as literals: COPY, which ADBC streams by, takes no others."""
+def inlined(query: SourceQuery, carried: frozenset[str] = CARRIED) -> str:
+    """The statement with its parameters as literals: COPY, which ADBC streams by, takes no others.
+
+    Columns of other types than `carried` come as text.
+    """
     types = [bound.type for bound in query.params]
     pieces = [
         _in_to_any(query.parts, types, index, part) if isinstance(part, str) else literal(query.params[part])
         for index, part in enumerate(query.parts)
     ]
-    return wrap("".join(pieces), query.columns)
+    return wrap("".join(pieces), query.columns, carried)
 
 
 def literal(bound: Bound) -> str:
     """A value as a literal of its type."""
-    return f"{sql.Literal(text_of(bound.value)).as_string(None)}::{_cast_name(bound.type)}"
+    return f"{quoted(bound.value)}::{_cast_name(bound.type)}"
 
 
-def wrap(text: str, columns: Sequence[PgType]) -> str:
+def quoted(value: Any) -> str:
+    """A value's input text as a literal of no type."""
+    return sql.Literal(text_of(value)).as_string(None)
+
+
+def wrap(text: str, columns: Sequence[PgType], carried: frozenset[str] = CARRIED) -> str:
     """The statement, its columns cast to text (or int8) where drivers would garble them."""
-    casts = [_carrier(column) for column in columns]
+    casts = [_carrier(column, carried) for column in columns]
     if not any(casts):
         return text
     names = ", ".join(f"c{i}" for i in range(len(casts)))
@@ -114,7 +122,7 @@ def _cast_name(kind: PgType) -> str:
     return f'pg_catalog."{kind.name}"' if known else kind.bare.sql
 
 
-def _carrier(column: PgType) -> str:
-    if column.name in CARRIED:
+def _carrier(column: PgType, carried: frozenset[str]) -> str:
+    if column.name in carried:
         return ""
     return "::int8" if column.name == "oid" else "::text"

@@ -5,18 +5,22 @@ ADBC blocks in C and shows no socket: neither a timeout nor a cut connection wou
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 import pyarrow as pa
 
-from connectors.errors import Error
+from connectors.errors import Error, LimitExceeded
+from connectors.leases import Lease
 from connectors.stopping import GRACE, Stopper
 
 _TICK = 0.05
 _END = object()
+_UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
 
 
 class Pump:
@@ -93,3 +97,13 @@ class Pump:
                 continue
             return True
         return False
+
+
+@contextlib.contextmanager
+def pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lease: Lease) -> Iterator[Pump]:
+    """A pump over a stream of the lease's connection, which stays the pump's where the stream hangs."""
+    pump = Pump(source, partial(lease.driver.close, lease.session))
+    try:
+        yield pump
+    finally:
+        lease.abandoned = not pump.close(stopper, _UNWANTED)

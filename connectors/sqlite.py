@@ -97,7 +97,7 @@ class SqliteConnector:
 
     def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
         """How SQLite would run it: which tables from end to end; it does not say how many rows."""
-        text, values = self._said(query)
+        text, values = said(query, self.name)
         with self._session(timeout, Cancel()) as connection:
             rows = connection.execute("EXPLAIN QUERY PLAN " + text, values).fetchall()
         told = [str(row[3]) for row in rows]
@@ -122,24 +122,18 @@ class SqliteConnector:
         return Transaction(leased, begin, self._run, lambda lease: lease.session.connection.execute("COMMIT"))
 
     def _run(self, held: Lease | None, query: SourceQuery, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
-        text, values = self._said(query)
+        text, values = said(query, self.name)
         with self._session(timeout, cancel, held) as connection, contextlib.closing(connection.cursor()) as cursor:
             if query.unfit:
                 connection.text_factory = text_or_bytes
             cursor.execute(text, values)
             rows = _fetch(cursor, query)
-            yield _batch(query, rows)
+            yield batch(query, rows)
             while len(rows) == BATCH_ROWS:
                 cancel.check()
                 rows = _fetch(cursor, query)
                 if rows:
-                    yield _batch(query, rows)
-
-    def _said(self, query: SourceQuery) -> tuple[str, list[Any]]:
-        """The statement with SQLite's placeholders, and what stands for them."""
-        values = [encode(query.params[part], self.name) for part in query.parts if isinstance(part, int)]
-        text = "".join(part if isinstance(part, str) else _mark(query, i) for i, part in enumerate(query.parts))
-        return text, values
+                    yield batch(query, rows)
 
     def ping(self, timeout: float = PING) -> None:
         """Read the file's header."""
@@ -252,6 +246,13 @@ def _milliseconds(seconds: float) -> int:
     return int(max(min(seconds, _BUSY_SECONDS), 0.0) * 1000)
 
 
+def said(query: SourceQuery, source: str) -> tuple[str, list[Any]]:
+    """The statement with SQLite's placeholders, and what stands for them."""
+    values = [encode(query.params[part], source) for part in query.parts if isinstance(part, int)]
+    text = "".join(part if isinstance(part, str) else _mark(query, i) for i, part in enumerate(query.parts))
+    return text, values
+
+
 def _mark(query: SourceQuery, place: int) -> str:
     return "SELECT value FROM json_each(?)" if listed(query, place) else "?"
 
@@ -260,14 +261,20 @@ def _fetch(cursor: sqlite3.Cursor, query: SourceQuery) -> list[tuple[Any, ...]]:
     try:
         return cursor.fetchmany(BATCH_ROWS)
     except sqlite3.OperationalError as error:
-        named = _UNDECODABLE.search(str(error))  # only the name may be told: the text of the error quotes the value
-        if named is None:
-            raise
-        at = [column[0] for column in cursor.description].index(named[1])
-        raise arrow.unfit(f"c{at}", "text that is not UTF-8", query.columns[at], _REMEDY) from None
+        raise undecodable(error, cursor.description, query) or error from None
 
 
-def _batch(query: SourceQuery, rows: list[tuple[Any, ...]]) -> pa.RecordBatch:
+def undecodable(error: Exception, description: Sequence[Any], query: SourceQuery) -> SourceError | None:
+    """The error of bytes that are no text, which names the column; None where it is of another kind."""
+    named = _UNDECODABLE.search(str(error))  # only the name may be told: the text of the error quotes the value
+    if named is None:
+        return None
+    at = [column[0] for column in description].index(named[1])
+    return arrow.unfit(f"c{at}", "text that is not UTF-8", query.columns[at], _REMEDY)
+
+
+def batch(query: SourceQuery, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    """Rows of SQLite's own values as Arrow; HV004 where one does not fit."""
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.columns)
     if len(columns) != len(query.columns):
         raise SourceError(f"{len(columns)} columns came where {len(query.columns)} were asked")

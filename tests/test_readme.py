@@ -76,11 +76,16 @@ def test_every_page_of_the_documentation_is_in_its_index() -> None:
     assert pages == set(re.findall(r"\]\(([\w-]+\.md)\)", index))
 
 
+PAGE_OF = {
+    **dict.fromkeys(("sqlite", "duckdb"), "embedded-sources.md"),
+    "files": "file-sources.md",
+    "sqlalchemy": "sqlalchemy-sources.md",
+}
+
+
 @pytest.mark.parametrize("kind", kinds())
 def test_every_option_of_a_connection_is_documented(kind: str) -> None:
-    page = {"sqlite": "embedded-sources.md", "duckdb": "embedded-sources.md", "files": "file-sources.md"}.get(
-        kind, "server-sources.md"
-    )
+    page = PAGE_OF.get(kind, "server-sources.md")
     _, found, rest = (ROOT / "docs" / page).read_text().partition(f"`kind: {kind}`")
     assert found
     table = rest.partition("| option | |\n|---|---|\n")[2].partition("\n\n")[0]

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from connectors.conformance import cases
 from connectors.conformance.fixtures import connector, samples, site, watched  # noqa: F401
+from tests.connectors.alchemy_cases import ALCHEMY, ONLY_DEEP
 from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
 
-ALL = (*CASES, *EMBEDDED)  # add the cases of further connectors here
+ALL = (*CASES, *EMBEDDED, *ALCHEMY)  # add the cases of further connectors here
 case = cases(*ALL)
+
+CONDUCT = Path(__file__).with_name("test_conduct.py")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of SQLAlchemy one driver to a server and one to a file show their conduct in the gate, the others with --deep."""
+    for item in items:
+        if item.path == CONDUCT and (found := getattr(item, "callspec", None)) is not None:
+            case = found.params.get("case")
+            if case is not None and case.label in ONLY_DEEP:
+                item.add_marker(pytest.mark.deep)
