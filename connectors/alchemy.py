@@ -182,6 +182,7 @@ class AlchemyConnector:
             session.connection.rollback()
 
     def _executed(self, session: Session, query: SourceQuery, casts: frozenset[int]) -> CursorResult[Any]:
+        self._known.tuned(session.raw, query)
         text, values = self._known.said(query, casts)
         options = {} if query.small else {"stream_results": True, "max_row_buffer": FIRST_ROWS}
         if values:

@@ -60,6 +60,9 @@ class Behind:
         """The statement and its parameters in the driver's own style; columns of `casts` come as text."""
         raise NotImplementedError
 
+    def tuned(self, raw: Any, query: SourceQuery) -> None:
+        """The driver's connection is about to run that."""
+
     def casts(self, columns: Sequence[PgType]) -> frozenset[int]:
         """The columns that are asked as text whatever the driver says of them."""
         del columns
@@ -73,7 +76,7 @@ class Behind:
     def batch(self, rows: Sequence[Sequence[Any]], description: Sequence[Any], query: SourceQuery) -> pa.RecordBatch:
         """Rows as Arrow."""
         del description
-        return alchemy_rows.batch(rows, query.columns)
+        return alchemy_rows.batch(rows, query)
 
     def limit(self, milliseconds: int) -> str | None:
         """The statement that sets the server's timeout for those that follow; None: it has none that we know."""

@@ -27,6 +27,7 @@ from connectors.alchemy_sql import asked
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.mariadb_sql import inlined
+from connectors.sqlite_types import text_or_bytes
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
 
@@ -116,7 +117,7 @@ class Mysql(Behind):
     def batch(self, rows: Sequence[Sequence[Any]], description: Sequence[Any], query: SourceQuery) -> pa.RecordBatch:
         """As mysqlclient's raw rows."""
         raw = [tuple(value.encode() if isinstance(value, str) else value for value in row) for row in rows]
-        return mariadb_rows.to_batch(raw, [told[1] for told in description], query.columns, zero_dates_null=False)
+        return mariadb_rows.to_batch(raw, [told[1] for told in description], query, zero_dates_null=False)
 
     def limit(self, milliseconds: int) -> str | None:
         """Whichever of the two has."""
@@ -172,6 +173,10 @@ class Sqlite(Behind):
         del casts
         text, values = sqlite.said(query, self.source)
         return text, tuple(values)
+
+    def tuned(self, raw: Any, query: SourceQuery) -> None:
+        """Bytes that are no text come as they are, where a policy says what becomes of them."""
+        raw.text_factory = text_or_bytes if query.unfit else str
 
     def batch(self, rows: Sequence[Sequence[Any]], description: Sequence[Any], query: SourceQuery) -> pa.RecordBatch:
         """By storage classes."""

@@ -13,10 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from connectors import arrow
+from connectors.base import SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType
 
-_REMEDY = "give the column another type in a view of the source, or read it as text (`unfit:` in the source's file)"
+_REMEDY = "convert the column in a view of the source, where it has one"
 _INFINITIES = {"infinity": 1, "-infinity": -1}
 _MOST = {"date": 2**31 - 1, "timestamp": 2**63 - 1, "timestamptz": 2**63 - 1}
 _EPOCH = dt.date(1970, 1, 1).toordinal()
@@ -30,13 +31,13 @@ _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
-def batch(rows: Sequence[Sequence[Any]], columns: Sequence[PgType]) -> pa.RecordBatch:
+def batch(rows: Sequence[Sequence[Any]], query: SourceQuery) -> pa.RecordBatch:
     """Rows as the driver gave them, as a record batch of the expected columns; HV004 where a value does not fit."""
+    columns = query.columns
     if rows and len(rows[0]) != len(columns):
         raise SourceError(f"the source delivers {len(rows[0])} columns where {len(columns)} were planned")
     values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
-    pairs = enumerate(zip(values, columns, strict=True))
-    return arrow.batch([column(given, kind, f"c{at}") for at, (given, kind) in pairs], columns)
+    return arrow.assembled(query, values, lambda at, given: column(given, columns[at], f"c{at}"))
 
 
 def column(values: Sequence[Any], kind: PgType, name: str) -> pa.Array:
@@ -48,7 +49,7 @@ def column(values: Sequence[Any], kind: PgType, name: str) -> pa.Array:
     allowed, convert = _TAKEN.get(kind.name, _AS_TEXT)
     for python in found:
         if not issubclass(python, allowed) or (issubclass(python, bool) and kind.name != "bool"):
-            raise arrow.unfit(name, f"a Python {python.__name__} of the driver's", kind, _REMEDY)
+            raise arrow.mistyped(name, f"a Python {python.__name__} of the driver's", kind, _REMEDY)
     try:
         made = [None if value is None else convert(value) for value in values]
         return arrow.conform(pa.array(made, _carrier(kind)), kind, name)

@@ -45,7 +45,7 @@ class Evaluator:
         cursor.register(table, rows)
         try:
             with contextlib.closing(answer(cursor, query, self._place)) as reader:
-                return [duckdb_types.batch(batch, query.columns) for batch in reader if batch.num_rows]
+                return [duckdb_types.batch(batch, query) for batch in reader if batch.num_rows]
         except Error:
             raise
         except (duckdb.Error, pa.ArrowException, OSError) as error:
