@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 # A column name that no statement can hold by chance stands where an argument was cut out of verbatim text.
 _MARK = f"vdw_{secrets.token_hex(6)}_"
 _CUT = re.compile(rf"{_MARK}(\d+)_")
+_PLAIN_ARRAY = re.compile(r"\{[^{}\",\\\s]+(?:,[^{}\",\\\s]+)*\}")
+_PLAIN_ELEMENTS = frozenset(("int2", "int4", "int8", "text", "varchar", "date", "uuid"))
+_MOST_ELEMENTS = 200
 _FUNCTION = re.compile(r"^([A-Za-z_][A-Za-z0-9_]*)\(")
 
 _BINARY: dict[type[exp.Expr], str] = {
@@ -314,7 +317,9 @@ def _quantified(self: Expressions, left: exp.Expr, op: str, kind: str, right: ex
 
 
 def _members(e: Scalar) -> tuple[Scalar, ...] | None:
-    """The elements of ARRAY[...] of constants and parameters; None where it is another array."""
+    """The elements of ARRAY[...] of constants and parameters, or of a constant; None where it is another array."""
+    if isinstance(e, Lit):
+        return _elements(e)
     if isinstance(e, Call) and e.op == "cast" and e.type is not None and e.type.name.startswith("_"):
         element = PgType(e.type.name[1:])
         members = _members(e.args[0])
@@ -323,6 +328,17 @@ def _members(e: Scalar) -> tuple[Scalar, ...] | None:
     if isinstance(e, Call) and e.op == "array" and all(isinstance(a, Lit | Param) for a in e.args):
         return e.args
     return None
+
+
+def _elements(e: Lit) -> tuple[Lit, ...] | None:
+    """Those of a constant array of one dimension that PostgreSQL prints without quotes; NULL is none of them."""
+    element = PgType(e.type.name[1:])
+    if e.value is None or not _PLAIN_ARRAY.fullmatch(e.value) or element.name not in _PLAIN_ELEMENTS:
+        return None
+    texts = e.value[1:-1].split(",")
+    if len(texts) > _MOST_ELEMENTS or any(text.upper() == "NULL" for text in texts):
+        return None
+    return tuple(Lit(text, element) for text in texts)
 
 
 def _member(e: Scalar, element: PgType) -> Scalar | None:
