@@ -9,6 +9,11 @@ import socket
 
 # Seconds of silence, seconds between probes, probes; and milliseconds for what was sent.
 _TCP = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 60_000}
+# Options with which a TCP connection notices by itself that its peer has gone.
+KEPT = [
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *((socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in _TCP.items() if hasattr(socket, name)),
+]
 
 
 def readable(descriptor: int, seconds: float) -> bool:
@@ -30,7 +35,5 @@ def watch(descriptor: int) -> None:
     with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as line:
         if line.family not in (socket.AF_INET, socket.AF_INET6):
             return
-        line.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in _TCP.items():
-            if hasattr(socket, name):
-                line.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        for option in KEPT:
+            line.setsockopt(*option)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
-from connectors.base import Bound
+from connectors.base import Bound, SourceQuery
+from connectors.errors import SourceError
 from connectors.types import PgType
 
 TYPES = {
@@ -17,6 +20,26 @@ TYPES = {
     "timestamp": "TIMESTAMP(6)", "timestamptz": "TIMESTAMP(6) WITH TIME ZONE", "time": "TIME(6)", "uuid": "UUID",
 }  # fmt: skip
 DIGITS = 38
+_FAR = re.compile(
+    r"(?P<year>\d{4,})(?P<rest>-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d{1,6})?)?)(?:\+00)?(?P<bc> BC)?", re.ASCII
+)
+# a statement that begins so reads; there is one in a request
+_QUERY = re.compile(r"[\s(]*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
+
+
+def quoted(name: str) -> str:
+    """An identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def written(query: SourceQuery, place: str) -> str:
+    """The statement with its parameters in place. SourceError: it is no query, or Trino has no such value."""
+    if _QUERY.match(query.parts[0] if query.parts and isinstance(query.parts[0], str) else "") is None:
+        raise SourceError("only queries are sent to Trino", place=place)
+    try:
+        return text_of(query.parts, query.params)
+    except ValueError as error:
+        raise SourceError(str(error), sqlstate="HV004", place=place, hint="compare with another value") from None
 
 
 def text_of(parts: Sequence[str | int], params: Sequence[Bound]) -> str:
@@ -51,8 +74,14 @@ def _one(kind: PgType, value: Any) -> str:
             return _decimal(Decimal(value))
         case "float8" | "float4":
             return _float(TYPES[kind.name], float(value))
-        case "date" | "uuid":
-            return f"{TYPES[kind.name]} '{value}'"
+        case "uuid":
+            return f"UUID '{UUID(str(value))}'"
+        case "date" | "timestamp" | "timestamptz" if isinstance(value, str):
+            return _far(kind, value)
+        case "time" if isinstance(value, str):
+            raise ValueError(f"Trino has no such {kind.sql}")  # 24:00
+        case "date":
+            return f"DATE '{value.isoformat()}'"
         case "timestamp":
             return f"TIMESTAMP '{value.isoformat(' ', 'microseconds')}'"
         case "timestamptz":
@@ -66,6 +95,17 @@ def _one(kind: PgType, value: Any) -> str:
             return "'" + str(value).replace("'", "''") + "'"
         case _:
             raise ValueError(f"Trino has no constants of type {kind.sql}")
+
+
+def _far(kind: PgType, text: str) -> str:
+    """A date or timestamp as PostgreSQL prints it: before Christ, or past the year 9999."""
+    match = _FAR.fullmatch(text)
+    if match is None:  # infinity
+        raise ValueError(f"Trino has no such {kind.sql}")
+    year = int(match["year"]) if not match["bc"] else 1 - int(match["year"])
+    zone = " UTC" if kind.name == "timestamptz" else ""
+    made = f"{year:05d}" if year < 0 else f"{year:04d}"
+    return f"CAST({kind.name.removesuffix('tz').upper()} '{made}{match['rest']}{zone}' AS {TYPES[kind.name]})"
 
 
 def _decimal(value: Decimal) -> str:

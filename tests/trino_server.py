@@ -7,23 +7,37 @@ later with the module jdk.incubator.vector.
 from __future__ import annotations
 
 import atexit
+import base64
 import contextlib
 import fcntl
+import hashlib
+import hmac
+import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Missing, Server
+import trustme
+
+from tests.servers import Missing, Server, free_port
 
 VERSION = "476"  # later releases are not in Maven Central
 JAVA = 24
-PLUGINS = ("memory",)  # a plugin may hold hard links into others, not only into lib: see the archive before adding one
-SETTINGS = {"memory": "memory.splits-per-node=1\n"}
+CATALOGS = {
+    "memory": "connector.name=memory\nmemory.splits-per-node=1\n",
+    "tpch": "connector.name=tpch\ntpch.splits-per-node=1\n",
+}
+PLUGINS = ("memory", "tpch", "postgresql", "geospatial", "password-authenticators", "spooling-filesystem")
+KEY = secrets.token_bytes(32)  # of tokens
 FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
 # Quick to start and small: C1 and one collector, for a server that lives a minute.
 JVM = (
@@ -33,22 +47,46 @@ JVM = (
 )  # fmt: skip
 
 
+@dataclass
 class TrinoServer(Server):
-    """One node, coordinator and worker; catalog `memory`. `run` takes statements without a semicolon."""
+    """One node, coordinator and worker, with the catalogs `memory` and `tpch`; more by CREATE CATALOG.
+
+    Two doors: `port` takes anybody over HTTP, `secure_port` asks for the password, or for a certificate or a token, of
+    `user` over TLS. `run` takes statements without a semicolon.
+    """
 
     patience = 240
     pause = 0.5
+    secure_port: int = 0
+    settings: dict[str, object] = field(default_factory=dict)  # more lines of config.properties
 
     def create(self) -> None:
-        catalogs = self.folder / "etc" / "catalog"
-        catalogs.mkdir(parents=True)
+        etc = self.folder / "etc"
+        (etc / "catalog").mkdir(parents=True)
+        (self.folder / "plugin").mkdir()
         for name in PLUGINS:
-            (catalogs / f"{name}.properties").write_text(f"connector.name={name}\n{SETTINGS.get(name, '')}")
-        (self.folder / "etc" / "log.properties").write_text("io.trino=WARN\nio.airlift=WARN\n")
+            (self.folder / "plugin" / name).symlink_to(home() / "plugin" / name)
+        for name, text in CATALOGS.items():
+            (etc / "catalog" / f"{name}.properties").write_text(text)
+        (etc / "log.properties").write_text("io.trino=WARN\nio.airlift=WARN\n")
+        (etc / "catalog-store.properties").write_text(f"catalog.config-dir={etc / 'catalog'}\n")
+        _certificates(etc, self.user)
+        (etc / "jwt.key").write_text(base64.b64encode(KEY).decode())
+        (etc / "passwords").write_text(f"{self.user}:{_hashed(self.password)}\n")
+        chosen = f"password-authenticator.name=file\nfile.password-file={etc / 'passwords'}\n"
+        (etc / "password-authenticator.properties").write_text(chosen)
 
     def command(self) -> list[str]:
-        release = home()
-        settings = {
+        etc = self.folder / "etc"
+        self.secure_port = self.secure_port or free_port()
+        config = etc / "config.properties"
+        config.write_text("".join(f"{name}={value}\n" for name, value in self._configuration(etc).items()))
+        files = (f"-Dconfig={config}", f"-Dlog.levels-file={etc / 'log.properties'}")
+        main = ("-cp", f"{home() / 'lib'}/*", "io.trino.server.TrinoServer")
+        return ["nice", "-n", "5", str(java()), *JVM, *files, *main]
+
+    def _configuration(self, etc: Path) -> dict[str, object]:
+        own = {
             "node.environment": "test",
             "node.id": "one",
             "node.bind-ip": self.host,
@@ -57,16 +95,61 @@ class TrinoServer(Server):
             "node-scheduler.include-coordinator": "true",
             "http-server.http.port": self.port,
             "discovery.uri": f"http://{self.host}:{self.port}",
-            "plugin.dir": release / "plugin",
-            "catalog.config-dir": self.folder / "etc" / "catalog",
+            "plugin.dir": self.folder / "plugin",
+            "catalog.management": "dynamic",
+            "catalog.store": "file",
             "query.max-memory-per-node": "300MB",
+            "query.client.timeout": "20s",
             "task.concurrency": 1,  # few rows, many small statements
+            "internal-communication.shared-secret": secrets.token_hex(32),
+            "http-server.https.enabled": "true",
+            "http-server.https.port": self.secure_port,
+            "http-server.https.keystore.path": etc / "server.pem",
+            "http-server.https.truststore.path": etc / "ca.pem",
+            "http-server.authentication.type": "PASSWORD,JWT,CERTIFICATE",
+            "http-server.authentication.allow-insecure-over-http": "true",
+            "http-server.authentication.jwt.key-file": etc / "jwt.key",
+            "http-server.authentication.certificate.user-mapping.pattern": ".*CN=([^,]+).*",
         }
-        config = self.folder / "etc" / "config.properties"
-        config.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        files = (f"-Dconfig={config}", f"-Dlog.levels-file={self.folder / 'etc' / 'log.properties'}")
-        main = ("-cp", f"{release / 'lib'}/*", "io.trino.server.TrinoServer")
-        return ["nice", "-n", "5", str(java()), *JVM, *files, *main]
+        return {**own, **self.settings}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Of the door that asks."""
+        return {
+            "host": self.host,
+            "port": self.secure_port,
+            "tls": {"ca": str(self.folder / "etc" / "ca.pem")},
+            "user": self.user,
+            "password": self.password,
+            "catalog": "memory",
+        }
+
+    @property
+    def certificate(self) -> dict[str, str]:
+        """The files of the authority and of a certificate of `user`, as `tls:` says them."""
+        etc = self.folder / "etc"
+        return {"ca": str(etc / "ca.pem"), "certificate": str(etc / "client.crt"), "key": str(etc / "client.key")}
+
+    def token(self) -> str:
+        """A JSON web token of `user`."""
+        head, body = {"alg": "HS256", "typ": "JWT"}, {"sub": self.user, "exp": int(time.time()) + 3600}
+        text = ".".join(_coded(json.dumps(part).encode()) for part in (head, body))
+        return f"{text}.{_coded(hmac.digest(KEY, text.encode(), 'sha256'))}"
+
+    @contextlib.contextmanager
+    def catalog(self, name: str, behind: Server, database: str) -> Iterator[str]:
+        """While inside, a catalog over a database of that PostgreSQL server."""
+        password = behind.password.replace("'", "''")
+        self.run(
+            f"CREATE CATALOG {name} USING postgresql WITH ("
+            f"\"connection-url\" = 'jdbc:postgresql://{behind.host}:{behind.port}/{database}', "
+            f"\"connection-user\" = '{behind.user}', \"connection-password\" = '{password}')"
+        )
+        try:
+            yield name
+        finally:
+            self.run(f"DROP CATALOG {name}")
 
     def admin(self, database: str | None = None) -> Any:
         """A DB-API connection to schema `database` of the catalog `memory`, once the server answers queries."""
@@ -88,12 +171,33 @@ class TrinoServer(Server):
         return connection
 
 
+def _coded(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _hashed(password: str) -> str:
+    """As Trino's password file wants it."""
+    salt, rounds = secrets.token_bytes(16), 1000
+    made = hashlib.pbkdf2_hmac("sha1", password.encode(), salt, rounds, 32)
+    return f"{rounds}:{salt.hex()}:{made.hex()}"
+
+
+def _certificates(etc: Path, user: str) -> None:
+    """An authority, and certificates of it for the server and for `user`."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(etc / "ca.pem"))
+    authority.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(str(etc / "server.pem"))
+    client = authority.issue_cert(f"{user}@example.org", common_name=user)
+    client.private_key_pem.write_to_path(str(etc / "client.key"))
+    (etc / "client.crt").write_bytes(b"".join(blob.bytes() for blob in client.cert_chain_pems))
+
+
 @contextlib.contextmanager
-def running() -> Iterator[TrinoServer]:
+def running(**settings: object) -> Iterator[TrinoServer]:
     """A fresh server, removed at the end; Missing where Trino or a JDK for it cannot be had."""
     java()
     home()
-    server = TrinoServer("trino", Path(tempfile.mkdtemp(prefix="vdw-trino-")))
+    server = TrinoServer("trino", Path(tempfile.mkdtemp(prefix="vdw-trino-")), settings=settings)
     atexit.register(server.remove)
     try:
         server.create()
@@ -158,13 +262,32 @@ def _archive() -> Path:
 
 
 def _unpack(archive: Path, folder: Path) -> None:
-    """Only what the tests use; plugins hold hard links to the files of lib."""
+    """Only what the tests use, beside what is there: a server may be running on it. Plugins hold hard links into lib
+    and into other plugins, of which these files come too, but stay no plugins."""
+    wanted = [name for name in PLUGINS if not (folder / "plugin" / name).is_dir()]
+    top = f"trino-server-{VERSION}"
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-        top = f"trino-server-{VERSION}"
-        parts = [f"{top}/lib", *(f"{top}/plugin/{name}" for name in PLUGINS)]
-        subprocess.run(["nice", "tar", "xzf", str(archive), "-C", made, *parts], check=True)
-        shutil.rmtree(folder, ignore_errors=True)
-        (Path(made) / top).rename(folder)
+        parts = [f"{top}/lib", *(f"{top}/plugin/{name}" for name in wanted)]
+        subprocess.run(["nice", "tar", "xzf", str(archive), "-C", made, *parts, *_linked(archive, parts)], check=True)
+        (folder / "plugin").mkdir(parents=True, exist_ok=True)
+        if not (folder / "lib").is_dir():
+            (Path(made) / top / "lib").rename(folder / "lib")
+        for name in wanted:
+            (Path(made) / top / "plugin" / name).rename(folder / "plugin" / name)
+
+
+def _linked(archive: Path, parts: list[str]) -> list[str]:
+    """Files elsewhere to which hard links below `parts` lead."""
+    found = set()
+    with tarfile.open(archive, "r|gz") as files:
+        for entry in files:
+            if entry.islnk() and _below(entry.name, parts) and not _below(entry.linkname, parts):
+                found.add(entry.linkname)
+    return sorted(found)
+
+
+def _below(name: str, parts: list[str]) -> bool:
+    return any(name.startswith(part + "/") for part in parts)
 
 
 if __name__ == "__main__":

@@ -11,16 +11,20 @@ from connectors.conformance.fixtures import connector, samples, site, watched  #
 from tests.connectors.alchemy_cases import ALCHEMY, ONLY_DEEP
 from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
+from tests.connectors.trino_cases import BEHIND, MEMORY
+from tests.connectors.trino_share import shared
 
 ALL = (*CASES, *EMBEDDED, *ALCHEMY)  # add the cases of further connectors here
+APART = (MEMORY, BEHIND)  # cases whose tests have a file of their own
 case = cases(*ALL)
 
 CONDUCT = Path(__file__).with_name("test_conduct.py")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of SQLAlchemy one driver to a server and one to a file show their conduct in the gate, the others with --deep."""
+    shared(config, items)
     for item in items:
         if item.path == CONDUCT and (found := getattr(item, "callspec", None)) is not None:
             case = found.params.get("case")

@@ -1,0 +1,379 @@
+"""HTTP to a Trino coordinator by its own client's requests: lines that can be cut, statements that can be stopped."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+from weakref import WeakSet
+
+import requests
+from pydantic import SecretStr
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase, HTTPBasicAuth
+from trino import exceptions
+from trino.client import ClientSession, CompressedQueryDataDecoderFactory, TrinoRequest, TrinoStatus
+from trino.mapper import RowMapperFactory
+from urllib3.connection import HTTPConnection
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+
+from connectors.errors import Error, LimitExceeded, SourceError
+from connectors.leases import Lost
+from connectors.logins import Logins
+from connectors.sockets import KEPT, readable, sever
+from connectors.stopping import GRACE, ended_there, server_timeout
+from connectors.tally import SESSION, Tally
+from connectors.tls import SYSTEM, Tls, reason
+
+Rows = list[list[Any]]
+ENCODINGS = ["json+zstd", "json+lz4", "json"]  # of the spooling protocol, the best first
+_DOUBTFUL_AFTER = 15.0  # seconds idle after which a line is not trusted: a firewall may have forgotten it
+_PROOF = 2.0  # seconds for a request that ends a statement
+_FORBIDDEN = (401, 403)
+_LATE = frozenset(("EXCEEDED_TIME_LIMIT", "EXCEEDED_CPU_LIMIT"))
+_ENDED = frozenset(("USER_CANCELED", "ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED"))
+_GONE = frozenset(
+    ("SERVER_STARTING_UP", "SERVER_SHUTTING_DOWN", "NO_NODES_AVAILABLE", "ABANDONED_QUERY", "REMOTE_HOST_GONE")
+)
+_STATES = {
+    "NUMERIC_VALUE_OUT_OF_RANGE": "22003",
+    "DIVISION_BY_ZERO": "22012",
+    "QUERY_QUEUE_FULL": "53000",
+    "EXCEEDED_GLOBAL_MEMORY_LIMIT": "53200",
+    "EXCEEDED_LOCAL_MEMORY_LIMIT": "53200",
+    "CLUSTER_OUT_OF_MEMORY": "53200",
+    "OUT_OF_SPILL_SPACE": "53100",
+}
+
+
+class Refused(Exception):
+    """An HTTP answer that is no answer to a statement; `status` is its code."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+
+
+# ValueError and KeyError: an answer that is none of Trino's
+FAULTS = (requests.RequestException, HTTPError, exceptions.Error, exceptions.HttpError, Refused, ValueError, KeyError)
+
+
+class Token(AuthBase):
+    """A bearer token, sent to the coordinator."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+@dataclass(slots=True)
+class Access:
+    """Where and as whom to connect; no secret ever leaves it."""
+
+    source: str
+    host: str
+    port: int
+    tls: Tls
+    connect_timeout: float
+    session: Mapping[str, Any] = field(repr=False)  # arguments of the client's ClientSession
+    secret: SecretStr | None = None
+    bearer: bool = False  # the secret is a token, not a password
+    tally: Tally = field(default_factory=Tally, repr=False)
+    logins: Logins = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.logins = Logins(self.source, self.secret, self.tls.passphrase)
+
+    @property
+    def scheme(self) -> str:
+        """http or https."""
+        return "http" if self.tls.mode == "disable" else "https"
+
+    def auth(self, secret: str | None) -> AuthBase | None:
+        """How requests say who asks."""
+        if secret is None:
+            return None
+        return Token(secret) if self.bearer else HTTPBasicAuth(str(self.session["user"]).encode(), secret.encode())
+
+    def scrub(self, text: str) -> str:
+        """The text without what is secret."""
+        return self.logins.scrub(text)
+
+
+def encrypted(tls: Tls) -> ssl.SSLContext:
+    """What TLS has to be like. OSError where a file of it cannot be read."""
+    context = ssl.create_default_context(cafile=None if tls.ca == SYSTEM else tls.ca)
+    context.check_hostname = tls.mode == "verify-full"
+    context.verify_mode = ssl.CERT_REQUIRED if tls.verifies else ssl.CERT_NONE
+    if tls.certificate is not None:
+        # without any passphrase the terminal would be asked for it
+        context.load_cert_chain(tls.certificate, tls.key, tls.passphrase.get_secret_value() if tls.passphrase else "")
+    return context
+
+
+class Line(requests.Session):
+    """One kept connection to the coordinator. No request takes longer than until `deadline` and some grace.
+
+    With `tls` the server is one of another name (who holds parts of an answer): nobody but the coordinator is told who
+    asks.
+    """
+
+    def __init__(self, access: Access, tls: Tls | None = None) -> None:
+        super().__init__()
+        self.deadline = 0.0
+        self._connect = access.connect_timeout
+        chosen = tls or access.tls
+        try:
+            self._adapter = _Adapter(None if chosen.mode == "disable" else encrypted(chosen))
+        except OSError as error:
+            raise unreachable(access, f"TLS: {error.strerror or type(error).__name__}") from None
+        self.trust_env = False  # neither proxies nor passwords that the environment happens to name
+        self.mount("https://", self._adapter)
+        self.mount("http://", self._adapter)
+
+    def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
+        """As requests does, until the deadline."""
+        left = max(self.deadline - time.monotonic(), 0.0)
+        kwargs["timeout"] = (max(min(self._connect, left), 0.1), left + GRACE)
+        return super().send(request, **kwargs)
+
+    @property
+    def descriptors(self) -> list[int]:
+        """Sockets that are open."""
+        return self._adapter.descriptors
+
+    def cut(self) -> None:
+        """Whoever reads from it gets an error at once."""
+        for descriptor in self.descriptors:
+            with contextlib.suppress(OSError):
+                sever(descriptor)
+
+
+class _Adapter(HTTPAdapter):
+    """Knows its sockets, and who is trusted: those whom `context` says, and nobody else."""
+
+    def __init__(self, context: ssl.SSLContext | None) -> None:
+        self._made: WeakSet[HTTPConnection] = WeakSet()
+        self._context = context
+        super().__init__(pool_connections=4, pool_maxsize=1)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs, socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *KEPT])
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        """As the base class does, which would also trust the authorities of a package."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {} if self._context is None or host["scheme"] != "https" else {"ssl_context": self._context}
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        if isinstance(pool.ConnectionCls, type):
+            pool.ConnectionCls = self._noting(pool.ConnectionCls)
+        return pool
+
+    def _noting(self, kind: type[HTTPConnection]) -> Callable[..., HTTPConnection]:
+        def make(*args: Any, **kwargs: Any) -> HTTPConnection:
+            made = kind(*args, **kwargs)
+            self._made.add(made)
+            return made
+
+        return make
+
+    @property
+    def descriptors(self) -> list[int]:
+        sockets = [connection.sock for connection in list(self._made)]
+        return [found for sock in sockets if sock is not None and (found := sock.fileno()) >= 0]
+
+
+class LineDriver:
+    """Lines for connectors.leases; what they connect to is seen at the first request."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+
+    def open(self, seconds: float) -> Line:
+        del seconds
+        return Line(self._access)
+
+    def alive(self, session: Line, idle: float) -> bool:
+        """An idle line has nothing to read, unless the server has closed it."""
+        return idle < _DOUBTFUL_AFTER and not any(readable(descriptor, 0) for descriptor in session.descriptors)
+
+    def close(self, session: Line) -> None:
+        session.close()
+
+
+class Statement:
+    """One statement, from its sending to the last of its rows. `stop` and `cut` may be called by other threads."""
+
+    def __init__(self, access: Access, line: Line, text: str, deadline: float, *, spooled: bool) -> None:
+        self._access = access
+        self._line = line
+        self._text = text
+        line.deadline = deadline
+        given = dict(access.session)
+        limit = f"{server_timeout(deadline - time.monotonic())}ms"
+        given["properties"] = {**given["properties"], "query_max_run_time": limit}
+        session = ClientSession(**given, timezone="UTC", encoding=ENCODINGS if spooled else None)
+        self._request = TrinoRequest(
+            access.host, access.port, session, http_session=line, http_scheme=access.scheme, max_attempts=1
+        )
+        self._auth: AuthBase | None = None
+        self._beside: dict[bool, Line] = {}  # to the coordinator without saying who asks, and to others
+        self._next: str | None = None
+        self.columns: Sequence[Mapping[str, Any]] | None = None
+
+    def pages(self) -> Iterator[Rows]:
+        """Rows as they come, perhaps none at a time; the first comes when the server has taken the statement."""
+        left = self._line.deadline - time.monotonic()
+        answer = self._access.logins.open(self._posted, _not_taken, left)
+        while True:
+            status = self._took(answer)
+            yield from self._rows(status.rows)
+            if self._next is None:
+                return
+            answer = self._request.get(self._next)
+
+    def _posted(self, secret: str | None) -> requests.Response:
+        self._line.auth = self._auth = self._access.auth(secret)
+        answer = self._request.post(self._text)
+        if answer.status_code in _FORBIDDEN:
+            raise Refused(answer.status_code)
+        return answer
+
+    def stop(self) -> None:
+        """End it at the server, from a connection of its own."""
+        if self._next is None:
+            return
+        with Line(self._access) as side:
+            side.deadline, side.auth = time.monotonic() + _PROOF, self._auth
+            self._access.tally.add(SESSION)
+            side.delete(self._next)
+
+    def cut(self) -> None:
+        """Break the line, where the server does not heed that."""
+        for line in (self._line, *self._beside.values()):
+            line.cut()
+
+    @contextlib.contextmanager
+    def ended(self) -> Iterator[None]:
+        """Whatever is left of it is ended at the server, when the body is left."""
+        try:
+            yield
+        finally:
+            with contextlib.suppress(*FAULTS):
+                self.stop()
+            for line in self._beside.values():
+                line.close()
+
+    def _took(self, answer: requests.Response) -> TrinoStatus:
+        if not answer.ok or not answer.content:
+            self._next = None
+            raise Refused(answer.status_code)
+        try:
+            status = self._request.process(answer)
+        except exceptions.Error:
+            self._next = None  # it has ended
+            raise
+        following = status.next_uri
+        if following is not None and urlsplit(following).scheme != self._access.scheme:
+            raise SourceError(
+                f'source "{self._access.source}" names an address of another scheme for the rest of its answer',
+                hint="a proxy in front of it must send X-Forwarded-Proto, and Trino heed it "
+                "(http-server.process-forwarded)",
+            )
+        self._next = following
+        self.columns = status.columns or self.columns
+        return status
+
+    def _rows(self, data: Any) -> Iterator[Rows]:
+        if not isinstance(data, Mapping):
+            yield data
+            return
+        same: Any = RowMapperFactory().create(
+            list(self.columns or ()), legacy_primitive_types=True
+        )  # rows as they came
+        decoder = CompressedQueryDataDecoderFactory(same).create(data["encoding"])
+        for segment in data["segments"]:
+            yield decoder.decode(self._segment(segment), segment["metadata"])
+            if "ackUri" in segment:
+                self._fetch(segment["ackUri"], segment)
+
+    def _segment(self, segment: Mapping[str, Any]) -> bytes:
+        if segment["type"] == "inline":
+            return base64.b64decode(segment["data"])
+        return self._fetch(segment["uri"], segment).content
+
+    def _fetch(self, address: str, segment: Mapping[str, Any]) -> requests.Response:
+        """From wherever the server keeps it."""
+        headers = {name: values[0] for name, values in segment.get("headers", {}).items()}
+        own = urlsplit(address).netloc == f"{self._access.host}:{self._access.port}"
+        line = self._beside.get(own) or Line(self._access, self._access.tls if own else Tls())
+        self._beside[own] = line
+        line.deadline = self._line.deadline
+        answer = line.get(address, headers=headers)
+        if not answer.ok:
+            raise Refused(answer.status_code)
+        return answer
+
+
+def _not_taken(error: Exception) -> bool:
+    return isinstance(error, Refused) and error.status in _FORBIDDEN
+
+
+def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
+    """A client's error as ours. `late` is what a server-side timeout becomes."""
+    if isinstance(error, exceptions.TrinoQueryError):
+        return _said(access, error, late)
+    if _not_taken(error):
+        return unreachable(access, "the server does not accept who asks (user, password, token or certificate)")
+    if isinstance(error, requests.exceptions.SSLError | requests.ConnectTimeout) or _unmade(error):
+        return unreachable(access, access.scrub(str(error)))
+    if isinstance(error, ValueError | KeyError) and not isinstance(error, requests.RequestException):
+        return unreachable(access, "what answers there is no Trino")
+    return Lost(
+        f'the connection to source "{access.source}" was lost',
+        detail=access.scrub(str(error)),
+        hint="the server was stopped or restarted, or the network failed: try again",
+    )
+
+
+def unreachable(access: Access, why: str) -> SourceError:
+    """08001, with the reason in `detail`."""
+    return SourceError(
+        f'cannot connect to source "{access.source}" (Trino at {access.scheme}://{access.host}:{access.port})',
+        sqlstate="08001",
+        detail=why,
+        hint=reason(access.tls, why)
+        or "check host, port, user and password of its file in sources/, and that the server runs",
+    )
+
+
+def _unmade(error: Exception) -> bool:
+    """Whether there never was a connection."""
+    inner = error.args[0] if isinstance(error, requests.ConnectionError) and error.args else None
+    return isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
+
+
+def _said(access: Access, error: exceptions.TrinoQueryError, late: LimitExceeded) -> Error:
+    name = error.error_name or ""
+    if name in _LATE:
+        return late
+    if name in _ENDED:
+        return ended_there(access.source)
+    message = access.scrub(error.message)
+    if name in _GONE:
+        return Lost(f'the connection to source "{access.source}" was lost', detail=f"{name}: {message}")
+    state = _STATES.get(name, SourceError.sqlstate)
+    return SourceError(f'source "{access.source}" refused the statement: {message}', sqlstate=state, detail=name)
