@@ -161,7 +161,7 @@ class TrinoConnector:
                 lease.reused = False  # the server has it: too late to begin again
                 if rows and statement.columns is not None:
                     stopper.check()
-                    yield to_batch(rows, statement.columns, query.columns)
+                    yield to_batch(rows, statement.columns, query)
             stopper.check()
         yield arrow.empty(query.columns)
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import arrow
+from connectors.base import SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType, bpchar, numeric, varchar
 
@@ -41,7 +42,7 @@ _MONTHS = re.compile(r"(-?)(\d+)-(\d+)")
 _STAMP = re.compile(r"([+-]?\d{4,})-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d+))?)?")
 _OFFSET = re.compile(r"([+-])(\d\d):(\d\d)")
 _US, _DAY = 1_000_000, 86_400_000_000
-_REMEDY = "convert it in a query of your own at the source (a view of Trino), or have the column as text: unfit: text"
+_REMEDY = "convert it at the source, in a view of Trino"
 
 
 def split(native: str) -> tuple[str, tuple[int, ...]]:
@@ -82,29 +83,25 @@ def exact(native: str) -> bool:
 
 
 def to_batch(
-    rows: Sequence[Sequence[Any]], described: Sequence[Mapping[str, Any]], kinds: tuple[PgType, ...]
+    rows: Sequence[Sequence[Any]], described: Sequence[Mapping[str, Any]], query: SourceQuery
 ) -> pa.RecordBatch:
-    """Rows of the protocol, whose columns it describes, as `kinds`; SourceError HV004 where a value does not fit."""
-    if len(described) != len(kinds):
-        raise SourceError(f"{len(described)} columns came where {len(kinds)} were asked")
-    columns = zip(*rows, strict=True) if rows else ((),) * len(kinds)
-    triples = enumerate(zip(columns, described, kinds, strict=True))
-    return arrow.batch(
-        [_column(values, one["typeSignature"], kind, f"c{i}") for i, (values, one, kind) in triples], kinds
-    )
+    """Rows of the protocol, whose columns it describes, as the query's types; HV004 where a value does not fit."""
+    if len(described) != len(query.columns):
+        raise SourceError(f"{len(described)} columns came where {len(query.columns)} were asked")
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.columns)
+    signatures = [one["typeSignature"] for one in described]
+    return arrow.assembled(query, columns, lambda at, values: _column(values, signatures[at], query.columns[at], at))
 
 
-def _column(values: Sequence[Any], signature: Mapping[str, Any], kind: PgType, where: str) -> pa.Array:
-    name = str(signature["rawType"]).lower()
+def _column(values: Sequence[Any], signature: Mapping[str, Any], kind: PgType, at: int) -> pa.Array:
+    name, where = str(signature["rawType"]).lower(), f"c{at}"
     if name == "unknown":
         return pa.nulls(len(values), kind.arrow)
-    convert = _CONVERTERS.get(name)
+    convert = None if kind.name == "text" and name not in _DOCUMENTS else _CONVERTERS.get(name)
     try:
-        made = pa.array(values, _NUMBERS[name]) if name in _NUMBERS else convert and convert(values, signature)
+        made = convert(values, signature) if convert is not None else _texts(values)
     except Misfit as misfit:
         raise arrow.unfit(where, misfit.found, kind, _REMEDY) from misfit
-    if made is None:
-        made = pa.array([None if v is None else _text(v) for v in values], pa.string())
     return arrow.conform(_unpadded(made, kind), kind, where)
 
 
@@ -120,8 +117,17 @@ def _unpadded(values: pa.Array, kind: PgType) -> pa.Array:
     return pc.utf8_rtrim(values, " ") if kind.name == "bpchar" and pa.types.is_string(values.type) else values
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else orjson.dumps(value).decode()
+def _texts(values: Sequence[Any]) -> pa.Array:
+    """As the protocol prints them."""
+    try:
+        return pa.array(values, pa.string())
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        made = (v if v is None or isinstance(v, str) else orjson.dumps(v).decode() for v in values)
+        return pa.array(list(made), pa.string())
+
+
+def _whole(values: Sequence[Any], signature: Mapping[str, Any]) -> pa.Array:
+    return pa.array(values, _NUMBERS[signature["rawType"]])
 
 
 def _strings(values: Sequence[Any], _: Mapping[str, Any]) -> pa.Array:
@@ -345,10 +351,11 @@ def _quoted(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+_DOCUMENTS = ("array", "map", "row")
 _CONVERTERS: dict[str, Callable[[Sequence[Any], Mapping[str, Any]], pa.Array]] = {
+    **dict.fromkeys(_NUMBERS, _whole), **dict.fromkeys(_DOCUMENTS, _documents),
     "boolean": _bools, "real": _floats, "double": _floats, "decimal": _strings, "varchar": _strings,
     "char": _strings, "varbinary": _bytes, "date": _dates, "time": _times, "timestamp": _stamps,
     "timestamp with time zone": _zoned, "time with time zone": _zoned_times, "uuid": _strings, "json": _strings,
     "ipaddress": _strings, "interval day to second": _intervals, "interval year to month": _month_spans,
-    "array": _documents, "map": _documents, "row": _documents,
 }  # fmt: skip
