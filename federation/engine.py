@@ -25,6 +25,7 @@ from federation.freshness.contract import Contract
 from federation.gate.breaker import matters
 from federation.gate.gates import Gates
 from federation.gate.permit import Load
+from federation.generations import Generation
 from federation.merge import InCanon, Merger, Unheld, compute, single
 from federation.operations.system import System
 from federation.prepare import Analysing, Counts, Planner, Prepared, Preparer, hinted
@@ -108,13 +109,29 @@ class Engine:
 
     async def run(self, prepared: Prepared, params: Sequence[Bound], session: Session, cancel: Cancel) -> Result:
         """The answer: one source's rows as they come, or fetched and merged; shared, and kept for its TTL."""
-        prepared = await self.chosen(prepared, params, session)
+        prepared = await self._ready(prepared, params, session)
         query = self._begun(prepared, session, cancel)
         attempt = partial(self._run, params=params, query=query)
         prepared, answer = await self._answers(prepared, params, query, attempt)
         answer.parts += down.parts(prepared.plan, prepared.missing, prepared.terms.readers)
         answer.parts += prepared.terms.aside
         return _watched(answer, query)
+
+    async def _ready(self, prepared: Prepared, params: Sequence[Bound], session: Session) -> Prepared:
+        """The statement under the plan to run, which is one of the present catalog."""
+        while True:
+            prepared = await self.chosen(await self._present(prepared, session), params, session)
+            if self._preparer.fits(prepared):
+                return prepared
+
+    async def _present(self, prepared: Prepared, session: Session) -> Prepared:
+        """The same statement over the present catalog, where it was prepared over another. QueryError, as PostgreSQL
+        has it, where it is not the same any more."""
+        while not self._preparer.fits(prepared):
+            prepared = await self._preparer.anew(prepared, session)
+            if self.restricted:
+                await self.analyser.permit(session.user, prepared.statement.relations)
+        return prepared
 
     def _contract(self, prepared: Prepared, session: Session) -> Contract | None:
         """What the statement, else the session, else the user's own default says of its answer's age; QueryError 22023
@@ -128,7 +145,7 @@ class Engine:
 
     def _begun(self, prepared: Prepared, session: Session, cancel: Cancel) -> Query:
         contract = self._contract(prepared, session)
-        query = self.running.begin(prepared, session, cancel)
+        query = self.running.begin(prepared, session, cancel, self._fetcher.sender.generations.present)
         query.contract = contract
         return query
 
@@ -209,6 +226,7 @@ class Engine:
         """The rows of all fragments, for a caller that merges by itself, and the statement whose plan they are of; else
         as `run`. With `compute` the caller computes by itself, where it gives values. The caller ends `Fetched.query`,
         or has `merge` do it."""
+        prepared = await self._present(prepared, session)
         query = self._begun(prepared, session, cancel)
         attempt = partial(self._gathered, params=params, query=query, compute=compute)
         prepared, fetched = await self._answers(prepared, params, query, attempt)
@@ -258,9 +276,9 @@ class Engine:
 
     async def aged(self, told: Explanation, session: Session) -> Explanation:
         """The same with how old its data may be, and how old copies are that it reads."""
-        contract, version = self._contract(told.prepared, session), self.catalog.version
+        contract, edition = self._contract(told.prepared, session), self.catalog.edition
         sources = {source for _, (source, _) in told.plan.copies}
-        as_of = {source: (await self._fetcher.ages.word(source, version)).as_of for source in sources}
+        as_of = {source: (await self._fetcher.ages.word(source, edition(source))).as_of for source in sources}
         return replace(told, max_age=None if contract is None else contract.allowed, as_of=as_of)
 
     async def swap(
@@ -380,22 +398,22 @@ class Engine:
             return prepared
         given = prepared.given(params)
         async with self._asked(prepared, given, query, deadline, query.cancel) as asked:
-            known = [await self._known(step.fragment, asked.given) for step in questions]
+            asker = self._fetcher.sender.generation(query)
+            known = [await self._known(step.fragment, asked.given, asker) for step in questions]
         if not any(known):
             return prepared
         self._inform()
         prepared.family.renew(self.catalog)
         return prepared.for_values(params, query.session)
 
-    async def _known(self, fragment: Fragment, given: bind.Given) -> bool:
+    async def _known(self, fragment: Fragment, given: bind.Given, asker: Generation) -> bool:
         """Whether it is known what the fragment's source would examine for it; its EXPLAIN is asked once."""
         fingerprint = fragment.expected.fingerprint
         if self.statistician.knows(fingerprint):
             return True
         for query in bind.queries(fragment, given, {}):
-            told = await inspect.examined(
-                fragment, query, self.connectors.get(fragment.source), self.catalog, self.gates.of(fragment.source)
-            )
+            connector = asker.connectors.get(fragment.source)
+            told = await inspect.examined(fragment, query, connector, self.catalog, self.gates.of(fragment.source))
             if told is not None:
                 self.statistician.read(fingerprint, told)
         return self.statistician.knows(fingerprint)
@@ -426,7 +444,9 @@ class Engine:
             async with within(deadline, cancel):
                 computed = await compute(self.in_canon, prepared.plan, params, query.session)
         sources = [step.fragment.source for step in prepared.terms.steps]
-        with self._fetcher.sender.kept.of(sources) as snapshots:
+        sender = self._fetcher.sender
+        generation = sender.generation(query)
+        with generation.held(), sender.kept.of(sources, generation.connectors) as snapshots:
             asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel, snapshots=snapshots)
             if prepared.plan.boundaries:
                 await self._boundaries(prepared, asked)

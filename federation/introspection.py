@@ -197,7 +197,9 @@ def _remember(found: Found, before: Before) -> None:
     known = before.catalog.sources.get(found.source.name) if before.catalog is not None else None
     if known is None or known.profile is None or known.kind != found.source.kind:
         return
-    found.source = replace(found.source, profile=known.profile, remembered=known.remembered)
+    # of another server's tables nothing may be read: a plan for them could answer wrongly
+    former = known.remembered or ("" if known.identity == found.source.identity else "the server before this one")
+    found.source = replace(found.source, profile=known.profile, remembered=former)
     tables = (relation.table for relation in before.catalog.tables.values()) if before.catalog is not None else ()
     found.tables = tuple(table for table in tables if table is not None and table.source == known.name)
 

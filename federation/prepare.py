@@ -19,7 +19,7 @@ from federation.canon.analyse import STANDARD, ZONE, reading
 from federation.freshness.down import Missing
 from federation.freshness.freshness import hint
 from federation.session import Session
-from federation.terms import Terms
+from federation.terms import Terms, made_of
 from planner.plan import Copies, Plan
 from planner.statement import Statement
 from planner.values import Guard, Values, peculiar
@@ -28,6 +28,7 @@ from views.max_age import MaxAge
 
 KEPT = 16 << 20  # characters of statements whose plans are kept, a small one counted as some thousand
 SHAPES = 4_096
+CHANGED = "cached plan must not change result type"
 VARIANTS = 8  # plans of one shape that are kept for the values that they hold for
 # A slot that PostgreSQL at once casts to something that a parameter cannot be bound as right away stays a literal.
 _CAST = re.compile(r"vdw\.param\((\d+), NULL::[a-z0-9 ]+\)\)?::([a-z0-9 ]+)")
@@ -93,7 +94,9 @@ class Family:
     renewed: int = 0  # how often its plans were thrown away, because more is known of the data now
 
     def renew(self, catalog: Catalog) -> None:
-        """Plan again with what is known by now."""
+        """Plan again with what is known by now; never over another catalog, for which it would be analysed anew."""
+        if catalog.version != self.catalog.version:
+            return
         self.catalog, self.renewed = catalog, self.renewed + 1
         self.variants.clear()
         self.__dict__.pop("anywhere", None)
@@ -158,6 +161,11 @@ class Prepared:
     max_age: MaxAge | None = None
     plain: bool = False
     missing: tuple[Missing, ...] = ()
+
+    @property
+    def version(self) -> str:
+        """That of the catalog over which it was prepared."""
+        return self.family.catalog.version
 
     @property
     def absent(self) -> frozenset[str]:
@@ -246,6 +254,27 @@ class Preparer:
     def planned(self, statement: Statement) -> Prepared:
         """A statement that is analysed already."""
         return self._prepared(self._family(statement), ())
+
+    async def anew(self, prepared: Prepared, session: Session) -> Prepared:
+        """A statement of a former catalog over the present one; QueryError 0A000 where its columns are others now."""
+        former, hint = prepared.family.statement, "The project was reloaded: prepare the statement again."
+        if former.session or former.fleeting:
+            raise QueryError(CHANGED, sqlstate="0A000", hint=hint)
+        types = [kind.type_oid for kind in former.params]
+        statement = await self._analysed(former.sql, session, types)
+        if statement.columns != former.columns or statement.params != former.params:
+            raise QueryError(CHANGED, sqlstate="0A000", hint=hint)
+        return replace(self._prepared(self._family(statement), prepared.slots), max_age=prepared.max_age)
+
+    def fits(self, prepared: Prepared) -> bool:
+        """Whether a statement may run as it was prepared. One that only its session can read need not be of the present
+        catalog, if nothing that it reads is another there."""
+        if prepared.version == self.catalog.version:
+            return True
+        former = prepared.family.statement
+        if not (former.session or former.fleeting):
+            return False
+        return made_of(former, prepared.plan, self.catalog) == made_of(former, prepared.plan, prepared.family.catalog)
 
     async def _shaped(self, sql: str, session: Session, read: Read, declared: Sequence[int]) -> Prepared | None:
         """By the statement's shape; None where it has none, or where only PostgreSQL can read its literals."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 from connectors.base import Cancel
 from connectors.errors import Error, LimitExceeded
 from federation.budgets import Spent
+from federation.generations import Generation
 from federation.result import Part
 from federation.session import Session
 
@@ -58,6 +59,7 @@ class Query:
     deadline: float = math.inf
     contract: Contract | None = None  # what its asker allows of its data's age
     running: Running | None = field(default=None, repr=False)
+    generation: Generation | None = field(default=None, repr=False)  # the connectors that it works with
 
     def end(self, error: BaseException | None = None) -> None:
         """It is over; idempotent."""
@@ -84,7 +86,9 @@ class Running:
         self._numbers = itertools.count(1)
         self._prefix = secrets.token_hex(3)
 
-    def begin(self, prepared: Prepared, session: Session, cancel: Cancel) -> Query:
+    def begin(
+        self, prepared: Prepared, session: Session, cancel: Cancel, generation: Generation | None = None
+    ) -> Query:
         """A query that starts now."""
         statement = prepared.statement
         query = Query(
@@ -97,8 +101,11 @@ class Running:
             tuple(dict.fromkeys(fragment.source for fragment in prepared.plan.fragments)),
             tuple(step.fingerprint for step in prepared.terms.steps),
             running=self,
+            generation=generation,
         )
         self.queries[query.id] = query
+        if generation is not None:
+            generation.enter()
         if self.guard is not None:
             try:
                 self.guard(query, prepared)
@@ -111,6 +118,8 @@ class Running:
         """See `Query.end`."""
         if self.queries.pop(query.id, None) is None:
             return
+        if query.generation is not None:
+            query.generation.leave()
         query.state, query.outcome = "ended", outcome(error)
         query.ms = (time.perf_counter() - query.began) * 1000
         self._ended(query)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 
@@ -28,6 +28,7 @@ from federation.gate.gate import Gate
 from federation.gate.gates import Gates
 from federation.gate.permit import Permit, Wish
 from federation.gate.refusals import reason
+from federation.generations import Generation, Generations
 from federation.naming import named
 from federation.query import Query, outcome
 from federation.snapshots import Held, Kept
@@ -36,8 +37,16 @@ from federation.watch import Sent, Watch
 from views.catalog import Catalog, Source
 
 SLACK = 0.5  # seconds that a source has to report its own timeout, before we take it that it hangs
+LOOK = 0.05  # seconds between two looks whether connectors that are gone are still in use
 PATIENCE = 10.0  # seconds in which cancelled statements may end before we leave
 log = logging.getLogger(__name__)
+
+
+class _Work(NamedTuple):
+    """With what a statement that runs is done."""
+
+    connector: Connector
+    threads: ThreadPoolExecutor
 
 
 @dataclass(slots=True)
@@ -101,10 +110,11 @@ class Sender:
     gates: Gates = field(default_factory=Gates)
     ages: Ages = field(init=False)
     kept: Kept = field(init=False)  # states of sources
-    _connectors: dict[str, Connector] = field(default_factory=dict)
+    generations: Generations = field(default_factory=Generations)
     _unread: dict[str, Source] = field(default_factory=dict)
     _threads: ThreadPoolExecutor | None = None
-    _running: dict[Channel | Exchange, tuple[Connector, asyncio.Future[None]]] = field(default_factory=dict)
+    _places: int = 0
+    _running: dict[Channel | Exchange, _Work] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ages = Ages(self.cache, self._ask_age)
@@ -112,45 +122,68 @@ class Sender:
 
     def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> list[Connector]:
         """Take over sources and limits; returns the connectors that no new statement will use."""
-        retired = [old for old in self._connectors.values() if old not in connectors.values()]
-        self._connectors = dict(connectors)
+        retired = self.generations.swap(connectors)
         self.ages.swap({name: source.as_of for name, source in catalog.sources.items()})
         self.gates.swap(catalog, connectors)
-        self.kept.connectors = self._connectors
         self.kept.bounds = {name: bound for name, one in catalog.sources.items() if (bound := one.snapshot) is not None}
         self._unread = {name: source for name, source in catalog.sources.items() if source.remembered}
-        places = sum(source.limits.concurrency for source in catalog.sources.values() if not source.system)
-        before = self._threads
-        self._threads = ThreadPoolExecutor(max(places, 1), thread_name_prefix="vdw-fetch")
-        if before is not None:
-            before.shutdown(wait=False)  # what runs in it runs to its end
+        self._resize(sum(source.limits.concurrency for source in catalog.sources.values() if not source.system))
         return retired
 
+    def _resize(self, places: int) -> None:
+        """As many threads as there are places. What runs in those of before runs to its end."""
+        before = self._threads
+        if before is not None and places == self._places:
+            return
+        self._places = places
+        self._threads = ThreadPoolExecutor(max(places, 1), thread_name_prefix="vdw-fetch")
+        if before is not None:
+            self._let_go(before)
+
+    def _let_go(self, threads: ThreadPoolExecutor) -> None:
+        """No more work for these threads, unless something that runs may need them still."""
+        if threads is not self._threads and all(work.threads is not threads for work in self._running.values()):
+            threads.shutdown(wait=False)
+
     async def retire(self, connectors: Sequence[Connector], patience: float | None = None) -> None:
-        """Close connectors once the statements that still run on them have ended, or `patience` has (seconds)."""
+        """Close connectors once nobody works with them any more, or `patience` has ended (seconds)."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                while waits := [end for connector, end in self._running.values() if connector in connectors]:
-                    await asyncio.wait(waits)
+                while self._used(connectors):  # noqa: ASYNC110  (many things end that may be the last)
+                    await asyncio.sleep(LOOK)
         for connector in connectors:
             await asyncio.to_thread(connector.close)
+
+    def _used(self, connectors: Sequence[Connector]) -> bool:
+        runs = any(work.connector in connectors for work in self._running.values())
+        return runs or any(self.generations.used(connector) for connector in connectors)
 
     async def close(self) -> None:
         """Stop every statement, wait for the threads, close every connector."""
         for channel in tuple(self._running):
             channel.close()
-        await self.retire(tuple(self._connectors.values()), PATIENCE)
+        await self.retire(tuple(self.generations.present.connectors.values()), PATIENCE)
         if self._threads is not None:
             self._threads.shutdown(wait=not self._running)  # a source that hangs must not hold us up
 
     def stop(self, source: str, why: Error) -> None:
         """End all that runs at a source; whoever waits for it is told why."""
-        for work, (connector, _) in tuple(self._running.items()):
-            if connector.name == source:
-                work.fail(why)
+        for way, work in tuple(self._running.items()):
+            if work.connector.name == source:
+                way.fail(why)
 
     async def read(self, errand: Errand) -> Rows:
         """The source's rows, and its word for how old they are; asked before, so that it never flatters."""
+        with self.generation(errand.asker).held():
+            return await self._read(errand)
+
+    def generation(self, asker: Query | None) -> Generation:
+        """The connectors that are for a query; the present ones for our own chores."""
+        if asker is None or asker.generation is None:
+            return self.generations.present
+        return asker.generation
+
+    async def _read(self, errand: Errand) -> Rows:
         source = errand.step.fragment.source
         as_of = (await self.ages.word(source, errand.step.version)).as_of if self.ages.tells(source) else ""
         try:
@@ -201,9 +234,9 @@ class Sender:
 
     async def _way(self, held: Held, gate: Gate, errand: Errand) -> Way | None:
         """A place to read that state; None where the source keeps none."""
-        connector = self._connector(gate.source)
+        connector = self._connector(gate.source, errand.asker)
         if not await held.opened(connector, gate, errand.wish, self._in_thread):
-            self.kept.unable(gate.source)
+            self.kept.unable(connector)
             return None
         permit, beside = await held.place(gate, errand.wish, not errand.query.small)
         return Way(held, permit, beside)
@@ -211,8 +244,8 @@ class Sender:
     def _in_thread(self, work: Callable[[], Any]) -> asyncio.Future[Any]:
         return asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _connector(self, source: str) -> Connector:
-        connector = self._connectors.get(source)
+    def _connector(self, source: str, asker: Query | None) -> Connector:
+        connector = self.generation(asker).connectors.get(source)
         if connector is None:
             raise SourceError(
                 f"source {source} is not there any more",
@@ -224,7 +257,7 @@ class Sender:
     async def _ask_age(self, source: str, version: str, told: Mapping[str, Any]) -> str:
         """What the source says itself; it is never in a statement's way."""
         if told["kind"] == "file":
-            return await age.of_files(self._connectors.get(source))
+            return await age.of_files(self.generations.present.connectors.get(source))
         question = Step(age.question(source, str(told["sql"])), 0.0, version, kind="chore")
         try:
             rows = await self._run(Errand(question, age.asked(question.fragment), Mark(self.cache.clock)))
@@ -236,12 +269,11 @@ class Sender:
     def _start(self, errand: Errand, permit: Permit, seconds: float, sent: Sent, way: Way | None) -> Channel | Exchange:
         """Send the statement: at once over an idle connection where it is small, else in a thread."""
         step, query, source = errand.step, errand.query, errand.step.fragment.source
-        connector, threads = self._connector(source), self._threads
+        connector, threads = self._connector(source, errand.asker), self._threads
         assert threads is not None  # noqa: S101  (for the type checker: there are connectors)
         loop, shadow = asyncio.get_running_loop(), self.gates.of(source).shadow
         paged = getattr(connector, "paged", False)
         cancel = _paced(self.gates.of(source), permit, sent) if paged else Cancel()
-        end = loop.create_future()
         until, late = loop.time() + seconds + SLACK, timed_out(source, seconds)
 
         def through(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
@@ -261,7 +293,7 @@ class Sender:
                 if shadow is not None and sent.query is not None:
                     shadow.query(sent.query.id, sent.ms / 1000, sent.rows, sent.bytes)
             del self._running[work]
-            end.set_result(None)
+            self._let_go(threads)
 
         prompt = _prompt(connector, query, seconds) if way is None else None
         run = partial(connector.execute, query) if way is None else way.run(query)
@@ -272,7 +304,7 @@ class Sender:
             produce = lambda: through(run(timeout=seconds, cancel=cancel))  # noqa: E731
             work = Channel(produce, cancel, head=errand.head, ended=ended, until=until, late=late)
             work.start(threads)
-        self._running[work] = connector, end
+        self._running[work] = _Work(connector, threads)
         return work
 
 

@@ -192,35 +192,34 @@ class Kept:
 
     clock: Callable[[], float]
     bounds: Mapping[str, float] = field(default_factory=dict)
-    connectors: Mapping[str, Connector] = field(default_factory=dict)
-    _latest: dict[str, Held] = field(default_factory=dict)
+    _latest: dict[str, tuple[Held, Connector]] = field(default_factory=dict)
     _unable: WeakSet[Connector] = field(default_factory=WeakSet)
 
     @contextmanager
-    def of(self, sources: Collection[str]) -> Iterator[Snapshots]:
-        """The states for one run of a query that sends a statement to each of these sources."""
+    def of(self, sources: Collection[str], connectors: Mapping[str, Connector]) -> Iterator[Snapshots]:
+        """The states for one run of a query that sends a statement to each of these sources, by its connectors."""
         asked = Counter(sources)
-        made = Snapshots(self, {source for source, count in asked.items() if count > 1})
+        made = Snapshots(self, connectors, {source for source, count in asked.items() if count > 1})
         try:
             yield made
         finally:
             made.close()
 
-    def able(self, source: str) -> bool:
+    def able(self, source: str, connector: Connector | None) -> bool:
         """Whether states of it are kept."""
-        connector = self.connectors.get(source)
         return source in self.bounds and hasattr(connector, "snapshot") and connector not in self._unable
 
-    def unable(self, source: str) -> None:
+    def unable(self, connector: Connector) -> None:
         """It has turned out that it keeps none."""
-        self._unable.add(self.connectors[source])
+        self._unable.add(connector)
 
-    def held(self, source: str) -> Held:
-        """One that is not made yet."""
+    def held(self, source: str, connector: Connector) -> Held:
+        """One of that connector that is not made yet."""
         longest = self.bounds[source]
-        latest = self._latest.get(source)
-        if latest is None or not latest.open_to_others:
-            latest = self._latest[source] = Held(source, longest, self.clock)
+        latest, by = self._latest.get(source, (None, None))
+        if latest is None or by is not connector or not latest.open_to_others:
+            latest = Held(source, longest, self.clock)
+            self._latest[source] = latest, connector
         latest.take()
         return latest
 
@@ -230,6 +229,7 @@ class Snapshots:
     """Of one run of a query; `sources` are those of which it asks several statements."""
 
     kept: Kept
+    connectors: Mapping[str, Connector] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
     _held: dict[str, Held] = field(default_factory=dict)
 
@@ -247,8 +247,9 @@ class Snapshots:
             del self._held[source]
             held.give()
             held = None
-        if held is None and self.kept.able(source):
-            held = self._held[source] = self.kept.held(source)
+        connector = self.connectors.get(source)
+        if held is None and connector is not None and self.kept.able(source, connector):
+            held = self._held[source] = self.kept.held(source, connector)
         return held
 
     def close(self) -> None:

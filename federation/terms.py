@@ -71,7 +71,9 @@ class Terms:
         ttl = 0.0 if plan.left_out else min((step.ttl for step in steps), default=0.0)
         columns = ",".join(f"{name}:{kind.name}:{kind.mod}:{kind.oid}" for name, kind in plan.columns)
         without = ",".join(left.source for left in plan.left_out)
-        signature = "\0".join((catalog.lasting, columns, without, statement.text, *map(repr, plan.copies)))
+        signature = "\0".join(
+            (made_of(statement, plan, catalog), columns, without, statement.text, *map(repr, plan.copies))
+        )
         questions = tuple(s for s in steps if budgets.open_question(s.fragment, catalog.sources[s.fragment.source]))
         return cls(
             steps,
@@ -93,6 +95,16 @@ class Terms:
         if self.timeout is not None and self.timeout[0] < session.timeout:
             return Deadline.after(*self.timeout)
         return Deadline.after(session.timeout)
+
+
+def made_of(statement: Statement, plan: Plan, catalog: Catalog) -> str:
+    """Of which sources and views, as they are now, an answer is made; others may change meanwhile."""
+    views = catalog.views_behind(statement.relations)
+    read = {*statement.relations, *(one for view in views for one in view.depends)}
+    sources = {schema for schema, name in read if (schema, name) in catalog.tables}
+    sources |= {fragment.source for fragment in plan.fragments}
+    names = (*sources, *(f"{view.schema}.{view.name}" for view in views))
+    return ",".join(f"{name}={catalog.edition(name)}" for name in sorted(names))
 
 
 def is_volatile(text: str) -> bool:
@@ -129,7 +141,7 @@ def _step(
     return Step(
         fragment,
         ttl,
-        catalog.lasting,
+        catalog.edition(fragment.source),
         heavy,
         _kind(fragment, heavy),
         tuple(sorted(f"{view.schema}.{view.name}" for view in views)),

@@ -170,7 +170,8 @@ def asking(snapshots: Snapshots) -> Asked:
 
 async def summed(fetcher: Fetcher, asks: list[Step]) -> tuple[int, set[int], list[float]]:
     """One run of a query: the sum of the first two, the snapshots of its parts, and their times."""
-    with fetcher.sender.kept.of([step.fragment.source for step in asks]) as snapshots:
+    sources = [step.fragment.source for step in asks]
+    with fetcher.sender.kept.of(sources, fetcher.sender.generations.present.connectors) as snapshots:
         fetched = await fetcher.gather(asks, asking(snapshots))
     values = [fetched.tables[number].column(0)[0].as_py() for number in (0, 1)]
     return sum(values), {part.snapshot for part in fetched.parts}, [part.read_at for part in fetched.parts]
@@ -179,7 +180,8 @@ async def summed(fetcher: Fetcher, asks: list[Step]) -> tuple[int, set[int], lis
 async def one_after_the_other(fetcher: Fetcher, place: Place, asks: list[Step]) -> tuple[int, set[int]]:
     """As `summed`, with a transfer by somebody else between each two statements."""
     total, seen = 0, set()
-    with fetcher.sender.kept.of([step.fragment.source for step in asks]) as snapshots:
+    sources = [step.fragment.source for step in asks]
+    with fetcher.sender.kept.of(sources, fetcher.sender.generations.present.connectors) as snapshots:
         for step in asks:
             fetched = await fetcher.gather([step], asking(snapshots))
             total += fetched.tables[step.fragment.id].column(0)[0].as_py()
@@ -244,7 +246,7 @@ def test_a_snapshot_is_bounded(place: Place) -> None:
     async def run() -> None:
         async with fetching(place, longest=0.05) as fetcher:
             asks = steps(place)
-            with fetcher.sender.kept.of(["crm", "crm"]) as snapshots:
+            with fetcher.sender.kept.of(["crm", "crm"], fetcher.sender.generations.present.connectors) as snapshots:
                 seen = set()
                 for step in asks:
                     seen |= {part.snapshot for part in (await fetcher.gather([step], asking(snapshots))).parts}
@@ -258,7 +260,7 @@ def test_a_snapshot_is_bounded(place: Place) -> None:
 def test_a_single_statement_holds_nothing(place: Place) -> None:
     async def run() -> None:
         async with fetching(place) as fetcher:
-            with fetcher.sender.kept.of(["crm"]) as snapshots:
+            with fetcher.sender.kept.of(["crm"], fetcher.sender.generations.present.connectors) as snapshots:
                 fetched = await fetcher.gather(steps(place)[:1], asking(snapshots))
             assert [part.snapshot for part in fetched.parts] == [0]
 
@@ -273,7 +275,8 @@ def test_an_error_ends_it_for_all_who_share_it(place: Place) -> None:
             wrong = Step(fragment(0, "crm", f"SELECT nothing FROM {place.table('one')}", {"v": INT8}), 0.0, "1")
             good = steps(place)
             kept = fetcher.sender.kept
-            with kept.of(["crm", "crm"]) as mine, kept.of(["crm", "crm"]) as others:
+            by = fetcher.sender.generations.present.connectors
+            with kept.of(["crm", "crm"], by) as mine, kept.of(["crm", "crm"], by) as others:
                 assert mine.at("crm") is others.at("crm")
                 with pytest.raises(Error):
                     await fetcher.gather([wrong], asking(mine))

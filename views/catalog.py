@@ -251,9 +251,17 @@ class Catalog:
     statistics: Statistics = Statistics()
     copies: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)  # of each original
     lasting: str = ""
+    versions: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of a source "crm" or view "crm.big" alone: see `edition`
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "lasting", self.lasting or self.version)
+
+    def edition(self, name: str) -> str:
+        """Differs where rows of a source ("crm"), or what a view ("crm.big") says, may be others: another server, other
+        tables. What stays the same beside a source that has changed keeps its own."""
+        return self.versions.get(name, self.lasting)
 
     def relation(self, schema: str, name: str) -> SourceTable | View:
         """The relation of that name; KeyError where there is none."""

@@ -47,7 +47,7 @@ async def nearest(error: SourceError, plan: Plan, catalog: Catalog, contract: Co
         allowed = contract.allowed.of(original)
         if original != error.source or allowed is None:
             continue
-        words = [(await ages.word(pairs[0][1][0], catalog.version), pairs) for pairs in candidates]
+        words = [(await ages.word(pairs[0][1][0], catalog.edition(pairs[0][1][0])), pairs) for pairs in candidates]
         known = [(word.moment, pairs) for word, pairs in words if word.moment is not None]
         if known:
             moment, pairs = max(known)
@@ -98,5 +98,5 @@ async def _young(original: str, source: str, catalog: Catalog, contract: Contrac
     bound = contract.allowed.within((original, source))
     if math.isinf(bound):
         return True
-    word: Word = await contract.word(source, catalog.version, bound, ages)
+    word: Word = await contract.word(source, catalog.edition(source), bound, ages)
     return word.moment is not None and contract.met(word.moment, bound, SLACK)

@@ -127,6 +127,13 @@ class Breaker:
         if not rules.enabled and self.state != "closed":
             self._close()
 
+    def forget(self) -> None:
+        """Begin anew: what was seen was another server."""
+        self.failures = 0
+        self._window.clear()
+        if self.state != "closed":
+            self._close()
+
     def refuse(self, prober: bool = False) -> SourceError | None:
         """Why no statement may be sent now; None where one may."""
         if self.state == "closed" or self._tryable(prober):

@@ -36,7 +36,13 @@ class Gates:
         else those do under which it is served, until `swap`."""
         if source.name not in self._gates:
             self._take(source)
-        return self._gates[source.name]
+        gate = self._gates[source.name]
+        if self._moved(source) and gate.breaker is not None:
+            gate.breaker.forget()  # what it knows is of another server
+        return gate
+
+    def _moved(self, source: Source) -> bool:
+        return source.identity != self._identities.get(source.name, "")
 
     def swap(self, catalog: Catalog, connectors: Mapping[str, Connector]) -> None:
         """Take over what the owners say now."""
@@ -53,7 +59,7 @@ class Gates:
 
     def _take(self, source: Source) -> None:
         gate = self.of(source.name)
-        if source.identity != self._identities.get(source.name, ""):
+        if self._moved(source):
             self._identities[source.name] = source.identity
             gate.move(places.opened(f"{source.name}\0{source.identity}", self.folder) if source.identity else None)
         gate.resize(source.limits, source.adaptive)
