@@ -19,7 +19,7 @@ from api.uploads.owned import Owned
 from api.watches import tell
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel
-from connectors.errors import ConfigError, Error
+from connectors.errors import ConfigError, Error, QueryError
 from federation.build import Built, build, rebuild, renewed
 from federation.canon import residual, roles
 from federation.canon.analyse import Analyser
@@ -78,7 +78,10 @@ class Runtime:
             accounts = await asyncio.to_thread(_accounts, project, self.owned)
             await asyncio.to_thread(roles.apply, self.canon.dsn(), accounts, self.canon.sessions)
             gates, remembered = self.engine.gates, Remembered(_state(project))
-            built = await build(project, self.canon, previous=self._built, gates=gates, remembered=remembered)
+            try:
+                built = await build(project, self.canon, previous=self._built, gates=gates, remembered=remembered)
+            except QueryError as error:
+                raise _held(error) from None
             await self._serve(project, built)
             self.engine.restricted = bool(project.file.users)
             self.engine.max_ages = _max_ages(project)
@@ -198,6 +201,17 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         for work in (runtime.watch(), keep_trying(gates, lambda: engine.connectors)):
             stack.callback(asyncio.create_task(work).cancel)
         yield runtime
+
+
+def _held(error: QueryError) -> Error:
+    """Why a reload had to leave everything as it was."""
+    if error.sqlstate != "55P03":
+        return error
+    return ConfigError(
+        "a client's transaction still reads what this reload would change or remove",
+        place="vdw.yml",
+        hint="reload again when it has ended (vdw running lists what runs)",
+    )
 
 
 def _state(project: Project) -> Path:
