@@ -23,9 +23,10 @@ _PIECE = 20_000  # rows of one FETCH
 def exported(connection: psycopg.Connection[Any], tally: Tally) -> str | None:
     """Begin a transaction; the name under which others find its state, None where the server exports none."""
     tally.add(SESSION, 2)
-    connection.execute(_BEGIN, prepare=False)
     try:
-        row = connection.execute("SELECT pg_export_snapshot()", prepare=False).fetchone()
+        cursor = connection.execute(f"{_BEGIN}; SELECT pg_export_snapshot()", prepare=False)
+        cursor.nextset()
+        row = cursor.fetchone()
     except psycopg.Error as error:
         if connection.closed or error.sqlstate == "57014":
             raise
