@@ -10,7 +10,9 @@ from typing import TypeVar
 
 import pytest
 
+from tests import s3_server
 from tests import trino_server as trino
+from tests.s3_server import S3Server
 from tests.servers import Missing, Server, running
 from tests.trino_server import TrinoServer
 
@@ -90,3 +92,9 @@ def mariadb() -> Iterator[Server]:
 def trino_server() -> Iterator[TrinoServer]:
     """A private Trino; as above."""
     yield from _server(trino.running())
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3Server]:
+    """A private S3 server; skipped with the reason where it cannot be had, failed in CI."""
+    yield from _server(s3_server.running())

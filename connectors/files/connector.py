@@ -174,7 +174,7 @@ class FilesConnector(Embedded):
         return now
 
     def _mentioned(self, words: Mentioned, work: Work) -> dict[str, Opened]:
-        specs = self._discovery.specs(work)
+        specs = self._discovery.specs(work, words)
         return {name: self._open(name, spec, work) for name, spec in specs.items() if words.table(name)}
 
     def _all(self, work: Work) -> dict[str, Opened]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -96,8 +97,8 @@ class _Csv(OfFiles):
         """Batches of strings, each with the number of its first record (the header not counted)."""
         first = 0
         try:
-            with self.spec.place.open(file, work) as raw:
-                for batch in self._reader(compressed.opened(raw, file.path), self.headers[file.path], names):
+            with _opened(self.spec, file, work) as text:
+                for batch in self._reader(text, self.headers[file.path], names):
                     work.check()
                     yield first, batch
                     first += batch.num_rows
@@ -106,9 +107,8 @@ class _Csv(OfFiles):
         except (UnicodeDecodeError, EOFError, OSError) as error:
             raise unreadable(file, error) from None
 
-    def _reader(self, raw: BinaryIO, header: Sequence[str], names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _reader(self, text: BinaryIO, header: Sequence[str], names: Sequence[str]) -> Iterator[pa.RecordBatch]:
         said = self.spec.reading
-        text = _decoded(raw, said.encoding)
         for _ in range(said.skip):
             text.readline()
         if said.header:
@@ -152,8 +152,8 @@ class _Csv(OfFiles):
 
     def _line(self, file: File, record: int | None, work: Work, width: int = 0) -> int:
         """The line on which a record begins; without `record`, that of the first which has not `width` values."""
-        with self.spec.place.open(file, work) as raw:
-            rows, begins = _rows(self.spec, compressed.opened(raw, file.path)), 1
+        with _opened(self.spec, file, work) as text:
+            rows, begins = _rows(self.spec, text), 1 + self.spec.reading.skip
             seen = -1 if self.spec.reading.header else 0
             for row, after in rows:
                 empty = not row and len(self.headers[file.path]) > 1
@@ -202,6 +202,16 @@ def _decoded(raw: BinaryIO, encoding: str) -> BinaryIO:
     return cast(BinaryIO, buffered)
 
 
+@contextlib.contextmanager
+def _opened(spec: Spec, file: File, work: Work) -> Iterator[BinaryIO]:
+    """A file's text in UTF-8."""
+    with (
+        spec.place.open(file, work) as raw,
+        contextlib.closing(_decoded(compressed.opened(raw, file.path), spec.reading.encoding)) as text,
+    ):
+        yield text
+
+
 def _record(text: BinaryIO, spec: Spec) -> list[str]:
     """The first record, which may go over several lines; no byte after it is taken."""
     lines = iter(lambda: text.readline().decode(), "")
@@ -223,19 +233,17 @@ def _dialect(spec: Spec) -> Mapping[str, Any]:
     }
 
 
-def _rows(spec: Spec, raw: BinaryIO) -> Iterator[tuple[list[str], int]]:
+def _rows(spec: Spec, text: BinaryIO) -> Iterator[tuple[list[str], int]]:
     """Records with the line on which each ends."""
-    text = io.TextIOWrapper(_decoded(raw, spec.reading.encoding), "utf-8", errors="replace", newline="")
-    reader = csv.reader(text, **_dialect(spec))
     for _ in range(spec.reading.skip):
         text.readline()
+    reader = csv.reader((line.decode(errors="replace") for line in text), **_dialect(spec))
     for row in reader:
         yield row, reader.line_num + spec.reading.skip
 
 
 def _bad_text_line(spec: Spec, file: File, work: Work) -> int:
-    with spec.place.open(file, work) as raw:
-        text = _decoded(compressed.opened(raw, file.path), spec.reading.encoding)
+    with _opened(spec, file, work) as text:
         for number, line in enumerate(iter(text.readline, b""), 1):
             try:
                 line.decode()
@@ -252,8 +260,7 @@ def _header(spec: Spec, file: File, work: Work) -> tuple[str, ...]:
             raise ConfigError(f"table {spec.name} has no header and no names", hint="declare names: [a, b, ...]")
         return said.names
     try:
-        with spec.place.open(file, work) as raw:
-            text = _decoded(compressed.opened(raw, file.path), said.encoding)
+        with _opened(spec, file, work) as text:
             for _ in range(said.skip):
                 text.readline()
             names = _record(text, spec)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.errors import ConfigError
+from connectors.files.mentioned import Mentioned
 from connectors.files.options import FilesOptions, Reading, TableOptions
 from connectors.files.places import LocalPlace, Place, literal_path
 from connectors.files.table import ALL, Spec, Work, form_of
@@ -24,6 +25,7 @@ class Discovery:
         self._base = Path(options.base_folder).resolve()
         self._types = _by_table(options.types, declared)
         self._formats = _by_table(options.formats, lambda text, _: text)
+        self._forms: dict[str, str] = {}
         self._local, self._bucket = LocalPlace(), None if not self._remote() else self._s3()
 
     @property
@@ -37,44 +39,55 @@ class Discovery:
         roots += [_fixed(_options(table).path) for table in self._options.tables.values()]
         return sorted({str(self._base / root) for root in roots if not root.startswith(S3)})
 
-    def specs(self, work: Work) -> dict[str, Spec]:
-        """The tables of now, by name."""
-        found = self._in_folder(work) if self._options.folder is not None else {}
+    def specs(self, work: Work, words: Mentioned | None = None) -> dict[str, Spec]:
+        """The tables of now, by name; only those that are mentioned, where `words` are given."""
+        if words is None:
+            self._forms.clear()
+        found = self._in_folder(work, words) if self._options.folder is not None else {}
         for name, said in self._options.tables.items():
-            found[name] = self._declared(name, _options(said), work)
+            if words is None or words.table(name):
+                found[name] = self._declared(name, _options(said), work)
         return found
 
     def _declared(self, name: str, table: TableOptions, work: Work) -> Spec:
         form = table.format or form_of(table.path) or ("iceberg" if table.catalog else "")
         place, path = self._placed(table.path) if table.catalog is None else (self._local, table.path)
         if not form:
-            folder = posixpath.normpath(path) if place.remote else path
-            form = _folder_format(place, folder, work) if place.exists(folder, work) else ""
+            path = path.rstrip("/")
+            form = self._form(place, path, work) if place.exists(path, work) else ""
             path = path if form in ("delta", "iceberg") else f"{literal_path(path)}{ALL}"
         if not form:
             raise ConfigError(f"table {name}: its path does not tell a format", hint="declare format")
         return self._spec(name, form, path, place, table)
 
-    def _in_folder(self, work: Work) -> dict[str, Spec]:
+    def _in_folder(self, work: Work, words: Mentioned | None) -> dict[str, Spec]:
         place, folder = self._placed(self._options.folder or "")
         found: dict[str, Spec] = {}
-        made = list(self._entries(place, folder, work))
+        made = list(self._entries(place, folder, work, words))
         names = [spec.name.lower() for spec in made]
         for spec in made:
             name = spec.name if names.count(spec.name.lower()) == 1 else f"{spec.name}_{spec.format}"
             found[name] = self._spec(name, spec.format, spec.path, place, spec.reading)
         return found
 
-    def _entries(self, place: Place, folder: str, work: Work) -> Iterator[Spec]:
+    def _entries(self, place: Place, folder: str, work: Work, words: Mentioned | None) -> Iterator[Spec]:
         for entry in place.entries(folder, work):
-            path = posixpath.join(folder, entry.name)
-            form = _folder_format(place, path, work) if entry.folder else form_of(entry.name)
-            if not form or entry.name.startswith((".", "_")):
-                continue
             name = entry.name if entry.folder else entry.name.split(".")[0]
+            if entry.name.startswith((".", "_")) or not (words is None or words.begin(name)):
+                continue
+            path = posixpath.join(folder, entry.name)
+            form = self._form(place, path, work) if entry.folder else form_of(entry.name)
+            if not form:
+                continue
             whole = path if form in ("delta", "iceberg") else literal_path(path) + (ALL if entry.folder else "")
             spec = self._spec(name, form, whole, place, self._options.reading)
             yield from _sheets(spec, work) if form == "excel" and not entry.folder else (spec,)
+
+    def _form(self, place: Place, folder: str, work: Work) -> str:
+        """A folder's format, which hardly ever is another: looked for anew when all tables are."""
+        if folder not in self._forms and (found := _folder_format(place, folder, work)):
+            self._forms[folder] = found
+        return self._forms.get(folder, "")
 
     def _spec(self, name: str, form: str, path: str, place: Place, reading: Reading) -> Spec:
         said = self._options

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import itertools
 import json
@@ -185,13 +186,14 @@ def _broken(file: File, line: int) -> SourceError:
 
 def _split(raw: BinaryIO, file: File) -> Iterator[tuple[list[int], list[bytes]]]:
     """Texts of objects with the lines on which they begin, some at a time."""
-    text = io.BufferedReader(raw, _CHUNK)  # type: ignore[type-var]
-    if text.peek(3)[:3] == b"\xef\xbb\xbf":
-        text.read(3)
-    begin = text.peek(1)[:_CHUNK].lstrip()[:1]
-    pairs = _elements(text, file) if begin == b"[" else _lines(text)
-    while batch := list(itertools.islice(pairs, _ROWS)):
-        yield [line for line, _ in batch], [element for _, element in batch]
+    with io.BufferedReader(cast(io.RawIOBase, raw), _CHUNK) as buffered:
+        text = cast(BinaryIO, buffered)
+        if buffered.peek(3)[:3] == b"\xef\xbb\xbf":
+            text.read(3)
+        begin = buffered.peek(1)[:_CHUNK].lstrip()[:1]
+        pairs = _elements(text, file) if begin == b"[" else _lines(text)
+        while batch := list(itertools.islice(pairs, _ROWS)):
+            yield [line for line, _ in batch], [element for _, element in batch]
 
 
 def _lines(text: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -202,7 +204,7 @@ def _lines(text: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def _elements(text: BinaryIO, file: File) -> Iterator[tuple[int, bytes]]:
     """The elements of an array, without holding it."""
-    cursor = _Cursor(io.TextIOWrapper(text, "utf-8", newline=""), file)
+    cursor = _Cursor(codecs.getreader("utf-8")(text), file)
     cursor.take("[")
     if cursor.peek() == "]":
         cursor.take("]")
@@ -218,7 +220,7 @@ def _elements(text: BinaryIO, file: File) -> Iterator[tuple[int, bytes]]:
 class _Cursor:
     """A place in JSON text that is read as it is needed."""
 
-    def __init__(self, reader: io.TextIOWrapper, file: File) -> None:
+    def __init__(self, reader: codecs.StreamReader, file: File) -> None:
         self.line = 1
         self._reader, self._file = reader, file
         self._text, self._at = "", 0

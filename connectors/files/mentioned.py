@@ -24,6 +24,11 @@ class Mentioned:
         """Whether the statement may read the table."""
         return name.lower() in self.words
 
+    def begin(self, name: str) -> bool:
+        """Whether it may read a table whose name begins so: name_sheet, name_format."""
+        start = name.lower()
+        return start in self.words or any(word.startswith(f"{start}_") for word in self.words)
+
     def columns(self, columns: Sequence[Column]) -> list[Column]:
         """Those of a table's columns that it may need; one at least, as rows must be counted."""
         if self.all_columns:

@@ -81,6 +81,10 @@ class Place(Protocol):
         """What delta-rs needs to reach it."""
         ...
 
+    def iceberg_options(self) -> dict[str, str]:
+        """What PyIceberg needs to reach it."""
+        ...
+
 
 class LocalPlace:
     """The local disk."""
@@ -137,6 +141,9 @@ class LocalPlace:
         """DuckDB's own error says it."""
 
     def delta_options(self) -> dict[str, str]:
+        return {}
+
+    def iceberg_options(self) -> dict[str, str]:
         return {}
 
     @staticmethod

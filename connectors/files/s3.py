@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 
 SCHEME = "vdws3"
 S3 = "s3://"
+_PINNED = f"{SCHEME}://pinned/"  # what DuckDB may read: objects that a statement has pinned, by its token
 _AHEAD = 1 << 22  # bytes that are asked for at once when a file is read from front to back
 T = TypeVar("T")
+_REFUSED = re.compile(r"\b(401|403)\b|Forbidden|AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch")
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -42,7 +44,7 @@ class S3Place:
     """The buckets that one set of keys opens."""
 
     remote = True
-    prefix = f"{SCHEME}://"
+    prefix = _PINNED
 
     def __init__(self, options: S3Options, base: Path) -> None:
         self._options = options
@@ -86,7 +88,7 @@ class S3Place:
         pinned = self._pinned.setdefault(work.token, _Pinned(work))
         name = file.path.removeprefix(S3)
         pinned.files[name] = file
-        return f"{SCHEME}://{work.token}/{name}"
+        return f"{_PINNED}{work.token}/{name}"
 
     def register(self, root: duckdb.DuckDBPyConnection) -> None:
         root.register_filesystem(_FileSystem(self))
@@ -130,7 +132,11 @@ class S3Place:
         store = self._store(bucket)
 
         def get() -> bytes:
-            options: Any = {"range": (start, end), "if_match": file.stamp or None}
+            options: Any = {"range": (start, end)}
+            if file.stamp:
+                options["if_match"] = file.stamp
+            else:  # a service without entity tags
+                options["if_unmodified_since"] = dt.datetime.fromtimestamp(int(file.modified) + 1, dt.UTC)
             return bytes(obstore.get(store, key, options=options).bytes())
 
         return self._guarded(file.path, work, get)
@@ -179,16 +185,17 @@ class S3Place:
             raise changed(place) from None
         except (FileNotFoundError, exceptions.NotFoundError):
             raise changed(place) from None
-        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError):
-            raise SourceError(
-                f"S3 does not let us read {place}", sqlstate="08001", hint="check the keys and what they may do"
-            ) from None
         except (exceptions.BaseError, OSError) as error:
             raise _unreachable(place, error) from None
 
 
 def _unreachable(place: str, error: Exception) -> SourceError:
     told = str(error)
+    refused = exceptions.PermissionDeniedError, exceptions.UnauthenticatedError, PermissionError
+    if isinstance(error, refused) or _REFUSED.search(told):
+        return SourceError(
+            f"S3 does not let us read {place}", sqlstate="08001", hint="check the keys and what they may do"
+        )
     kind = "its certificate is not trusted" if "certificate" in told.lower() else "the service does not answer as S3"
     return SourceError(
         f"{place} cannot be read: {kind}",
@@ -268,7 +275,7 @@ class _FileSystem(AbstractFileSystem):  # type: ignore[misc]
         return _Watched(S3File(self._place, found[1], found[0].work), found[0])
 
     def _found(self, path: str) -> tuple[_Pinned, File]:
-        token, _, name = path.removeprefix(f"{SCHEME}://").partition("/")
+        token, _, name = path.removeprefix(f"{SCHEME}://").removeprefix("pinned/").partition("/")
         pinned = self._place._pinned.get(token)
         if pinned is None or name not in pinned.files:
             raise FileNotFoundError("no statement reads this object")

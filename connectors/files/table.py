@@ -167,11 +167,11 @@ def made(name: str, kind: PgType, native: str, *, nullable: bool = True) -> Colu
 
 def same_names(names: Sequence[str], place: str) -> None:
     """SourceError where two columns could not be told apart (DuckDB's names have no case)."""
-    seen: dict[str, str] = {}
+    seen: set[str] = set()
     for name in names:
-        before = seen.setdefault(name.lower(), name)
-        if before is not name and names.count(name) + (before != name) > 1:
+        if name.lower() in seen:
             raise SourceError(f'{place}: two columns are named "{name}"', hint="rename one of them in the file")
+        seen.add(name.lower())
 
 
 def youngest(files: Sequence[File]) -> dt.datetime:
