@@ -103,12 +103,14 @@ def test_only_what_is_asked_for_is_read(s3: S3Server, bucket: str) -> None:
         connector.close()
 
 
-def test_an_object_that_changes_while_it_is_read(s3: S3Server) -> None:
-    s3.put("changing/t.csv", b"n\n" + b"1000001\n" * 3_000_000)
+def test_an_object_that_changes_while_it_is_read(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.files.csv._BLOCK", 1 << 18)  # several are read ahead
+    monkeypatch.setattr("connectors.files.s3._AHEAD", 1 << 18)
+    s3.put("changing/t.csv", b"n,t\n" + (b"1," + b"x" * 997 + b"\n") * 80_000)
     connector = opened(s3, f"s3://{BUCKET}/changing", types={"t.n": "bigint"}, prove=0)
-    stream = connector.execute(statement("SELECT n FROM t"), timeout=60, cancel=Cancel())
+    stream = connector.execute(statement("SELECT n, t FROM t", columns=(INT8, TEXT)), timeout=60, cancel=Cancel())
     assert next(stream).num_rows
-    s3.put("changing/t.csv", b"n\n" + b"2000002\n" * 3_000_000)
+    s3.put("changing/t.csv", b"n,t\n" + (b"2," + b"x" * 997 + b"\n") * 80_000)
     with pytest.raises(SourceError, match="changed while it was read") as error:
         for _ in stream:
             pass
