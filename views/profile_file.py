@@ -9,7 +9,7 @@ from pydantic import Field
 from connectors.capability import candidates, claims
 from views.project import Diagnostic, Places, place_of
 from views.validate import did_you_mean
-from views.values import Section
+from views.values import Names, Section
 
 
 class ProfileFile(Section):
@@ -20,11 +20,11 @@ class ProfileFile(Section):
     dialect: str = Field(description="The SQL that it was asked in, by sqlglot's name.")
     probed: str = Field(description="When, in UTC.")
     seed: int = Field(default=0, description="The seed of the part of the probe that is left to chance.")
-    types: tuple[str, ...] = Field(
+    types: Names = Field(
         default=(),
         description="Names of the source's types that were tried; predicates on columns of others stay here.",
     )
-    claims: tuple[str, ...] = Field(default=(), description="What it computes as PostgreSQL does.")
+    claims: Names = Field(default=(), description="What it computes as PostgreSQL does.")
     refuted: dict[str, str] = Field(default_factory=dict, description="What it does not, each with an example.")
     untried: dict[str, str] = Field(default_factory=dict, description="What was not tried, and why.")
 

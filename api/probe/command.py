@@ -74,7 +74,8 @@ def _profile(runtime: Runtime, name: str) -> Profile:
     """What is to be probed; errors where there is nothing to prove."""
     sources = runtime.engine.catalog.sources
     if name not in sources or sources[name].system:
-        raise ConfigError(f'there is no source "{name}"', hint=did_you_mean(name, sources))
+        known = [each for each, one in sources.items() if not one.system]
+        raise ConfigError(f'there is no source "{name}"', hint=did_you_mean(name, known))
     source = sources[name]
     if source.fault or source.profile is None:
         raise SourceError(f"source {name} cannot be read: {source.fault}", sqlstate="08001")

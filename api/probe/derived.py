@@ -28,7 +28,7 @@ from planner.scalar import Call, Col, Lit, Scalar
 from planner.targets import SourceTarget, python_value
 from views.catalog import SourceTable
 
-INT4, BOOL = PgType("int4"), PgType("bool")
+INT4, BOOL, TEXT = PgType("int4"), PgType("bool"), PgType("text")
 NUMBERED = 10_000  # the first id of row numbers
 MIXED = 120  # rows where more than two columns meet
 KEPT = 0.5  # of the traps must a type hold to be tried
@@ -73,6 +73,7 @@ class Derived:
     ids: dict[str, int] = field(default_factory=dict)
     facts: Facts = field(default_factory=dict)
     values: dict[str, list[str | None]] = field(default_factory=dict)
+    loose: set[int] = field(default_factory=set)  # columns that do call unlike texts equal
     _content: dict[str, _Content] = field(default_factory=dict)
     _leaves: dict[str, ir.Scan] = field(default_factory=dict)
 
@@ -89,12 +90,14 @@ class Derived:
     def add(self, kind: Kind) -> str:
         """Take a kind with the values that the source really gives back; why not, where it has too few of them."""
         self.kinds[kind.name] = kind
-        sent = self.values[kind.name] = _bindable(kind)
-        found, why = self._fetched(kind, list(range(len(sent))))
+        sent = self.values[kind.name] = _wanted(kind)
+        near = sum(1 for value in sent if value not in traps.FAR.get(kind.pool, ()))
+        found, why = self._fetched(kind, list(range(near)))
+        found += self._fetched(kind, list(range(near, len(sent))))[0]
         known = list(dict.fromkeys((None, *(value for value in found if value is not None))))
         if family(kind.type) in _NUMBERS and not {*known} <= {*sent}:
             why = "it gives back other numbers than it was given"
-        elif len(known) >= len(sent) * KEPT and why != _UNFIT:
+        elif len(known) >= near * KEPT and why != _UNFIT:
             self.values[kind.name] = known
             self._hold(kind)
             return ""
@@ -137,6 +140,21 @@ class Derived:
             why = [half[1] for half in halves if half[1]]
             return halves[0][0] + halves[1][0], _UNFIT if _UNFIT in why else "".join(why[:1])
         return [value for _, value in sorted(rows, key=lambda row: int(row[0] or 0))], ""
+
+    def look(self, kind: Kind) -> None:
+        """Whether the values of a kind really compare loosely: the source may give them another collation than the
+        column's after which they are made, and what is then seen says nothing of that column."""
+        a, b = (self.column(f"{kind.name}_{side}") for side in "ab")
+        rows = self.rows([f"{kind.name}_a", f"{kind.name}_b"])
+        equal = ir.Filter(rows.rel, (Call("=", (a, b), BOOL),))
+        try:
+            found = self.ask(ir.Project(equal, ((1, a), (2, b))), [(1, kind.type), (2, kind.type)])
+        except SourceError as error:
+            if final(error):
+                raise
+            return
+        if any(one != other for one, other in found):
+            self.loose |= {a.id, b.id}
 
     # -- relations
 
@@ -270,19 +288,16 @@ def _quoted(name: str, dialect: str) -> str:
 
 
 def _bound(text: str, kind: PgType) -> Bound:
-    return Bound(kind.bare, python_value(Lit(text, kind.bare)))
+    """The value; as a text where Python has none, which the source may read or refuse."""
+    try:
+        return Bound(kind.bare, python_value(Lit(text, kind.bare)))
+    except ValueError:
+        return Bound(TEXT, text)
 
 
-def _bindable(kind: Kind) -> list[str | None]:
-    """NULL and the traps that can be sent, within the digits of a type of decimals."""
-    made: list[str | None] = [None]
-    for text in traps.VALUES[kind.pool]:
-        try:
-            _bound(text, kind.type)
-        except ValueError:
-            continue
-        made.append(text)
-    return made
+def _wanted(kind: Kind) -> list[str | None]:
+    """NULL and the traps; those that lie beyond what most engines hold come last."""
+    return [None, *traps.VALUES[kind.pool], *traps.FAR.get(kind.pool, ())]
 
 
 def final(error: SourceError) -> bool:

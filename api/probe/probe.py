@@ -17,8 +17,8 @@ from api.probe.oracle import Oracle, Row
 from api.probe.scalars import FIRST, try_scalars
 from api.probe.sets import try_sets
 from api.probe.verdicts import PROVEN, REFUTED, UNTRIED, Verdicts
-from connectors.base import Profile, SourceQuery, Table
-from connectors.capability import candidates, claims
+from connectors.base import Collation, Profile, SourceQuery, Table
+from connectors.capability import Capability, candidates, claims
 from connectors.errors import Error, SourceError
 from planner import ir
 from planner.scalar import Call
@@ -73,11 +73,16 @@ class Outcome:
 
 
 def probe(
-    profile: Profile, tables: Sequence[Table], connection: psycopg.Connection[Any], asker: Asker, seed: int = 0
+    profile: Profile,
+    tables: Sequence[Table],
+    connection: psycopg.Connection[Any],
+    asker: Asker,
+    seed: int = 0,
+    table: Capability | None = None,
 ) -> Outcome:
-    """Try every candidate of the profile's dialect. `connection` is to the canon, for us alone; errors are those of a
-    source that cannot be reached, or refuses us."""
-    table = candidates(profile.dialect)
+    """Try every candidate of the profile's dialect (or of `table`). `connection` is to the canon, for us alone; errors
+    are those of a source that cannot be reached, or refuses us."""
+    table = table or candidates(profile.dialect)
     verdicts = Verdicts()
     site = Derived(table, Oracle(connection), asker, seed)
     taken: list[Kind] = []
@@ -92,6 +97,8 @@ def probe(
         for kind in taken:
             if kind.native in missing:  # of which another kind of values is at fault
                 site.drop(kind)
+            elif kind.pool == "text" and kind.collation is Collation.LOOSE and ("=", "text", "text") in table.scalars:
+                site.look(kind)
         _manner(site)
         verdicts.expect(claims.claims(table))
         if any(trap.kind.name.startswith("int") for trap in site.held):

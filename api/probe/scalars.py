@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import psycopg
 from sqlglot import exp
@@ -21,11 +21,12 @@ from planner import ir
 from planner.emit import Emitter
 from planner.prove import prove
 from planner.scalar import Call, Lit, Scalar, columns
-from planner.targets import CanonTarget
+from planner.targets import CanonTarget, find
 
 BATCH = 40  # calls in one statement
 FIRST = 9000  # the id of a statement's first value
 HIDDEN = 2  # rows of each call that PostgreSQL refuses, which the source has to refuse too
+UNSEEN = "no text that is made here compares as loosely as the source's columns may"
 FEW = 60  # rows of those that PostgreSQL does not refuse, where it refuses some
 
 
@@ -74,9 +75,16 @@ def _trials(site: Derived, verdicts: Verdicts) -> Iterator[Trial]:
             claim = claims.scalar(signature, _collation(signature, call, site))
             if proof.verdict is V.NO or call.type is None:
                 verdicts.untried(claim, proof.reason or "no type")
+            elif proof.verdict is V.EXACT and signature[0] in claims.COLLATED and unseen(site, columns(call)):
+                verdicts.untried(claim, UNSEEN)
             elif claim in verdicts.every:
                 names = tuple(sorted(at[n] for n in columns(call)))
                 yield Trial(claim, call, proof.verdict is V.SUPERSET, names)
+
+
+def unseen(site: Derived, read: Iterable[int]) -> bool:
+    """Whether these columns are to compare loosely, and do not: of such, nothing exact can be seen."""
+    return any(site.facts[n].collation is Collation.LOOSE and n not in site.loose for n in read)
 
 
 def _collation(signature: tuple[str, ...], call: Call, site: Derived) -> Collation | None:
@@ -172,7 +180,8 @@ def _hidden(site: Derived, verdicts: Verdicts, trial: Trial, places: tuple[int, 
     """The source, too, has to have an error."""
     names = [*trial.names]
     rows = site.listed(names, [places])
-    told = Trial(trial.claim, compared(trial.call), False, trial.names)
+    other = compared(trial.call)
+    told = replace(trial, call=other if find(site.cap, other) is not None else trial.call)
     call, kind = _value(site, told)
     try:
         got = site.ask(ir.Project(rows.rel, ((FIRST, call),)), [(FIRST, kind)], _refuse)

@@ -8,6 +8,7 @@ import psycopg
 
 from api.probe.cases import columns
 from api.probe.derived import BOOL, INT4, Derived, Rows, final, said
+from api.probe.scalars import UNSEEN, shown, unseen
 from api.probe.verdicts import Verdicts
 from connectors.base import Collation
 from connectors.capability import claims
@@ -17,7 +18,6 @@ from connectors.types import PgType
 from planner import ir
 from planner.prove import prove_aggregate, prove_key
 from planner.scalar import Agg, Call, Col, Lit, Scalar
-from planner.show import show
 from planner.types import of_aggregate
 
 INT8 = PgType("int8")
@@ -75,6 +75,9 @@ def _aggregate(site: Derived, verdicts: Verdicts, signature: tuple[str, ...]) ->
         if kind is None or proof.verdict is not V.EXACT or (len(signature) > 1 and not _of(signature, args[0])):
             verdicts.untried(claim, proof.reason or "no type")
             continue
+        if (distinct or name in claims.COLLATED) and unseen(site, [a.id for a in args]):
+            verdicts.untried(claim, UNSEEN)
+            continue
         key = site.column("int8_b") if "int8_b" in site.ids else columns(site, "int", "b")[0]
         read = sorted({_name(site, key), *(_name(site, a) for a in args)})
         rows = _twice(site, read)
@@ -82,7 +85,7 @@ def _aggregate(site: Derived, verdicts: Verdicts, signature: tuple[str, ...]) ->
         for rel, keys in ((rows.rel, ((FIRST, key),)), (rows.rel, ()), (nothing, ())):
             made = ir.Aggregate(rel, keys, ((FIRST + 1, agg),))
             outputs = [*((i, _type(e)) for i, e in keys), (FIRST + 1, kind)]
-            _compare(site, verdicts, claim, show(agg), made, outputs)
+            _compare(site, verdicts, claim, shown(site, agg), made, outputs)
 
 
 def _family(signature: tuple[str, ...]) -> str:
@@ -103,8 +106,8 @@ def _type(e: Scalar) -> PgType:
 def _group(site: Derived, verdicts: Verdicts, kind: str, column: Col) -> None:
     claim = claims.keyed(kind, _collated(site, column))
     proof = prove_key(column, site.cap, site.facts)
-    if proof.verdict is not V.EXACT or column.type is None:
-        verdicts.untried(claim, proof.reason)
+    if proof.verdict is not V.EXACT or column.type is None or unseen(site, [column.id]):
+        verdicts.untried(claim, proof.reason or UNSEEN)
         return
     rows = _twice(site, [_name(site, column)])
     rel = ir.Aggregate(rows.rel, ((FIRST, column),), ((FIRST + 1, Agg("count", (), INT8)),))
@@ -114,8 +117,8 @@ def _group(site: Derived, verdicts: Verdicts, kind: str, column: Col) -> None:
 def _order(site: Derived, verdicts: Verdicts, kind: str, column: Col) -> None:
     claim = claims.sorted_by(kind, _collated(site, column))
     proof = prove_key(column, site.cap, site.facts, "order")
-    if proof.verdict is not V.EXACT or column.type is None:
-        verdicts.untried(claim, proof.reason)
+    if proof.verdict is not V.EXACT or column.type is None or unseen(site, [column.id]):
+        verdicts.untried(claim, proof.reason or UNSEEN)
         return
     rows = site.rows([_name(site, column)])
     number = ir.col((rows.numbers[0][0], INT4))

@@ -88,7 +88,7 @@ VALUES: Mapping[str, tuple[str, ...]] = {
               '{"a": {"b": 1.0}, "ä": true}', "{}"),
 }  # fmt: skip
 # What only some engines can hold.
-_FAR: Mapping[str, tuple[str, ...]] = {
+FAR: Mapping[str, tuple[str, ...]] = {
     "date": _FAR_DATES,
     "timestamp": _FAR_TIMES,
     "timestamptz": ("infinity", "-infinity", "0001-01-01 00:00:00+00", "0044-03-15 11:00:00+00 BC"),
@@ -128,7 +128,7 @@ def rows(
     pools: dict[str, list[str | None]] = {}
     for trap in traps:
         name = "text" if trap.value.startswith("text_") else trap.value
-        every = (*VALUES[name], *(_FAR.get(name, ()) if far else ()))
+        every = (*VALUES[name], *(FAR.get(name, ()) if far else ()))
         pools[trap.value] = [None, *(v for v in every if fits(name, v))]
     return [(str(r), *(_pick(pools[t.value], r, t.name.endswith("_b")) for t in traps)) for r in range(ROWS)]
 
@@ -140,7 +140,7 @@ def enough(traps: list[Trap], names: set[str]) -> int:
     if len(kinds) != 1:
         return ROWS
     name = next(iter(kinds))
-    most = 1 + len(VALUES["text" if name.startswith("text_") else name]) + len(_FAR.get(name, ()))
+    most = 1 + len(VALUES["text" if name.startswith("text_") else name]) + len(FAR.get(name, ()))
     return min(ROWS, most * (most if any(t.name.endswith("_b") for t in used) else 1))
 
 

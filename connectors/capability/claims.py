@@ -13,6 +13,10 @@ MANNERS = frozenset(
     ("typed", "casts parameters", "hashes in", "keys as json", "boundaries", "conditions", "null keys first")
 )
 COLLATIONS = (Collation.BYTES, Collation.EQUAL, Collation.LOOSE)
+# What looks at texts as their collation does; all else takes them as they are.
+COLLATED = frozenset(
+    "= <> < <= > >= in notin any like notlike ilike notilike nullif greatest least replace strpos translate".split()
+) | {"is distinct", "is not distinct", "starts_with", "split_part", "btrim", "ltrim", "rtrim", "min", "max"}
 _TEXTUAL = frozenset(("text", "bpchar", "array of text"))
 
 
