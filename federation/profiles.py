@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from connectors.base import Profile, Table
 from connectors.capability import proven
-from connectors.capability.spellings import base
+from connectors.capability.spellings import tried
 from views.profile_file import ProfileFile
 
 
@@ -34,6 +34,6 @@ def doubted(tables: Iterable[Table], types: Collection[str]) -> tuple[Table, ...
     """The tables, nothing being claimed of columns whose type was not tried."""
     made = []
     for table in tables:
-        columns = tuple(c if base(c.native) in types else replace(c, exact=False) for c in table.columns)
+        columns = tuple(c if tried(c.native, c.type.name) in types else replace(c, exact=False) for c in table.columns)
         made.append(replace(table, columns=columns) if columns != table.columns else table)
     return tuple(made)

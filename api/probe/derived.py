@@ -45,6 +45,7 @@ class Rows:
     rel: ir.Rel
     numbers: tuple[tuple[int, int], ...]
     count: int
+    places: tuple[tuple[int, ...], ...] = ()  # of each row in the columns' values; () where each meets each
 
     def number(self, row: Sequence[str | None]) -> int:
         """The number of a row whose first columns are the numbers'."""
@@ -185,10 +186,12 @@ class Derived:
         """Rows of just these places in the columns' values."""
         key = f"{' '.join(names)} {hash(tuple(places))}"
         leaf = self._leaf(key, names, places)
-        return Rows(leaf, ((ir.output(leaf)[0][0], 1),), len(places))
+        return Rows(leaf, ((ir.output(leaf)[0][0], 1),), len(places), tuple(places))
 
-    def split(self, names: Sequence[str], number: int) -> tuple[int, ...]:
-        """The places in the columns' values of a row of `rows`."""
+    def split(self, rows: Rows, names: Sequence[str], number: int) -> tuple[int, ...]:
+        """The places in the columns' values of a row."""
+        if rows.places:
+            return rows.places[number]
         if len(names) < 2:
             return (number,)
         return divmod(number, len(self.values[names[1].rpartition("_")[0]]))

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from connectors.base import Collation, Column, Table
-from connectors.capability.rules import FAMILIES
-from connectors.capability.spellings import base, castable, types
+from connectors.capability.spellings import base, castable, tried, types
 from connectors.types import PgType, numeric
 
 NATIVES = 3  # types of a source that are tried for one type of ours
@@ -28,6 +27,11 @@ class Kind:
     native: str
     collation: Collation = Collation.BYTES
     like: tuple[Table, Column] | None = None
+
+    @property
+    def tried(self) -> str:
+        """What a profile calls the type, and what it stands for."""
+        return tried(self.native, self.type.name)
 
 
 def kinds(tables: Sequence[Table], dialect: str) -> list[Kind]:
@@ -84,13 +88,3 @@ def _texts(columns: Sequence[tuple[Table, Column]], usual: str, dialect: str) ->
             yield Kind(name, "text", text, castable(column.native, "text", dialect), native, collation, where)
         if collation is Collation.LOOSE and not at:
             yield Kind("text_loose", "text", text, usual, base(usual), collation)
-
-
-def covered(tried: Sequence[Kind]) -> tuple[str, ...]:
-    """The names of types that were tried, sorted: claims are about columns of these."""
-    return tuple(sorted({kind.native for kind in tried}))
-
-
-def families(tried: Sequence[Kind]) -> frozenset[str]:
-    """The families of which there are columns."""
-    return frozenset(FAMILIES[kind.type.name] for kind in tried)

@@ -12,7 +12,7 @@ import pyarrow as pa
 from api.formats import SETTINGS
 from api.pgwire.rows import text_columns
 from api.probe.derived import BOOL, Derived, final
-from api.probe.kinds import Kind, covered, kinds
+from api.probe.kinds import Kind, kinds
 from api.probe.oracle import Oracle, Row
 from api.probe.scalars import FIRST, try_scalars
 from api.probe.sets import try_sets
@@ -25,6 +25,7 @@ from planner.scalar import Call
 
 MOST = 600  # statements
 CONDITIONS = "conditions"  # as a claim: conditions are no values there
+SPELLED = "its values are texts there, in any spelling"
 Send = Callable[[SourceQuery], Sequence[pa.RecordBatch]]
 
 
@@ -89,13 +90,13 @@ def probe(
     missing: dict[str, str] = {}
     try:
         for kind in kinds(tables, profile.dialect):
-            why = missing.get(kind.native) or site.add(kind)
+            why = missing.get(kind.tried) or (site.add(kind) if kind.sql else SPELLED)
             if why:
-                missing[kind.native] = why
+                missing[kind.tried] = why
             else:
                 taken.append(kind)
         for kind in taken:
-            if kind.native in missing:  # of which another kind of values is at fault
+            if kind.tried in missing:  # of which another kind of values is at fault
                 site.drop(kind)
             elif kind.pool == "text" and kind.collation is Collation.LOOSE and ("=", "text", "text") in table.scalars:
                 site.look(kind)
@@ -111,7 +112,7 @@ def probe(
         replace(profile, claims=()),
         seed,
         asker.count,
-        tuple(name for name in covered(taken) if name not in missing),
+        tuple(sorted({kind.tried for kind in taken} - missing.keys())),
         missing,
         tuple(sorted((*verdicts.all(PROVEN), *manner))),
         verdicts.all(REFUTED),

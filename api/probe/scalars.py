@@ -153,7 +153,7 @@ def _together(site: Derived, verdicts: Verdicts, rows: Rows, batch: Sequence[Tri
         return
     for n, trial in enumerate(batch):
         got = {rows.number(row): row[len(numbers) + n] for row in found}
-        verdicts.tried(trial.claim, _differs(site, trial, got))
+        verdicts.tried(trial.claim, _differs(site, rows, trial, got))
 
 
 def _partly(site: Derived, verdicts: Verdicts, trial: Trial) -> None:
@@ -167,13 +167,13 @@ def _partly(site: Derived, verdicts: Verdicts, trial: Trial) -> None:
         return
     if good:
         chosen = sorted(chance.sample(good, min(len(good), FEW)))
-        rows = site.listed(names, [site.split(names, number) for number in chosen])
+        rows = site.listed(names, [site.split(whole, names, number) for number in chosen])
         part = Trial(trial.claim, trial.call, trial.superset, trial.names)
         _judge(site, rows, part)
         _together(site, verdicts, rows, [part])
     for number in chance.sample(trial.bad, min(len(trial.bad), HIDDEN)):
         if verdicts.open(trial.claim):
-            _hidden(site, verdicts, trial, site.split(names, number))
+            _hidden(site, verdicts, trial, site.split(whole, names, number))
 
 
 def _hidden(site: Derived, verdicts: Verdicts, trial: Trial, places: tuple[int, ...]) -> None:
@@ -213,7 +213,7 @@ def _refuse() -> list[tuple[str | None, ...]]:
     raise SourceError("an error, as PostgreSQL has one", sqlstate="22000")
 
 
-def _differs(site: Derived, trial: Trial, got: dict[int, str | None]) -> str:
+def _differs(site: Derived, rows: Rows, trial: Trial, got: dict[int, str | None]) -> str:
     """'' where the source's values are PostgreSQL's, or, of a superset, no true one is missing; else an example."""
     if trial.kind == BOOL:
         got = {number: {"1": "t", "0": "f"}.get(value or "", value) for number, value in got.items()}
@@ -221,7 +221,7 @@ def _differs(site: Derived, trial: Trial, got: dict[int, str | None]) -> str:
         value = got.get(number, "no row")
         wrong = right == "t" and value != "t" if trial.superset else not same(value, right, trial.kind)
         if wrong:
-            given = _given(site, trial.names, site.split(trial.names, number))
+            given = _given(site, trial.names, site.split(rows, trial.names, number))
             return f"{shown(site, trial.call)}: {value!r}, PostgreSQL {right!r}, of {given}"
     return "" if trial.superset or len(got) == len(trial.right) else f"{shown(site, trial.call)}: {len(got)} rows"
 

@@ -30,6 +30,7 @@ from connectors.capability.rules import (
     V,
     aggregate,
     alike,
+    bigint,
     binary,
     case,
     coalesce,
@@ -193,7 +194,7 @@ def _numbers(said: Words) -> dict[Signature, Rule]:
     del said
     rules: dict[Signature, Rule] = {}
     for op in ("+", "-", "*"):
-        rules[op, "int", "int"] = Rule(binary(op))
+        rules[op, "int", "int"] = Rule(binary(op), guard=bigint, note="of bigint")
         rules[op, "numeric", "numeric"] = Rule(binary(op), guard=fits(op, DIGITS), note="up to 38 digits")
     rules["neg", "numeric"] = Rule(lambda args: exp.Neg(this=wrap(args[0])), guard=decimal(DIGITS))
     return rules
@@ -248,7 +249,12 @@ _SQLITE = Words(
     {("length", "text"): "LENGTH({0})"},
     sums=("SUM({0})", "SUM({0})"),
 )
-_KNOWN = {"mysql": _MYSQL, "mariadb": replace(_MYSQL, dialect="mysql"), "sqlite": _SQLITE}
+_DUCKDB = Words(
+    "duckdb",
+    {("/", "int", "int"): "{0} // {1}", ("length", "text"): "length({0})"},
+    features=frozenset((*RELATIONAL, *SET_OPERATIONS, "distinct", "full join", "typed")),
+)
+_KNOWN = {"duckdb": _DUCKDB, "mysql": _MYSQL, "mariadb": replace(_MYSQL, dialect="mysql"), "sqlite": _SQLITE}
 
 
 def said_in(dialect: str) -> Words:

@@ -24,6 +24,7 @@ from connectors.capability.rules import (
     Signature,
     V,
     aggregate,
+    bigint,
     binary,
     case,
     coalesce,
@@ -97,11 +98,6 @@ def _divisor(args: Sequence[Arg]) -> str:
     return "" if text is not None and text.strip("-0.") and text != "-1" else "a divisor that may be 0 or -1"
 
 
-def _bigint(args: Sequence[Arg]) -> str:
-    wide = any(a.type is not None and a.type.name == "int8" for a in args)
-    return "" if wide else "an overflow of less than 64 bits, which it would not see"
-
-
 def _documented() -> dict[Signature, Rule]:
     """What MySQL has too."""
     rules = logic() | identities() | compare(_EXACT)
@@ -149,7 +145,7 @@ def _numbers() -> dict[Signature, Rule]:
     for op in ("+", "-", "*"):
         if op != "-":  # 0 - -9223372036854775808 is no error there; UNSIGNED columns would make all unsigned
             signed = template(f"CAST({{0}} AS SIGNED) {op} CAST({{1}} AS SIGNED)")
-            rules[op, "int", "int"] = Rule(signed, guard=_bigint, note="of bigint")
+            rules[op, "int", "int"] = Rule(signed, guard=bigint, note="of bigint")
         rules[op, "numeric", "numeric"] = Rule(binary(op), guard=_few(op), note="up to 65 digits")
     rules["/", "int", "int"] = Rule(template("CAST({0} AS SIGNED) DIV {1}"), guard=_divisor, note="DIV by a constant")
     rules["%", "int", "int"] = Rule(template("CAST({0} AS SIGNED) % {1}"), guard=_divisor, note="by a constant")

@@ -180,6 +180,12 @@ def padding(args: Sequence[Arg]) -> str:
     return counts((1, 0))(args) or ("" if args[2].literal else "no constant to pad with")
 
 
+def bigint(args: Sequence[Arg]) -> str:
+    """A bigint among them: engines that compute narrower integers as bigint do not see these overflow."""
+    wide = any(a.type is not None and a.type.name == "int8" for a in args)
+    return "" if wide else "an overflow of less than 64 bits, which it would not see"
+
+
 def alike(most: int) -> Guard:
     """Decimals that have one type which holds all of them: of another, an engine has an error for values too long."""
 

@@ -14,8 +14,8 @@ _SQL = {
 _TYPES: Mapping[str, Mapping[str, str]] = {
     "mysql": {"int2": "", "int4": "", "int8": "SIGNED", "timestamp": "DATETIME(6)", "timestamptz": "",
               "time": "TIME(6)", "bool": "", "text": "CHAR(100)"},
-    "sqlite": {"int2": "", "int4": "", "int8": "INTEGER", "date": "TEXT", "timestamp": "TEXT", "timestamptz": "TEXT",
-               "time": "TEXT", "bool": "INTEGER", "text": "TEXT", "money": "", "rate": "", "long": ""},
+    "sqlite": {"int2": "", "int4": "", "int8": "INTEGER", "date": "", "timestamp": "", "timestamptz": "", "time": "",
+               "bool": "INTEGER", "text": "TEXT", "money": "", "rate": "", "long": ""},
     "tsql": {"timestamp": "DATETIME2(6)", "timestamptz": "DATETIMEOFFSET(6)", "time": "TIME(6)", "bool": "BIT",
              "text": "NVARCHAR(100)"},
     "oracle": {"int2": "NUMBER(5)", "int4": "NUMBER(10)", "int8": "NUMBER(19)", "money": "NUMBER(12,2)",
@@ -23,12 +23,13 @@ _TYPES: Mapping[str, Mapping[str, str]] = {
                "timestamptz": "TIMESTAMP(6) WITH TIME ZONE", "time": "", "bool": "", "text": "VARCHAR2(100 CHAR)"},
     "trino": {"timestamp": "TIMESTAMP(6)", "timestamptz": "TIMESTAMP(6) WITH TIME ZONE", "time": "TIME(6)"},
 }  # fmt: skip
-# What CAST calls otherwise than CREATE TABLE does.
+# What CAST calls otherwise than CREATE TABLE does; "" where values are kept in any spelling: none stands for all.
 _CASTABLE: Mapping[str, Mapping[str, str]] = {
     "mysql": {**dict.fromkeys(("TINYINT", "SMALLINT", "MEDIUMINT", "INT", "INTEGER", "BIGINT"), "SIGNED"),
               **dict.fromkeys(("VARCHAR", "TEXT", "LONGTEXT", "MEDIUMTEXT", "TINYTEXT"), "CHAR"),
               "TIMESTAMP": "DATETIME", "NUMERIC": "DECIMAL"},
-    "sqlite": dict.fromkeys(("DATE", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIME", "VARCHAR", "CHAR"), "TEXT"),
+    "sqlite": {**dict.fromkeys(("DATE", "DATETIME", "TIMESTAMP", "TIMESTAMPTZ", "TIME"), ""),
+               **dict.fromkeys(("VARCHAR", "CHAR", "NVARCHAR"), "TEXT")},
 }  # fmt: skip
 _ARGUMENTS = re.compile(r"\s*\([^)]*\)")
 _ASIDE = re.compile(r"\s+(?:IDENTITY|COUNTER|AUTO_INCREMENT|COLLATE\s+\S+|CHARACTER SET\s+\S+)")
@@ -47,11 +48,16 @@ def base(native: str) -> str:
     return _ASIDE.sub("", bare).strip('"`[]')
 
 
+def tried(native: str, name: str) -> str:
+    """How a profile names a source's type that stands for one of ours: NVARCHAR as text."""
+    return f"{base(native)} as {'text' if name == 'varchar' else name}"
+
+
 def castable(native: str, kind: str, dialect: str) -> str:
     """That type as CAST wants it, long and fine enough for the values of a kind."""
     name = base(native)
     cast = _CASTABLE.get(dialect, {}).get(name, name)
-    if "(" not in native:
+    if "(" not in native or not cast:
         return cast
     standard = {"money": "12,2", "rate": "10,3", "long": "38,10", **_LENGTHS}.get(kind, "")
     head, _, tail = cast.partition(" ")
