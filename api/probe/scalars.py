@@ -25,7 +25,7 @@ from planner.targets import CanonTarget, find
 
 BATCH = 40  # calls in one statement
 FIRST = 9000  # the id of a statement's first value
-HIDDEN = 2  # rows of each call that PostgreSQL refuses, which the source has to refuse too
+HIDDEN = 16  # rows of each call, at most, that PostgreSQL refuses, which the source has to refuse too
 UNSEEN = "no text that is made here compares as loosely as the source's columns may"
 FEW = 60  # rows of those that PostgreSQL does not refuse, where it refuses some
 
@@ -171,9 +171,22 @@ def _partly(site: Derived, verdicts: Verdicts, trial: Trial) -> None:
         part = Trial(trial.claim, trial.call, trial.superset, trial.names)
         _judge(site, rows, part)
         _together(site, verdicts, rows, [part])
-    for number in chance.sample(trial.bad, min(len(trial.bad), HIDDEN)):
+    shuffled = chance.sample(trial.bad, len(trial.bad))
+    for places in _covering(site.split(whole, names, number) for number in shuffled):
         if verdicts.open(trial.claim):
-            _hidden(site, verdicts, trial, site.split(whole, names, number))
+            _hidden(site, verdicts, trial, places)
+
+
+def _covering(rows: Iterable[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """Some of the rows, so that each value of each column that is in any is in one of them."""
+    chosen: list[tuple[int, ...]] = []
+    seen: set[tuple[int, int]] = set()
+    for places in rows:
+        own = {*enumerate(places)}
+        if own - seen and len(chosen) < HIDDEN:
+            chosen.append(places)
+            seen |= own
+    return chosen
 
 
 def _hidden(site: Derived, verdicts: Verdicts, trial: Trial, places: tuple[int, ...]) -> None:
