@@ -196,6 +196,8 @@ def _bytes(text: str | None, form: str, name: str, kind: PgType) -> bytes | None
     try:
         if text is None:
             return None
+        if form == "base64url":
+            return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         return bytes.fromhex(text) if form == "hex" else base64.b64decode(text, validate=True)
     except (ValueError, binascii.Error):
         raise arrow.unfit(name, f"text that is not {form or 'base64'}", kind) from None
@@ -238,10 +240,30 @@ def _quoted(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
+def _duration(text: str) -> str:
+    """An ISO 8601 duration of days and seconds, as PostgreSQL prints an interval."""
+    match = _DURATION.fullmatch(text)
+    if match is None or not any(match.groups()[1:]):
+        raise ValueError("no duration")
+    days, hours, minutes, seconds, fraction = (match[at] or "" for at in range(2, 7))
+    total = int(hours or 0) * 3600 + int(minutes or 0) * 60 + int(seconds or 0)
+    sign = "-" if match[1] else ""
+    parts = [f"{sign}{int(days)} day{'' if int(days) == 1 and not sign else 's'}"] if int(days or 0) else []
+    rest = fraction.rstrip("0")
+    if len(rest) > 6:
+        raise ValueError("finer than microseconds")
+    if total or rest or not parts:
+        clock = f"{total // 3600:02}:{total // 60 % 60:02}:{total % 60:02}" + (f".{rest}" if rest else "")
+        parts.append((sign if total or rest else "") + clock)
+    return " ".join(parts)
+
+
+_DURATION = re.compile(r"(-)?P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(?:\.(\d+))?S)?)?")
 _SPELLED: dict[str, Callable[[str], str]] = {
     **dict.fromkeys(_INTEGERS, _integer),
     "numeric": _number,
     "timestamptz": _instant,
     "timestamp": _local,
     "date": _day,
+    "interval": _duration,
 }

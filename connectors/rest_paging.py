@@ -87,7 +87,10 @@ class Pager:
         if one.kind == "none" or not found:
             return None
         self._once(found)
-        return self._with(question, size, found) if one.kind == "cursor" else Question(found, headers=question.headers)
+        if one.kind == "cursor":
+            return self._with(question, size, found)
+        here = self._asking.web.url(question.path)
+        return Question(str(here.join(found)), headers=question.headers)  # as a browser understands a relative address
 
     def _ended(self, at: int, count: int, size: int | None, full: bool) -> bool:
         """A page shorter than was asked is the last, once a full one has shown that the service gives so many."""

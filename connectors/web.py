@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpcore
 import httpx
@@ -216,11 +217,8 @@ class Web:
 
     def url(self, path: str) -> httpx.URL:
         """A path behind the source's URL, or a URL that the service gave; SourceError where that is another's."""
-        if path.startswith(("http://", "https://", "//")) or (path.startswith("?") or not path):
-            found = self.origin.join(path)
-        else:
-            base = str(self.origin.copy_with(query=None)).rstrip("/")
-            found = httpx.URL(base + "/" + path.lstrip("/"))
+        base = str(self.origin.copy_with(query=None)).rstrip("/")
+        found = httpx.URL(path if "://" in path else f"{base}/{path.lstrip('/')}" if path else base)
         if (found.scheme, found.host, found.port) != (self.origin.scheme, self.origin.host, self.origin.port):
             raise SourceError(
                 "the service leads to another server for the next page, which is not followed",
@@ -336,7 +334,8 @@ class Asking:
     def _request(self, question: Question) -> httpx.Request:
         url = self.web.url(question.path)
         if question.params:
-            url = url.copy_merge_params(list(question.params))
+            added = "&".join(f"{quote(name, safe='$')}={quote(value, safe='')}" for name, value in question.params)
+            url = url.copy_with(query="&".join(filter(None, (url.query.decode(), added))).encode())
         left = max(self.deadline - time.monotonic(), 0.001)
         timeout = httpx.Timeout(left, connect=min(left, self.web.options.connect_timeout))
         request = self.session.client.build_request(
