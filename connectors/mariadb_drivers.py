@@ -260,19 +260,24 @@ def named(connection: Any, text: str) -> dict[str, str | None]:
 def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     """A driver's error as ours. `late` is what a server-side timeout becomes."""
     code = error.args[0] if error.args and isinstance(error.args[0], int) else 0
+    lost = isinstance(error, driver().InterfaceError)
+    return meaning(access.source, code, access.scrub(_message(error)), late, lost=lost)
+
+
+def meaning(source: str, code: int, message: str, late: LimitExceeded, *, lost: bool = False) -> Error:
+    """The error of a code of MariaDB or MySQL, whichever driver told it; `lost` where the driver said so itself."""
     if code in LATE:
         return late
     if code == KILLED:
-        return ended_there(access.source)
-    message = access.scrub(_message(error))
-    if code in LOST or isinstance(error, driver().InterfaceError):
+        return ended_there(source)
+    if lost or code in LOST:
         return Lost(
-            f'the connection to source "{access.source}" was lost',
+            f'the connection to source "{source}" was lost',
             detail=message,
             hint="the server was stopped or restarted, or the network failed: try again",
         )
     state = state_of(code, message)
-    said = f'source "{access.source}" refused the statement: {message}'
+    said = f'source "{source}" refused the statement: {message}'
     return SourceError(said, sqlstate=state, detail=f"error {code}")
 
 

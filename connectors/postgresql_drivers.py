@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -87,10 +87,7 @@ class Access:
     @property
     def prologue(self) -> str:
         """One statement: it does for both drivers and passes through PgBouncer, which refuses startup options."""
-        all_ = {**PROLOGUE, **self.settings}
-        return "SELECT " + ", ".join(
-            [*(f"set_config('{key}', '{value}', false)" for key, value in all_.items()), _WATCHED]
-        )
+        return prologue(self.settings)
 
     def conninfo(self, seconds: float, password: str | None) -> str:
         """libpq's connection string, to connect within about so many seconds; it holds the secrets."""
@@ -144,6 +141,12 @@ def refused(error: Exception) -> bool:
         return True
     sent = bool(getattr(getattr(error, "pgconn", None), "used_password", False))
     return sent and not _OTHERWISE.search(text)
+
+
+def prologue(settings: Mapping[str, str]) -> str:
+    """The SELECT that sets a session's state: ours and the owner's `settings`."""
+    all_ = {**PROLOGUE, **settings}
+    return "SELECT " + ", ".join([*(f"set_config('{key}', '{value}', false)" for key, value in all_.items()), _WATCHED])
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -238,19 +241,24 @@ class BulkDriver:
 def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     """A driver's error as ours. `late` is what a server-side timeout becomes."""
     state, message, detail = _diagnosis(error)
+    return meaning(access.source, state, access.scrub(message), access.scrub(detail), late)
+
+
+def meaning(source: str, state: str | None, message: str, detail: str, late: LimitExceeded) -> Error:
+    """The error of a SQLSTATE of PostgreSQL (None: the driver's own), whichever driver told it."""
     if state == "57014":
-        return ended_there(access.source) if "user request" in message else late
+        return ended_there(source) if "user request" in message else late
     if state is None or state.startswith("08") or state in LOST_STATES:
         return Lost(
-            f'the connection to source "{access.source}" was lost',
-            detail=access.scrub(message),
+            f'the connection to source "{source}" was lost',
+            detail=message,
             hint="the server was stopped or restarted, or the network failed: try again",
         )
     return SourceError(
-        f'source "{access.source}" refused the statement: {access.scrub(message)}',
+        f'source "{source}" refused the statement: {message}',
         # a data exception or a limit is what PostgreSQL itself would have answered: the client is told its own code
         sqlstate=state if state.startswith(("22", "53", "54")) else "HV000",
-        detail="; ".join(filter(None, (f"SQLSTATE {state}", access.scrub(detail)))),
+        detail="; ".join(filter(None, (f"SQLSTATE {state}", detail))),
     )
 
 

@@ -28,6 +28,7 @@ from connectors.leases import Lease, Leases
 from connectors.lists import listed
 from connectors.reading import Reading, Step, aliased
 from connectors.registry import ConnectionOptions
+from connectors.sqlite_asking import Native
 from connectors.sqlite_types import Misfit, decode, encode, text_or_bytes
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import stopping, timed_out
@@ -87,13 +88,13 @@ class SqliteConnector:
             return ()
         wanted = tuple(name.removeprefix("main.") for name in tables)
         with self._session(_PATIENCE, Cancel()) as connection:
-            return tuple(sqlite_schema.read(connection, self.name, wanted, self._types))
+            return tuple(sqlite_schema.read(Native(connection), self.name, wanted, self._types))
 
     def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
         """ANALYZE's averages and the ends of each index; a few lookups a table."""
         del known
         with self._session(_PATIENCE, Cancel()) as connection:
-            return sqlite_statistics.read(connection, tables)
+            return sqlite_statistics.read(Native(connection), tables)
 
     def explain(self, query: SourceQuery, *, timeout: float) -> Reading:
         """How SQLite would run it: which tables from end to end; it does not say how many rows."""

@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import difflib
 import logging
-import sqlite3
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from connectors.base import Collation, Column, ForeignKey, Table
 from connectors.errors import ConfigError
+from connectors.sqlite_asking import Asking, Refused
 from connectors.sqlite_types import declared, has_text_affinity
 from connectors.types import PgType
 
 SCAN_ROWS = 1_000_000  # larger tables are not scanned; nothing is then claimed of their values
 SCAN_SECONDS = 5.0  # for one table
-_TICK = 20_000  # SQLite's virtual machine steps between two looks at the clock
 _RANGES = {"int2": 2**15, "int4": 2**31}
 _STRICT = {"INT": "int8", "INTEGER": "int8", "REAL": "float8", "TEXT": "text", "BLOB": "bytea"}
 _STORAGE = {"int8": "integer", "int4": "integer", "int2": "integer", "bool": "integer", "float8": "real"}
@@ -36,14 +34,14 @@ def quote(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def read(connection: sqlite3.Connection, source: str, wanted: tuple[str, ...], types: dict[str, str]) -> list[Table]:
+def read(asking: Asking, source: str, wanted: tuple[str, ...], types: dict[str, str]) -> list[Table]:
     """The tables and views of the file; `types` overrides declared types, by "table.column"."""
-    relations = connection.execute(
+    relations = asking.rows(
         "SELECT name, type, wr, strict FROM pragma_table_list "
         "WHERE schema = 'main' AND type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite!_%' ESCAPE '!' "
         "ORDER BY name"
-    ).fetchall()
-    found = list(_readable(connection, source, (row for row in relations if not wanted or row[0] in wanted), types))
+    )
+    found = list(_readable(asking, source, (row for row in relations if not wanted or row[0] in wanted), types))
     _refuse_unknown([key for key in types if not wanted or key.rpartition(".")[0] in wanted], found, source)
     return found
 
@@ -61,23 +59,24 @@ def _refuse_unknown(keys: list[str], tables: list[Table], source: str) -> None:
 
 
 def _readable(
-    connection: sqlite3.Connection, source: str, relations: Iterable[tuple[str, str, int, int]], types: dict[str, str]
+    asking: Asking, source: str, relations: Iterable[tuple[Any, ...]], types: dict[str, str]
 ) -> Iterator[Table]:
     for name, kind, rowless, strict in relations:
         try:
-            yield _Reader(connection, source, name, types).table(kind, bool(rowless), bool(strict))
-        except sqlite3.OperationalError as error:  # a view over a table that is gone must not hide the others
+            yield _Reader(asking, source, name, types).table(kind, bool(int(rowless)), bool(int(strict)))
+        except Refused as error:  # a view over a table that is gone must not hide the others
             _log.warning("%s: %s.%s cannot be read: %s", source, source, name, error)
 
 
 class _Reader:
     """One table's facts."""
 
-    def __init__(self, connection: sqlite3.Connection, source: str, name: str, types: dict[str, str]) -> None:
-        self._connection, self._source, self._name, self._types = connection, source, name, types
+    def __init__(self, asking: Asking, source: str, name: str, types: dict[str, str]) -> None:
+        self._asking, self._source, self._name, self._types = asking, source, name, types
 
     def table(self, kind: str, rowless: bool, strict: bool) -> Table:
-        info = [row for row in self._ask("table_xinfo") if row[6] != 1]
+        info = [_column_info(row) for row in self._ask("table_xinfo")]
+        info = [row for row in info if row[6] != 1]
         primary = tuple(row[1] for row in sorted(info, key=lambda row: row[5]) if row[5])
         rowid = None if rowless or kind != "table" else self._rowid(info, primary)
         native = {row[1]: row[2] for row in info}
@@ -110,22 +109,22 @@ class _Reader:
             row_count=rows,
         )
 
-    def _rowid(self, info: list[Any], primary: tuple[str, ...]) -> str | None:
+    def _rowid(self, info: Sequence[tuple[Any, ...]], primary: tuple[str, ...]) -> str | None:
         """The column that is the table's rowid: it holds integers only and no NULL, and needs no index of its own
         (an INTEGER PRIMARY KEY DESC has one, and holds anything)."""
         if len(primary) != 1 or any(row[3] == "pk" for row in self._ask("index_list")):
             return None
         return next((row[1] for row in info if row[1] == primary[0] and row[2].upper() == "INTEGER"), None)
 
-    def _ask(self, pragma: str, of: str | None = None) -> list[Any]:
-        return self._connection.execute(f"PRAGMA main.{pragma}({quote(of or self._name)})").fetchall()
+    def _ask(self, pragma: str, of: str | None = None) -> list[tuple[Any, ...]]:
+        return self._asking.rows(f"PRAGMA main.{pragma}({quote(of or self._name)})")
 
     def _indexes(self) -> Iterator[tuple[tuple[str, ...], bool]]:
         """Columns and uniqueness of each index that covers all rows and no expression."""
         for _, name, unique, _, partial in self._ask("index_list"):
             names = tuple(row[2] for row in self._ask("index_info", name))
-            if names and None not in names and not partial:
-                yield names, bool(unique)
+            if names and None not in names and not int(partial):
+                yield names, bool(int(unique))
 
     def _foreign_keys(self) -> Iterator[ForeignKey]:
         rows = self._ask("foreign_key_list")
@@ -136,26 +135,27 @@ class _Reader:
             yield ForeignKey(tuple(row[3] for row in pairs), target, references)
 
     def _primary(self, table: str) -> tuple[str, ...]:
-        return tuple(row[1] for row in sorted(self._ask("table_xinfo", table), key=lambda row: int(row[5])) if row[5])
+        rows = [_column_info(row) for row in self._ask("table_xinfo", table)]
+        return tuple(row[1] for row in sorted(rows, key=lambda row: int(row[5])) if row[5])
 
     def _count(self) -> int:
         """Rows, counted up to SCAN_ROWS; beyond that by ANALYZE's word or the greatest rowid."""
         table = quote(self._name)
         limited = f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {SCAN_ROWS + 1})"  # noqa: S608 -- quoted
-        counted = int(self._connection.execute(limited).fetchone()[0])
+        counted = int(self._asking.rows(limited)[0][0])
         return counted if counted <= SCAN_ROWS else max(counted, self._estimate())
 
     def _estimate(self) -> int:
         for query in (
-            "SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = ? LIMIT 1",
-            f"SELECT max(_rowid_) FROM {quote(self._name)} WHERE ?1 IS NOT NULL",  # noqa: S608 -- quoted
+            f"SELECT CAST(stat AS INTEGER) FROM sqlite_stat1 WHERE tbl = {_text(self._name)} LIMIT 1",  # noqa: S608
+            f"SELECT max(_rowid_) FROM {quote(self._name)}",  # noqa: S608 -- quoted
         ):
             try:
-                row = self._connection.execute(query, (self._name,)).fetchone()
-            except sqlite3.OperationalError:
+                found = self._asking.rows(query)
+            except Refused:
                 continue
-            if row and row[0]:
-                return int(row[0])
+            if found and found[0][0]:
+                return int(found[0][0])
         return 0
 
     def _proven(
@@ -172,25 +172,31 @@ class _Reader:
 
     def _scan(self, checks: dict[str, str]) -> set[str]:
         sums = ", ".join(f"coalesce(max({check}), 0)" for check in checks.values())
-        end = time.monotonic() + SCAN_SECONDS
-        self._connection.set_progress_handler(lambda: time.monotonic() >= end, _TICK)
         try:
-            found = self._connection.execute(f"SELECT {sums} FROM {quote(self._name)}").fetchone()  # noqa: S608 -- quoted
-        except sqlite3.OperationalError:  # too slow, or a view that fails: nothing is claimed
+            with self._asking.within(SCAN_SECONDS):
+                (found,) = self._asking.rows(f"SELECT {sums} FROM {quote(self._name)}")  # noqa: S608 -- quoted
+        except Refused:  # too slow, or a view that fails: nothing is claimed
             return set()
-        finally:
-            self._connection.set_progress_handler(None, 0)
-        return {name for name, broken in zip(checks, found, strict=True) if not broken}
+        return {name for name, broken in zip(checks, found, strict=True) if not int(broken)}
 
     def _collation(self, column: str, native: str) -> Collation:
         """What SQLite's own compiler uses to compare this column; a view may name several, then all must agree."""
         if not has_text_affinity(native):
             return Collation.BYTES
         compare = f"EXPLAIN SELECT {quote(column)} = 'x' FROM {quote(self._name)}"  # noqa: S608 -- quoted
-        used = {row[5] for row in self._connection.execute(compare) if row[1] in ("Eq", "Ne") and row[5]}
+        used = {row[5] for row in self._asking.rows(compare) if row[1] in ("Eq", "Ne") and row[5]}
         if used == {"BINARY-8"}:
             return Collation.BYTES
         return Collation.EQUAL if used in ({"BINARY-16LE"}, {"BINARY-16BE"}) else Collation.LOOSE
+
+
+def _column_info(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A row of table_xinfo: cid, name, type, not null, default, place in the primary key, hidden."""
+    return (int(row[0]), row[1], row[2] or "", int(row[3]), row[4], int(row[5]), int(row[6]))
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 def _breaks(name: str, native: str, told: str) -> str:

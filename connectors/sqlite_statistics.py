@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 
 from connectors.base import Table
+from connectors.sqlite_asking import Asking, Refused
 from connectors.sqlite_schema import quote
 from connectors.sqlite_types import Misfit, decode
 from connectors.statistics import ColumnStatistics, Estimate, Key, Position, TableStatistics, position
@@ -16,33 +16,33 @@ from connectors.types import PgType
 COUNTED = 10_000  # rows up to which a table is counted; beyond, its greatest rowid says enough
 
 
-def read(connection: sqlite3.Connection, tables: Sequence[Table]) -> dict[Key, TableStatistics]:
+def read(asking: Asking, tables: Sequence[Table]) -> dict[Key, TableStatistics]:
     """A few lookups for each table, none of which reads more than COUNTED rows."""
-    averages = _averages(connection)
+    averages = _averages(asking)
     return {
-        ("main", table.name): _table(connection, table, averages.get(table.name, {}))
+        ("main", table.name): _table(asking, table, averages.get(table.name, {}))
         for table in tables
         if table.row_count is not None
     }
 
 
-def _averages(connection: sqlite3.Connection) -> dict[str, dict[str, list[float]]]:
+def _averages(asking: Asking) -> dict[str, dict[str, list[float]]]:
     """sqlite_stat1 by table and index: rows, then rows for each value of the first column, of the first two ..."""
     found: dict[str, dict[str, list[float]]] = defaultdict(dict)
     try:
-        rows = connection.execute("SELECT tbl, coalesce(idx, ''), stat FROM sqlite_stat1").fetchall()
-    except sqlite3.OperationalError:  # never analysed
+        rows = asking.rows("SELECT tbl, coalesce(idx, ''), stat FROM sqlite_stat1")
+    except Refused:  # never analysed
         return found
     for table, index, told in rows:
         found[table][index] = [float(word) for word in str(told).split() if word.isdigit()]
     return found
 
 
-def _table(connection: sqlite3.Connection, table: Table, averages: dict[str, list[float]]) -> TableStatistics:
-    rows = _rows(connection, table, averages)
+def _table(asking: Asking, table: Table, averages: dict[str, list[float]]) -> TableStatistics:
+    rows = _rows(asking, table, averages)
     distinct: dict[tuple[str, ...], Estimate] = {}
     for index, told in averages.items():
-        for at, names in enumerate(_prefixes(connection, index), 1):
+        for at, names in enumerate(_prefixes(asking, index), 1):
             if at < len(told) and told[0]:
                 likely = told[0] / max(told[at], 1.0)
                 distinct[tuple(sorted(names))] = Estimate.of(1.0, likely, rows.high)
@@ -51,7 +51,7 @@ def _table(connection: sqlite3.Connection, table: Table, averages: dict[str, lis
     columns = {}
     for name in dict.fromkeys(index[0] for index in (*table.indexes, *table.keys) if index):
         column = table.column(name)
-        low, high = _ends(connection, table.name, name, column.type) if column.exact else (None, None)
+        low, high = _ends(asking, table.name, name, column.type) if column.exact else (None, None)
         counted = distinct.get((name,), Estimate(0.0, math.inf, math.inf))
         columns[name] = ColumnStatistics(distinct=counted, low=low, high=high)
     together = {names: count for names, count in distinct.items() if len(names) > 1}
@@ -59,39 +59,39 @@ def _table(connection: sqlite3.Connection, table: Table, averages: dict[str, lis
     return TableStatistics(rows, columns, together, sample)
 
 
-def _rows(connection: sqlite3.Connection, table: Table, averages: dict[str, list[float]]) -> Estimate:
+def _rows(asking: Asking, table: Table, averages: dict[str, list[float]]) -> Estimate:
     name = quote(table.name)
     limited = f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {COUNTED + 1})"  # noqa: S608 -- quoted
-    counted = float(connection.execute(limited).fetchone()[0])
+    counted = float(asking.rows(limited)[0][0])
     if counted <= COUNTED:
         return Estimate.exactly(counted)
     told = next((numbers[0] for numbers in averages.values() if numbers), None)
     try:
-        greatest = connection.execute(f"SELECT max(_rowid_) FROM {name}").fetchone()[0]  # noqa: S608 -- quoted
-        least = connection.execute(f"SELECT min(_rowid_) FROM {name}").fetchone()[0]  # noqa: S608 -- quoted
-        most = float(greatest - least + 1)
-    except sqlite3.OperationalError:  # WITHOUT ROWID
+        greatest = asking.rows(f"SELECT max(_rowid_) FROM {name}")[0][0]  # noqa: S608 -- quoted
+        least = asking.rows(f"SELECT min(_rowid_) FROM {name}")[0][0]  # noqa: S608 -- quoted
+        most = float(int(greatest) - int(least) + 1)
+    except Refused:  # WITHOUT ROWID
         most = math.inf
     likely = told if told is not None else float(table.row_count or most)
     return Estimate.of(counted, min(likely, most) if likely < math.inf else 100_000.0, most)
 
 
-def _prefixes(connection: sqlite3.Connection, index: str) -> list[tuple[str, ...]]:
+def _prefixes(asking: Asking, index: str) -> list[tuple[str, ...]]:
     if not index:
         return []
-    names = [row[2] for row in connection.execute(f"PRAGMA main.index_info({quote(index)})")]
+    names = [row[2] for row in asking.rows(f"PRAGMA main.index_info({quote(index)})")]
     return [tuple(names[:at]) for at in range(1, len(names) + 1) if None not in names[:at]]
 
 
 def _ends(
-    connection: sqlite3.Connection, table: str, column: str, kind: PgType
+    asking: Asking, table: str, column: str, kind: PgType
 ) -> tuple[Position | None, Position | None]:
     """The least and the greatest value: each is one step down the index."""
     found = []
     for end in ("min", "max"):
-        text = f"SELECT {end}({quote(column)}) FROM {quote(table)}"  # noqa: S608 -- quoted
+        text = f"SELECT {end}({quote(column)}) AS v FROM {quote(table)}"  # noqa: S608 -- quoted
         try:
-            value = decode([connection.execute(text).fetchone()[0]], kind).to_pylist()[0]
+            value = decode([asking.value(text)], kind).to_pylist()[0]
         except (Misfit, ValueError, OverflowError):
             return None, None
         found.append(position(value, kind))
