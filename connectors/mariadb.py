@@ -17,6 +17,7 @@ from connectors.deadlines import Deadlines
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
 from connectors.mariadb_drivers import (
+    UNREADABLE,
     Access,
     MysqlDriver,
     Session,
@@ -46,7 +47,6 @@ _SNAPSHOT = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
-_REFUSED = frozenset((1044, 1142, 1143, 1146, 1305, 1054))  # may not read; no such table, function, column
 
 
 class MariadbOptions(ConnectionOptions):
@@ -207,7 +207,7 @@ class MariadbConnector:
         try:
             return self._ask(session, text, what)
         except (driver().OperationalError, driver().ProgrammingError) as error:
-            if error.args and error.args[0] in _REFUSED:
+            if error.args and str(error.args[0]) in UNREADABLE:
                 return []
             raise
 

@@ -21,10 +21,10 @@ _INTEGERS = frozenset(("int2", "int4", "int8", "oid"))
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-def inlined(query: SourceQuery) -> str:
-    """The statement with its parameters as literals; an array becomes the list that IN takes."""
+def inlined(query: SourceQuery, *, exact: bool = True) -> str:
+    """The statement with its parameters as literals; an array becomes the list that IN takes. `exact`: as below."""
     text = "".join(part if isinstance(part, str) else literal(query.params[part]) for part in query.parts)
-    return exact_floats(text, query.columns)
+    return exact_floats(text, query.columns) if exact else text
 
 
 def literal(bound: Bound) -> str:
@@ -49,14 +49,17 @@ def exact_floats(text: str, columns: Sequence[PgType]) -> str:
     """The statement with its FLOAT columns widened: the server prints but six digits of a FLOAT."""
     if all(column.name != "float4" for column in columns):
         return text
+    outputs = [f"c{i} + 0e0 AS c{i}" if column.name == "float4" else f"c{i}" for i, column in enumerate(columns)]
+    return derived(text, outputs, len(columns))
+
+
+def derived(text: str, outputs: Sequence[str], count: int) -> str:
+    """A statement that makes `outputs` of the columns c0, c1 ... of another, in its order."""
     bare = _top_level(text)
     if re.search(r"\bORDER\s+BY\b", bare, re.I) and not re.search(r"\b(LIMIT|FETCH)\b", bare, re.I):
         text += _ALL_ROWS  # an order without a limit is dropped from a derived table
-    names = ", ".join(f"c{i}" for i in range(len(columns)))
-    outputs = ", ".join(
-        f"c{i} + 0e0 AS c{i}" if column.name == "float4" else f"c{i}" for i, column in enumerate(columns)
-    )
-    return f"WITH q({names}) AS ({text}) SELECT {outputs} FROM q"  # noqa: S608 - names are c0, c1, ...
+    names = ", ".join(f"c{i}" for i in range(count))
+    return f"WITH q({names}) AS ({text}) SELECT {', '.join(outputs)} FROM q"  # noqa: S608 - names are c0, c1, ...
 
 
 def _literal(kind: str, value: Any) -> str:

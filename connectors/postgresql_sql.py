@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from connectors.types import BUILTIN, PgType
 CARRIED = frozenset(
     ("bool", "int2", "int4", "int8", "float4", "float8", "bytea", "bpchar", "date", "time", "timestamp", "timestamptz")
 )
+Quote = Callable[[str], str]
 _IN = re.compile(r"\b(NOT\s+)?IN\s*\(\s*$", re.IGNORECASE)
 
 
@@ -44,22 +45,24 @@ def _prepared(
     return wrap("".join(pieces), columns), tuple(order)
 
 
-def inlined(query: SourceQuery, carried: frozenset[str] = CARRIED) -> str:
+def inlined(query: SourceQuery, carried: frozenset[str] | None = CARRIED, quote: Quote | None = None) -> str:
     """The statement with its parameters as literals: COPY, which ADBC streams by, takes no others.
 
-    Columns of other types than `carried` come as text.
+    Columns of other types than `carried` come as text; with None, all come as they are. `quote`: see `literal`.
     """
     types = [bound.type for bound in query.params]
     pieces = [
-        _in_to_any(query.parts, types, index, part) if isinstance(part, str) else literal(query.params[part])
+        _in_to_any(query.parts, types, index, part) if isinstance(part, str) else literal(query.params[part], quote)
         for index, part in enumerate(query.parts)
     ]
-    return wrap("".join(pieces), query.columns, carried)
+    text = "".join(pieces)
+    return text if carried is None else wrap(text, query.columns, carried)
 
 
-def literal(bound: Bound) -> str:
-    """A value as a literal of its type."""
-    return f"{quoted(bound.value)}::{_cast_name(bound.type)}"
+def literal(bound: Bound, quote: Quote | None = None) -> str:
+    """A value as a literal of its type; `quote` makes the literal of its text, where the usual one will not do."""
+    text = text_of(bound.value)
+    return f"{quoted(text) if quote is None or text is None else quote(text)}::{_cast_name(bound.type)}"
 
 
 def quoted(value: Any) -> str:

@@ -44,7 +44,7 @@ _LOST = ("SQLITE_CANTOPEN", "SQLITE_IOERR", "SQLITE_NOTADB", "SQLITE_CORRUPT", "
 _UNDECODABLE = re.compile(r"Could not decode to UTF-8 column '(.*?)' with text", re.DOTALL)
 # SCAN t, SCAN t USING INDEX i, SEARCH t USING INDEX i (a=?), SEARCH t USING INTEGER PRIMARY KEY (rowid=?)
 _STEP = re.compile(r"(?P<how>SCAN|SEARCH) (?P<table>\S+)(?:.* USING (?P<index>.*?(?:INDEX|PRIMARY KEY) [^ (]*))?")
-_REMEDY = (
+REMEDY = (
     "correct the value, or name the column's real type under connection: types: in the source's file "
     "(text, say) and convert it in a view"
 )
@@ -101,9 +101,7 @@ class SqliteConnector:
         text, values = said(query, self.name)
         with self._session(timeout, Cancel()) as connection:
             rows = connection.execute("EXPLAIN QUERY PLAN " + text, values).fetchall()
-        told = [str(row[3]) for row in rows]
-        names = aliased(text)
-        return Reading(tuple(_step(match, names) for line in told if (match := _STEP.match(line))), "\n".join(told))
+        return read_plan(text, [str(row[3]) for row in rows])
 
     def execute(self, query: SourceQuery, *, timeout: float, cancel: Cancel) -> Iterator[pa.RecordBatch]:
         """Stream one SELECT; its deadline is looked at inside SQLite too."""
@@ -271,7 +269,7 @@ def undecodable(error: Exception, description: Sequence[Any], query: SourceQuery
     if named is None:
         return None
     at = [column[0] for column in description].index(named[1])
-    return arrow.unfit(f"c{at}", "text that is not UTF-8", query.columns[at], _REMEDY)
+    return arrow.unfit(f"c{at}", "text that is not UTF-8", query.columns[at], REMEDY)
 
 
 def batch(query: SourceQuery, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
@@ -280,6 +278,12 @@ def batch(query: SourceQuery, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
     if len(columns) != len(query.columns):
         raise SourceError(f"{len(columns)} columns came where {len(query.columns)} were asked")
     return arrow.assembled(query, columns, lambda at, values: _column(at, values, query.columns[at]))
+
+
+def read_plan(text: str, told: Sequence[str]) -> Reading:
+    """The reading of what EXPLAIN QUERY PLAN tells of the statement `text`."""
+    names = aliased(text)
+    return Reading(tuple(_step(match, names) for line in told if (match := _STEP.match(line))), "\n".join(told))
 
 
 def _step(line: re.Match[str], names: Mapping[str, str]) -> Step:
@@ -293,7 +297,7 @@ def _column(number: int, values: Sequence[Any], kind: PgType) -> pa.Array:
     try:
         return arrow.conform(decode(values, kind), kind, where)
     except Misfit as misfit:
-        raise arrow.unfit(where, misfit.found, kind, _REMEDY) from misfit
+        raise arrow.unfit(where, misfit.found, kind, REMEDY) from misfit
 
 
 def _fault(error: sqlite3.Error, place: str) -> SourceError:

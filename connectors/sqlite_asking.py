@@ -23,7 +23,7 @@ class Asking(Protocol):
         ...
 
     def value(self, text: str) -> Any:
-        """The one value of a SELECT of one column called v: int, float, str, bytes or None, as it is stored. Refused."""
+        """The one value of a SELECT of one column called v: int, float, str, bytes or None, as stored. Refused."""
         ...
 
     def within(self, seconds: float) -> contextlib.AbstractContextManager[None]:

@@ -83,9 +83,7 @@ def _prefixes(asking: Asking, index: str) -> list[tuple[str, ...]]:
     return [tuple(names[:at]) for at in range(1, len(names) + 1) if None not in names[:at]]
 
 
-def _ends(
-    asking: Asking, table: str, column: str, kind: PgType
-) -> tuple[Position | None, Position | None]:
+def _ends(asking: Asking, table: str, column: str, kind: PgType) -> tuple[Position | None, Position | None]:
     """The least and the greatest value: each is one step down the index."""
     found = []
     for end in ("min", "max"):

@@ -180,8 +180,8 @@ def test_a_wrong_password_or_host_is_told_without_the_password(case: Case, site:
     if site.server is None or "password" not in site.options:
         pytest.skip("an embedded engine has no password")
     password = site.options["password"]
-    wrong = password + "-wrong"
-    for options in ({"password": wrong}, {"password": wrong, "port": _free_port()}, {"host": "no.such.host.invalid"}):
+    wrong, host = password + "-wrong", "server" if "server" in site.options else "host"
+    for options in ({"password": wrong}, {"password": wrong, "port": _free_port()}, {host: "no.such.host.invalid"}):
         connector = connect(case.kind, "shop", {**site.options, **options})
         for small in (True, False):
             with pytest.raises(SourceError) as error:
