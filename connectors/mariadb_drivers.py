@@ -42,7 +42,8 @@ KILLED = 1317
 _SPEAKS_TLS = 2048  # of the capabilities that a server tells
 _REFUSED = frozenset((1045, 1698, 1862, 3118, 4151))  # wrong, none, expired; the account is locked
 _MODES = {"prefer": "PREFERRED", "require": "REQUIRED", "verify-full": "VERIFY_IDENTITY"}
-UNREADABLE = frozenset(("1044", "1142", "1143", "1146", "1305", "1054"))  # may not read; no such table, function, column
+# may not read; no such table, function, column
+UNREADABLE = frozenset(("1044", "1142", "1143", "1146", "1305", "1054"))
 STATES = {  # errors that PostgreSQL has too: of values, and of a server that has no room
     1690: "22003",
     1021: "53100",

@@ -17,7 +17,7 @@ from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
 from connectors.odbc_asking import Asking
-from connectors.odbc_drivers import Access, OdbcDriver, Session, driver, translate
+from connectors.odbc_drivers import Access, OdbcDriver, Running, Session, driver, translate
 from connectors.odbc_engine import Given, Where
 from connectors.odbc_engines import BY_NAME, GENERIC, KNOWN, guessed
 from connectors.pump import Pump
@@ -25,6 +25,7 @@ from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
+from connectors.tls import Tls, chosen
 
 T = TypeVar("T")
 _UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
@@ -45,6 +46,9 @@ class OdbcOptions(ConnectionOptions):
     )
     user: str | None = None
     password: SecretStr | None = None
+    tls: Tls | None = Field(
+        None, description="how the connection is encrypted: PostgreSQL, MariaDB, SQL Server; others by `options`"
+    )
     options: dict[str, SecretStr] = Field(
         default_factory=dict,
         description="further keywords of the driver's connection string; those that hold secrets as references",
@@ -57,6 +61,11 @@ class OdbcOptions(ConnectionOptions):
     schemas: tuple[str, ...] = Field((), description="schemas (MariaDB: databases) that are shown; none: all")
     types: dict[str, str] = Field(
         default_factory=dict, description="SQLite: declared types by table.column that replace the file's own"
+    )
+    held_rows: int = Field(
+        2_000_000,
+        ge=1,
+        description="rows of an answer at most where the driver takes it whole into memory (MariaDB's before 3.2)",
     )
     connect_timeout: int = Field(10, ge=2, description="seconds")
     base_folder: str = Field(default=".", description="the project folder; set by vdw itself")
@@ -76,17 +85,18 @@ class OdbcOptions(ConnectionOptions):
 
     def access(self, source: str) -> Access:
         """Where and as whom to connect."""
-        name = self.driver or driver().dataSources().get(self.dsn, "")
-        engine = BY_NAME[self.engine] if self.engine else guessed(name)
-        chosen = {key: value.get_secret_value() for key, value in self.options.items()}
-        own = {key.lower() for key in chosen}
-        place = Where(self.server, self.port, self._database(engine), self.connect_timeout)
-        standard = (engine or GENERIC).keywords(place)
-        keywords: dict[str, Any] = {"DSN": self.dsn, "DRIVER": self.driver}
-        keywords |= {key: value for key, value in standard.items() if key.lower() not in own} | chosen
-        keywords |= {"UID": self.user, "PWD": self.password.get_secret_value() if self.password else None}
+        engine = BY_NAME.get(self.engine or "") or guessed(self.driver or driver().dataSources().get(self.dsn, ""))
+        further = {key: value.get_secret_value() for key, value in self.options.items()}
+        own = {key.lower() for key in further}
+        tls = chosen(self.tls, self.server)
+        told = tls if self.tls is not None or self.server is not None else None
+        place = Where(self.server, self.port, self._database(engine), self.connect_timeout, told)
+        words = {key: value for key, value in (engine or GENERIC).keywords(place).items() if key.lower() not in own}
+        words = {"DSN": self.dsn, "DRIVER": self.driver} | words | further | {"UID": self.user}
         where = self.dsn or f"{self.driver} at {self.server or self.database}" + (f":{self.port}" if self.port else "")
-        return Access(source, keywords, where, KNOWN, BY_NAME[self.engine] if self.engine else None, GENERIC)
+        return Access(
+            source, words, where, KNOWN, BY_NAME.get(self.engine or ""), GENERIC, self.password, tls, self.held_rows
+        )
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -155,11 +165,13 @@ class OdbcConnector:
         late = timed_out(self.name, timeout)
         with self._leased(deadline, cancel, late) as lease:
             session: Session = lease.session
-            cursor = session.connection.cursor()
+            running = self._driver.running(session)
             # whatever waits for the server does so in the pump's thread
             limit = partial(self._driver.limit, session, server_timeout(deadline - time.monotonic()))
-            source = _batches(session, cursor, limit, query)
-            with stopping(cancel, cursor.cancel) as stopper, _pumped(source, stopper, lease) as pump:
+            source = _batches(session, running, limit, query)
+            if session.engine.holds(session.facts):
+                source = _held(source, self._access)
+            with stopping(cancel, running.stop) as stopper, _pumped(source, stopper, lease) as pump:
                 for batch in pump.batches(stopper, deadline, late):
                     lease.reused = False  # rows are out: too late to begin again
                     yield batch
@@ -224,9 +236,9 @@ def _pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lea
 
 
 def _batches(
-    session: Session, cursor: Any, limit: Callable[[], None], query: SourceQuery
+    session: Session, running: Running, limit: Callable[[], None], query: SourceQuery
 ) -> Generator[pa.RecordBatch, None, None]:
-    ended = False
+    cursor, ended = running.cursor, False
     try:
         limit()
         text, values = session.engine.statement(query, session.facts)
@@ -239,11 +251,25 @@ def _batches(
             size = _next(batch)
         ended = True
     finally:
-        if not ended:  # closing alone would read all the rows that are left
-            with contextlib.suppress(driver().Error):
-                cursor.cancel()
-        with contextlib.suppress(driver().Error):
-            cursor.close()
+        if not ended and not session.engine.holds(session.facts):
+            with contextlib.suppress(Exception):
+                running.stop()  # closing alone would read all the rows that are left
+        running.close()
+
+
+def _held(source: Generator[pa.RecordBatch, None, None], access: Access) -> Generator[pa.RecordBatch, None, None]:
+    """The stream, whose rows the server was told to end after one more than may be held."""
+    count = 0
+    for batch in source:
+        count += batch.num_rows
+        if count > access.held:
+            raise LimitExceeded(
+                f'an answer of source "{access.source}" has more than {access.held:,} rows, and its driver'
+                " takes all of them into memory",
+                hint="narrow the query; take a driver that streams (MariaDB Connector/ODBC 3.2 or later) or a source of"
+                " kind mariadb; or raise held_rows in the source's connection",
+            )
+        yield batch
 
 
 def _next(batch: pa.RecordBatch) -> int:

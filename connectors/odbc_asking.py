@@ -64,15 +64,16 @@ class Asking:
             timer.cancel()
 
     def _asked(self, begin: Callable[[Any], object]) -> Rows:
-        cursor = self._session.connection.cursor()
+        running = self._lease.driver.running(self._session)  # type: ignore[attr-defined]
+        cursor = running.cursor
 
         def run() -> Rows:
-            with contextlib.closing(cursor):
+            with contextlib.closing(running):
                 begin(cursor)
                 return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
         with self._access.tally.counted(self._what) as counted:
-            rows = self.apart(run, cursor.cancel)
+            rows = self.apart(run, running.stop)
             counted.rows = len(rows)
         return rows
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import SecretStr
+
 from connectors.apart import apart
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
+from connectors.logins import Logins
 from connectors.odbc_engine import CANARY, Engine, Facts, lost
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
+from connectors.tls import Tls, reason
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -24,6 +29,7 @@ _PROOF = 1.0  # seconds for that round trip
 _SHORT = 10.0  # seconds for a statement of the prologue
 _CODE = re.compile(r"\((-?\d+)\) \(SQL\w+\)")
 _BRACED = re.compile(r"[;{}\s]")
+_WRONG = frozenset((1045, 1698, 18456, 1017))  # MariaDB's and MySQL's, SQL Server's, Oracle's
 _SECRET = re.compile(r"pwd|pass|secret|token|credential|key", re.I)
 
 
@@ -54,42 +60,76 @@ class Session:
     connection: Any
     engine: Engine
     facts: Facts
+    number: str = ""  # the server's own for it, where the engine kills by that
     timeout: int = 0
+
+
+class Running:
+    """A statement's cursor, which other threads may stop: never while it is being closed, as drivers then crash."""
+
+    def __init__(self, cursor: Any, kill: Callable[[], None] | None) -> None:
+        self.cursor = cursor
+        self._kill = kill or cursor.cancel
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """End the statement at the server; nothing once it is closed."""
+        with self._lock:
+            if not self._closed:
+                self._kill()
+
+    def close(self) -> None:
+        """Close the cursor."""
+        with self._lock, contextlib.suppress(driver().Error):
+            self._closed = True
+            self.cursor.close()
 
 
 @dataclass(slots=True)
 class Access:
-    """Where and as whom to connect; the password never leaves it."""
+    """Where and as whom to connect; no secret ever leaves it."""
 
     source: str
-    given: Mapping[str, Any] = field(repr=False)  # keywords of the connection string
+    given: Mapping[str, Any] = field(repr=False)  # keywords of the connection string but the password's
     where: str  # for people
     engines: tuple[Engine, ...] = ()
     chosen: Engine | None = None  # the owner's word against what the server says of itself
     other: Engine | None = None  # for a server of no known engine
+    password: SecretStr | None = None
+    tls: Tls = field(default_factory=Tls)
+    held: int = 2_000_000  # rows at most of an answer that a driver holds whole
     tally: Tally = field(default_factory=Tally, repr=False)
     narrow: bool | None = None  # whether texts travel as UTF-8; None: not known yet
+    logins: Logins = field(init=False, repr=False)
 
-    @property
-    def string(self) -> str:
-        """The connection string; it holds the password."""
-        return "".join(f"{key}={keyword(value)};" for key, value in self.given.items() if value is not None)
+    def __post_init__(self) -> None:
+        hidden = [SecretStr(str(value)) for key, value in self.given.items() if value and _SECRET.search(key)]
+        self.logins = Logins(self.source, self.password, self.tls.passphrase, *hidden)
+
+    def connect(self, seconds: float) -> Any:
+        """A bare connection."""
+
+        def attempt(password: str | None) -> Any:
+            words = {**self.given, "PWD": password}
+            string = "".join(f"{key}={keyword(value)};" for key, value in words.items() if value is not None)
+            return driver().connect(string, autocommit=True, timeout=max(1, math.ceil(seconds)))
+
+        return self.logins.open(attempt, _refused, seconds)
 
     def scrub(self, text: str) -> str:
-        """The text without passwords, in whatever dress."""
-        for key, value in self.given.items():
-            if value and _SECRET.search(key):
-                for form in (keyword(value), str(value)):
-                    text = text.replace(form, "***")
-        return text.strip()
+        """The text without secrets, as they are and as a connection string spells them."""
+        return self.logins.scrub(text)
 
     def unreachable(self, error: BaseException) -> SourceError:
         """08001, with the driver's reason in `detail`."""
+        detail = self.scrub(told(error)[2])
         return SourceError(
             f'cannot connect to source "{self.source}" (ODBC, {self.where})',
             sqlstate="08001",
-            detail=self.scrub(told(error)[2]),
-            hint="check driver or dsn, server, database, user and password of its file in sources/;"
+            detail=detail,
+            hint=reason(self.tls, detail)
+            or "check driver or dsn, server, database, user and password of its file in sources/;"
             " `odbcinst -q -d` lists the drivers, and the server must run",
         )
 
@@ -138,6 +178,18 @@ class OdbcDriver:
         with contextlib.suppress(TimeoutError, driver().Error):
             apart(session.connection.close, _PROOF, lambda _: None)
 
+    def running(self, session: Session) -> Running:
+        """A cursor for one statement."""
+        killing = session.engine.kill(session.number)
+        kill = partial(self._kill, killing) if killing else None
+        return Running(session.connection.cursor(), kill)
+
+    def _kill(self, text: str) -> None:
+        """From a connection of its own."""
+        self._access.tally.add(SESSION)
+        with contextlib.closing(self._access.connect(_PROOF)) as side:
+            _run(side, text)
+
     def limit(self, session: Session, milliseconds: int) -> None:
         """Tell the server the statement timeout, if it is another. It waits for the server without any bound."""
         if session.timeout == milliseconds:
@@ -151,18 +203,20 @@ class OdbcDriver:
         session.timeout = milliseconds
 
     def _opened(self, seconds: float) -> Session:
-        connection = driver().connect(self._access.string, autocommit=True, timeout=max(1, math.ceil(seconds)))
+        connection = self._access.connect(seconds)
         try:
             facts = _facts(connection)
             engine = self._access.engine(facts)
             self._speak(connection, engine)
-            for text in engine.prologue(facts):
+            hold = engine.hold(self._access.held + 1) if engine.holds(facts) else ()
+            for text in (*engine.prologue(facts), *hold):
                 self._access.tally.add(SESSION)
                 _run(connection, text)
+            number = str(_run(connection, engine.numbered)) if engine.numbered else ""
         except BaseException:
             connection.close()
             raise
-        return Session(connection, engine, facts)
+        return Session(connection, engine, facts, number)
 
     def _speak(self, connection: Any, engine: Engine) -> None:
         """Make texts travel whole: as UTF-16, which drivers called Unicode want, or as UTF-8."""
@@ -180,6 +234,12 @@ class OdbcDriver:
             sqlstate="08001",
             hint="take the driver's Unicode version, or set its character set to UTF-8 by a keyword under options:",
         )
+
+
+def _refused(error: Exception) -> bool:
+    """Whether the server did not take user and password."""
+    state, code, text = told(error)
+    return state in ("28000", "28P01") or code in _WRONG or "authentication failed" in text
 
 
 def _narrow(connection: Any) -> None:

@@ -14,6 +14,7 @@ from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Lost
 from connectors.reading import Reading
 from connectors.statistics import Key, TableStatistics
+from connectors.tls import Tls
 
 CANARY = "Ünï ß 漢字 🎉"  # text that only a driver brings whole which knows all of Unicode
 Rows = list[tuple[Any, ...]]
@@ -28,6 +29,7 @@ class Where:
     port: int | None = None
     database: str | None = None
     seconds: int = 10  # to connect within
+    tls: Tls | None = None  # None: whatever the DSN says
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ class Engine:
     drivers: ClassVar[tuple[str, ...]] = ()  # what a driver's name contains, in lower case
     proven: ClassVar[bool] = False  # whether tests run against it
     utf8: ClassVar[bool] = False  # whether its driver's UTF-16 is lossy, so that only UTF-8 will do
+    numbered: ClassVar[str] = ""  # asks the session's number, by which `kill` ends a statement
     probe: ClassVar[str] = "SELECT 1"  # the cheapest statement
 
     def keywords(self, where: Where) -> dict[str, Any]:
@@ -114,6 +117,21 @@ class Engine:
         """How it would run a statement."""
         del given, query
         return Reading((), "this engine is not asked how it runs a statement")
+
+    def holds(self, facts: Facts) -> bool:
+        """Whether its driver takes an answer whole into memory before the first row is seen."""
+        del facts
+        return False
+
+    def hold(self, rows: int) -> tuple[str, ...]:
+        """Statements by which answers end after so many rows."""
+        del rows
+        return ()
+
+    def kill(self, number: str) -> str:
+        """The statement that ends the one that session runs, from another; '' where the driver's own cancel does."""
+        del number
+        return ""
 
     def error(self, source: str, state: str, code: int, message: str, late: LimitExceeded) -> Error:
         """A driver's error as ours: its SQLSTATE, the engine's own number, its text without secrets."""

@@ -20,6 +20,7 @@ from connectors.odbc_engine import CANARY, Engine, Facts, Given, Where
 from connectors.odbc_rows import from_lines, text, unhexed
 from connectors.reading import Reading
 from connectors.statistics import Key, TableStatistics
+from connectors.tls import Tls
 from connectors.types import PgType
 
 # kinds whose text can hold neither a comma, nor a quote, nor the end of a line
@@ -35,6 +36,7 @@ class Mariadb(Engine):
     name, title, proven = "mariadb", "MariaDB", True
     dbms = ("MariaDB",)
     drivers = ("maria", "maodbc")
+    numbered = "SELECT CONNECTION_ID()"
     answers: ClassVar[str] = "mariadb"  # the engine whose capability table and timeouts hold
 
     def keywords(self, where: Where) -> dict[str, Any]:
@@ -47,7 +49,18 @@ class Mariadb(Engine):
             # releases from 3.2 on stream with both; earlier ones hold an answer whole
             "FORWARDONLY": 1,
             "STREAMRS": 1,
+            **_encryption(where.tls),
         }
+
+    def holds(self, facts: Facts) -> bool:
+        words = facts.driver_version.split(".")
+        return "maodbc" in facts.driver and tuple(int(word) for word in words[:2] if word.isdigit()) < (3, 2)
+
+    def hold(self, rows: int) -> tuple[str, ...]:
+        return (f"SET SESSION sql_select_limit = {rows}",)
+
+    def kill(self, number: str) -> str:
+        return f"KILL QUERY {int(number)}"  # the driver's cancel frees rows that another thread may be reading
 
     def canary(self) -> str:
         return f"SELECT CONVERT(X'{CANARY.encode().hex()}' USING utf8mb4)"
@@ -100,6 +113,14 @@ class Mysql(Mariadb):
     def prologue(self, facts: Facts) -> tuple[str, ...]:
         del facts
         return PROLOGUE
+
+
+def _encryption(tls: Tls | None) -> dict[str, Any]:
+    """The driver's keywords; it cannot check an authority without the name, nor encrypt only where the server can."""
+    if tls is None or tls.mode in ("disable", "prefer"):
+        return {}
+    verified = {"SSLVERIFY": 1, "SSLCA": tls.authorities} if tls.verifies else {}
+    return {"FORCETLS": 1, **verified, "SSLCERT": tls.certificate, "SSLKEY": tls.key}
 
 
 def _cell(name: str, kind: PgType) -> str:

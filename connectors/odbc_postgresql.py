@@ -24,7 +24,7 @@ from connectors.types import PgType
 
 _FETCH = 1000  # rows that the driver holds at once
 # a network that swallows what is sent is noticed within a minute
-_LIBPQ = "keepalives_idle=30 keepalives_interval=10 keepalives_count=3 tcp_user_timeout=60000"
+_LIBPQ = {"keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3", "tcp_user_timeout": "60000"}
 _SETTINGS = {"application_name": "vdw", "cursor_tuple_fraction": "1"}
 _PARAMETER = re.compile(r"\$(\d+)")
 _TEXTS = PgType("_text")
@@ -40,16 +40,21 @@ class Postgresql(Engine):
     drivers = ("postgres", "psqlodbc")
 
     def keywords(self, where: Where) -> dict[str, Any]:
+        tls, libpq = where.tls, dict(_LIBPQ)
+        if tls is not None and tls.mode not in ("disable", "prefer"):
+            libpq |= {"sslrootcert": tls.authorities} if tls.verifies else {}
+            libpq |= {"sslcert": tls.certificate, "sslkey": tls.key} if tls.certificate and tls.key else {}
         return {
             "SERVER": where.server,
             "PORT": where.port,
             "DATABASE": where.database,
-            # rows come in portions, not all at once; a transaction that has failed is the driver's to end
+            "SSLMODE": None if tls is None else tls.mode,
+            # rows come in portions, not all at once
             "UseDeclareFetch": 1,
             "Fetch": _FETCH,
             "UseServerSidePrepare": 0,
             "MaxLongVarcharSize": 8190,
-            "pqopt": _LIBPQ,
+            "pqopt": " ".join(f"{key}={_conninfo(value)}" for key, value in libpq.items()),
         }
 
     def canary(self) -> str:
@@ -58,7 +63,7 @@ class Postgresql(Engine):
     def prologue(self, facts: Facts) -> tuple[str, ...]:
         del facts
         # cursors, by which the driver reads, are planned for all of their rows
-        return (f"SELECT q::text FROM ({prologue(_SETTINGS)}) AS q",)
+        return (f"SELECT q::text FROM ({prologue(_SETTINGS)}) AS q",)  # noqa: S608 -- our own text
 
     def limit(self, milliseconds: int, facts: Facts) -> str | None:
         del facts
@@ -112,6 +117,11 @@ def quoted(value: str) -> str:
     if _PLAIN.fullmatch(value) and not set("?{}\\'") & set(value):
         return f"'{value}'"
     return "U&'" + "".join(c if c.isascii() and c.isalnum() else f"\\+{ord(c):06X}" for c in value) + "'"
+
+
+def _conninfo(value: str) -> str:
+    """A value of libpq's own connection string."""
+    return value if value.isdigit() else "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _asking(given: Given) -> postgresql_catalog.Ask:

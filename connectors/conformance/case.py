@@ -110,6 +110,7 @@ class Case:
     number: str = "g"  # name of the column of `numbers`
     printing: Printing | None = None  # None: the engine has no SQL that prints, so what is written in `samples` counts
     types: Types | None = None
+    holds: bool = False  # its driver takes an answer whole into memory before the first row is seen
     label: str = ""  # its name in the table, where `kind` stands for several engines
 
     @property
