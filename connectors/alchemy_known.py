@@ -27,6 +27,7 @@ from connectors.alchemy_sql import asked
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.mariadb_sql import inlined
+from connectors.sqlite_asking import Native
 from connectors.sqlite_types import text_or_bytes
 
 Ask = Callable[[str], list[tuple[Any, ...]]]
@@ -189,7 +190,7 @@ class Sqlite(Behind):
             return ()
         raw: Any = connection.connection.driver_connection
         wanted = tuple(name.removeprefix("main.") for name in names)
-        return tuple(sqlite_schema.read(raw, self.source, wanted, {}))
+        return tuple(sqlite_schema.read(Native(raw), self.source, wanted, {}))
 
     def misread(self, error: BaseException, description: Sequence[Any], query: SourceQuery) -> SourceError | None:
         """Bytes that are no text."""

@@ -212,6 +212,8 @@ class OdbcDriver:
             for text in (*engine.prologue(facts), *hold):
                 self._access.tally.add(SESSION)
                 _run(connection, text)
+            for kind, convert in engine.converters().items():
+                connection.add_output_converter(kind, convert)
             number = str(_run(connection, engine.numbered)) if engine.numbered else ""
         except BaseException:
             connection.close()

@@ -85,6 +85,10 @@ class Engine:
         del facts
         return ()
 
+    def converters(self) -> Mapping[int, Callable[[bytes], Any]]:
+        """What makes values of a type (by ODBC's number) of the bytes that the driver has for it, instead of pyodbc."""
+        return {}
+
     def limit(self, milliseconds: int, facts: Facts) -> str | None:
         """The statement that bounds those after it at the server; None: the driver's own timeout, '' none at all."""
         del milliseconds, facts

@@ -75,11 +75,9 @@ class Generic(Engine):
         columns = list(zip(*rows, strict=True))
         if len(columns) != len(query.columns):
             raise SourceError(f"the source delivers {len(columns)} columns where {len(query.columns)} were planned")
-        arrays = [
-            self.column(values, kind, f"c{at}", told)
-            for at, (values, kind, told) in enumerate(zip(columns, query.columns, description, strict=True))
-        ]
-        return arrow.batch(arrays, query.columns)
+        return arrow.assembled(
+            query, columns, lambda at, values: self.column(values, query.columns[at], f"c{at}", description[at])
+        )
 
     def column(self, values: Sequence[Any], kind: PgType, name: str, told: Sequence[Any]) -> pa.Array:
         """Values of pyodbc as the expected type; `told` is what the driver says of the column (PEP 249)."""

@@ -17,7 +17,7 @@ from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.mariadb_drivers import BYTEWISE, PROLOGUE, UNREADABLE, limiting, meaning
 from connectors.mariadb_sql import derived, inlined
 from connectors.odbc_engine import CANARY, Engine, Facts, Given, Where
-from connectors.odbc_rows import from_lines, text, unhexed
+from connectors.odbc_rows import cells, text, unhexed
 from connectors.reading import Reading
 from connectors.statistics import Key, TableStatistics
 from connectors.tls import Tls
@@ -80,7 +80,9 @@ class Mariadb(Engine):
 
     def batch(self, rows: Sequence[Any], query: SourceQuery, description: Any) -> pa.RecordBatch:
         del description
-        return from_lines([row[0] for row in rows], query.columns, _decode)
+        pairs = zip(cells([row[0] for row in rows], len(query.columns)), query.columns, strict=True)
+        columns = [_raw(values, kind) for values, kind in pairs]
+        return arrow.assembled(query, columns, lambda at, values: _decode(values, query.columns[at], f"c{at}"))
 
     def profile(self, given: Given) -> Profile:
         return mariadb_catalog.profile(partial(_told, given), self.answers, given.facts.numbers)
@@ -137,19 +139,27 @@ def _cell(name: str, kind: PgType) -> str:
     else:
         text = f"CONVERT({name} USING utf8mb4)"
         whole = f"""CONCAT('"t', REPLACE({text}, '"', '""'), '"')"""
-        made = f"IF(INSTR(CAST({text} AS BINARY), X'00'), 'z', {whole})"  # the driver would cut it there
+        made = (
+            f"IF(INSTR(CAST({text} AS BINARY), X'00'), CONCAT('z', HEX({text})), {whole})"  # drivers would cut it there
+        )
     return f"CASE WHEN {name} IS NULL THEN '' ELSE {made} END"
 
 
-def _decode(values: pa.Array, kind: PgType, name: str) -> pa.Array:
+def _raw(values: pa.Array, kind: PgType) -> pa.Array:
+    """The bytes of the value in each cell."""
     if kind.name == "bytea":
-        return unhexed(values, 1)
-    strings = text(values, name, kind)
+        return unhexed(values)
     if kind.name in _BARE:
-        return arrow.conform(strings, kind, name)
-    if pc.any(pc.equal(strings, "z")).as_py():
-        raise arrow.unfit(name, "text with a NUL character", kind)
-    return arrow.conform(pc.utf8_slice_codeunits(strings, 1), kind, name)
+        return values
+    if pc.any(pc.starts_with(values, "z")).as_py():
+        pieces = values.to_pylist()
+        found = [one and (bytes.fromhex(str(one[1:], "ascii")) if one[:1] == b"z" else one[1:]) for one in pieces]
+        return pa.array(found, pa.binary())
+    return pc.utf8_slice_codeunits(values.view(pa.string()), 1).view(pa.binary())
+
+
+def _decode(values: pa.Array, kind: PgType, name: str) -> pa.Array:
+    return values if kind.name == "bytea" else arrow.conform(text(values, name, kind), kind, name)
 
 
 def _told(given: Given, question: str) -> list[tuple[str | None, ...]]:

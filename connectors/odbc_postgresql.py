@@ -14,7 +14,7 @@ from connectors import arrow, postgresql_catalog, postgresql_explain, postgresql
 from connectors.base import Bound, Profile, SourceQuery, Table
 from connectors.errors import Error, LimitExceeded
 from connectors.odbc_engine import CANARY, Engine, Facts, Given, Where
-from connectors.odbc_rows import from_lines, text
+from connectors.odbc_rows import cells, text
 from connectors.postgresql_drivers import meaning, prologue
 from connectors.postgresql_sql import inlined, literal
 from connectors.postgresql_text import days, instants
@@ -77,7 +77,8 @@ class Postgresql(Engine):
 
     def batch(self, rows: Sequence[Any], query: SourceQuery, description: Any) -> pa.RecordBatch:
         del description
-        return from_lines([row[0][1:-1] for row in rows], query.columns, _decode)
+        columns = cells([row[0][1:-1] for row in rows], len(query.columns))
+        return arrow.assembled(query, columns, lambda at, values: _decode(values, query.columns[at], f"c{at}"))
 
     def profile(self, given: Given) -> Profile:
         return postgresql_catalog.profile(_asking(given))

@@ -7,7 +7,7 @@ quick as fetching columns into arrays, and holds cells of any length.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -21,14 +21,13 @@ from connectors.types import PgType
 _PARSE = pyarrow.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False)
 _LEAST_BLOCK = 1 << 16
 _END = ",."  # behind each line: the last cell may be empty, and so may the line
-Decode = Callable[[pa.Array, PgType, str], pa.Array]
 
 
-def from_lines(lines: Sequence[str | bytes | None], columns: Sequence[PgType], decode: Decode) -> pa.RecordBatch:
-    """A record batch of lines of CSV: `decode` makes a column (binary, NULL where the cell is empty and unquoted) what
-    its type is. SourceError where a line is not what was asked for."""
+def cells(lines: Sequence[str | bytes | None], count: int) -> list[pa.Array]:
+    """The cells of so many columns of lines of CSV, as binary; NULL where a cell is empty and unquoted. SourceError
+    where a line is not what was asked for."""
     if not lines:
-        return arrow.empty(columns)
+        return [pa.array([], pa.binary()) for _ in range(count)]
     if None in lines:
         raise SourceError(
             "a row is longer than the source can send as one text",
@@ -39,16 +38,15 @@ def from_lines(lines: Sequence[str | bytes | None], columns: Sequence[PgType], d
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(data),
-            read_options=_reading(len(columns), max(len(data) + 1, _LEAST_BLOCK)),
+            read_options=_reading(count, max(len(data) + 1, _LEAST_BLOCK)),
             parse_options=_PARSE,
-            convert_options=_converting(len(columns)),
+            convert_options=_converting(count),
         )
     except pa.ArrowInvalid:
         raise _garbled() from None
-    if table.num_rows != len(lines) or table.num_columns != len(columns) + 1:
+    if table.num_rows != len(lines) or table.num_columns != count + 1:
         raise _garbled()
-    arrays = [decode(_chunk(table.column(at)), column, f"c{at}") for at, column in enumerate(columns)]
-    return arrow.batch(arrays, columns)
+    return [_chunk(table.column(at)) for at in range(count)]
 
 
 def text(values: pa.Array, column: str, expected: PgType) -> pa.Array:
@@ -59,9 +57,9 @@ def text(values: pa.Array, column: str, expected: PgType) -> pa.Array:
         raise arrow.unfit(column, "text that is not UTF-8", expected) from None
 
 
-def unhexed(values: pa.Array, prefix: int = 0) -> pa.Array:
-    """Binary of cells that are hexadecimal digits behind `prefix` other characters."""
-    found = [None if value is None else bytes.fromhex(str(value[prefix:], "ascii")) for value in values.to_pylist()]
+def unhexed(values: pa.Array) -> pa.Array:
+    """Binary of hexadecimal digits behind one other character."""
+    found = [None if value is None else bytes.fromhex(str(value[1:], "ascii")) for value in values.to_pylist()]
     return pa.array(found, pa.binary())
 
 

@@ -11,25 +11,30 @@ from urllib.parse import quote as escape
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors import arrow, sqlite_schema, sqlite_statistics
+from connectors import sqlite_schema, sqlite_statistics
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.lists import listed
 from connectors.odbc_engine import CANARY, Engine, Facts, Given, Where, refused
-from connectors.odbc_rows import from_lines, text
+from connectors.odbc_rows import cells
 from connectors.reading import Reading
-from connectors.sqlite import REMEDY, read_plan
+from connectors.sqlite import assembled, read_plan
 from connectors.sqlite_asking import Refused
-from connectors.sqlite_types import Misfit, decode, encode
+from connectors.sqlite_types import encode, text_or_bytes
 from connectors.statistics import Key, TableStatistics
-from connectors.types import PgType
 
 _INTERRUPTED = 9
 _ALIKE = {"i": pa.int64(), "r": pa.float64(), "t": None}  # storage classes that Arrow converts
-_PYTHON: dict[str, Callable[[str], Any]] = {"i": int, "r": float, "t": str, "b": bytes.fromhex}
+_PYTHON: dict[bytes, Callable[[bytes], Any]] = {
+    b"i": int,
+    b"r": float,
+    b"t": text_or_bytes,
+    b"z": lambda digits: bytes.fromhex(digits.decode()).decode(errors="replace"),
+    b"b": lambda digits: bytes.fromhex(digits.decode()),
+}
 # no driver may see a value itself: this one cuts texts at a NUL and prints 15 digits of a real
 _CELL = """CASE typeof({0}) WHEN 'integer' THEN 'i' || {0} WHEN 'real' THEN 'r' || printf('%!.20g', {0})
-WHEN 'text' THEN CASE WHEN instr({0}, char(0)) THEN 'z' ELSE '"t' || replace({0}, '"', '""') || '"' END
+WHEN 'text' THEN CASE WHEN instr({0}, char(0)) THEN 'z' || hex({0}) ELSE '"t' || replace({0}, '"', '""') || '"' END
 WHEN 'blob' THEN 'b' || hex({0}) ELSE '' END"""
 
 
@@ -65,7 +70,8 @@ class Sqlite(Engine):
 
     def batch(self, rows: Sequence[Any], query: SourceQuery, description: Any) -> pa.RecordBatch:
         del description
-        return from_lines([row[0] for row in rows], query.columns, _decode)
+        columns = [_values(one) for one in cells([row[0] for row in rows], len(query.columns))]
+        return assembled(query, columns)
 
     def profile(self, given: Given) -> Profile:
         asking = _Asking(given)
@@ -111,8 +117,8 @@ class _Asking:
             raise
 
     def value(self, text: str) -> Any:
-        told = self.rows(f"SELECT {_CELL.format('v')} AS r FROM ({text})")[0][0]  # noqa: S608
-        return _python(told) if told[:1] != '"' else told[2:-1].replace('""', '"')
+        (told,) = self.rows(f"SELECT {_CELL.format('v')} AS r FROM ({text})")  # noqa: S608
+        return _values(cells([told[0]], 1)[0])[0]
 
     @contextlib.contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -122,13 +128,6 @@ class _Asking:
 
 def _as_text(value: Any) -> Any:
     return bytes(value).decode() if isinstance(value, bytes | bytearray) else value
-
-
-def _python(cell: str) -> Any:
-    """The value of sqlite3 that a cell without its quotes stands for."""
-    if cell[:1] == "z":
-        raise Misfit("text with a NUL character")
-    return _PYTHON[cell[:1]](cell[1:]) if cell else None
 
 
 def _said(query: SourceQuery) -> tuple[str, tuple[Any, ...]]:
@@ -158,18 +157,11 @@ def _literal(value: Any) -> str:
     return "-9223372036854775808" if value == -(2**63) else str(int(value))
 
 
-def _decode(values: pa.Array, kind: PgType, name: str) -> pa.Array:
-    try:
-        return arrow.conform(decode(_values(values, kind, name), kind), kind, name)
-    except Misfit as misfit:
-        raise arrow.unfit(name, misfit.found, kind, REMEDY) from misfit
-
-
-def _values(values: pa.Array, kind: PgType, name: str) -> list[Any]:
+def _values(cells: pa.Array) -> list[Any]:
     """Cells as sqlite3's values; columns of one storage class, which most are, by Arrow."""
-    strings = text(values, name, kind)
     for letter, made in _ALIKE.items():
-        if pc.all(pc.starts_with(strings, letter)).as_py() is not False:
-            bare = pc.utf8_slice_codeunits(strings, 1)
-            return list((bare if made is None else bare.cast(made)).to_pylist())
-    return [None if value is None else _python(value) for value in strings.to_pylist()]
+        if pc.all(pc.starts_with(cells, letter)).as_py() is not False:
+            with contextlib.suppress(pa.ArrowInvalid):  # of a text that is not UTF-8
+                bare = pc.utf8_slice_codeunits(cells.cast(pa.string()), 1)
+                return list((bare if made is None else bare.cast(made)).to_pylist())
+    return [None if cell is None else _PYTHON[cell[:1]](cell[1:]) for cell in cells.to_pylist()]

@@ -274,7 +274,11 @@ def undecodable(error: Exception, description: Sequence[Any], query: SourceQuery
 
 def batch(query: SourceQuery, rows: Sequence[Sequence[Any]]) -> pa.RecordBatch:
     """Rows of SQLite's own values as Arrow; HV004 where one does not fit."""
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(query.columns)
+    return assembled(query, list(zip(*rows, strict=True)) if rows else [()] * len(query.columns))
+
+
+def assembled(query: SourceQuery, columns: Sequence[Sequence[Any]]) -> pa.RecordBatch:
+    """Columns of SQLite's own values as Arrow; HV004 where one does not fit."""
     if len(columns) != len(query.columns):
         raise SourceError(f"{len(columns)} columns came where {len(query.columns)} were asked")
     return arrow.assembled(query, columns, lambda at, values: _column(at, values, query.columns[at]))

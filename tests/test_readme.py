@@ -79,6 +79,7 @@ def test_every_page_of_the_documentation_is_in_its_index() -> None:
 PAGE_OF = {
     **dict.fromkeys(("sqlite", "duckdb"), "embedded-sources.md"),
     "files": "file-sources.md",
+    "odbc": "odbc-sources.md",
     "sqlalchemy": "sqlalchemy-sources.md",
 }
 

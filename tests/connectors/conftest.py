@@ -11,17 +11,12 @@ from connectors.conformance.fixtures import connector, samples, site, watched  #
 from tests.connectors.alchemy_cases import ALCHEMY, ONLY_DEEP
 from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
-<<<<<<< HEAD
+from tests.connectors.odbc_cases import ODBC
 from tests.connectors.trino_cases import BEHIND, MEMORY
 from tests.connectors.trino_share import shared
 
-ALL = (*CASES, *EMBEDDED, *ALCHEMY)  # add the cases of further connectors here
+ALL = (*CASES, *EMBEDDED, *ALCHEMY, *ODBC)  # add the cases of further connectors here
 APART = (MEMORY, BEHIND)  # cases whose tests have a file of their own
-=======
-from tests.connectors.odbc_cases import ODBC
-
-ALL = (*CASES, *EMBEDDED, *ODBC)  # add the cases of further connectors here
->>>>>>> 3df9082 (ODBC as a source: PostgreSQL, MariaDB and SQLite behind their drivers)
 case = cases(*ALL)
 
 CONDUCT = Path(__file__).with_name("test_conduct.py")
