@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 import struct
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +51,7 @@ JOIN sys.columns b ON b.object_id = x.referenced_object_id AND b.column_id = x.r
 ORDER BY k.object_id, x.constraint_column_id"""
 _ROWS = """
 SELECT object_id, SUM(row_count) FROM sys.dm_db_partition_stats WHERE index_id IN (0, 1) GROUP BY object_id"""
-_TIME2, _OFFSET, _STAMP = struct.Struct("<3Hxx I"), struct.Struct("<6hI2h"), struct.Struct("<6hI")
+_TIME2, _OFFSET, _STAMP = struct.Struct("<3HxxI"), struct.Struct("<6hI2h"), struct.Struct("<6hI")
 
 
 class Sqlserver(Generic):
@@ -120,7 +119,7 @@ class Sqlserver(Generic):
             if row[0] not in _SYSTEM and (not schemas or row[0] in wanted) and (not tables or row[1] in tables):
                 grouped[row[10]].append(row)
         indexes, foreign = _grouped(given.ask(_INDEXES)), _grouped(given.ask(_FOREIGN_KEYS))
-        counts = dict(given.ask(_ROWS))
+        counts: dict[int, int] = {row[0]: row[1] for row in given.ask(_ROWS)}
         return tuple(
             _table(given.source, rows, indexes[number], foreign[number], counts.get(number))
             for number, rows in grouped.items()
@@ -142,24 +141,27 @@ def column_type(native: str, length: int, precision: int, scale: int) -> PgType:
 def stamp(raw: bytes) -> int:
     """SQL_TIMESTAMP_STRUCT -> nanoseconds since 1970."""
     *parts, fraction = _STAMP.unpack(raw[: _STAMP.size])
-    return _seconds(dt.datetime(*parts, tzinfo=dt.UTC)) * 10**9 + fraction
+    return _seconds(parts) * 10**9 + int(fraction)
 
 
 def clock(raw: bytes) -> int:
     """SQL_SS_TIME2_STRUCT -> nanoseconds since midnight."""
     hours, minutes, seconds, fraction = _TIME2.unpack(raw[: _TIME2.size])
-    return ((hours * 60 + minutes) * 60 + seconds) * 10**9 + int(fraction)
+    return int(((hours * 60 + minutes) * 60 + seconds) * 10**9 + fraction)
 
 
 def moment(raw: bytes) -> int:
     """SQL_SS_TIMESTAMPOFFSET_STRUCT -> nanoseconds since 1970 in UTC."""
     *parts, fraction, hours, minutes = _OFFSET.unpack(raw[: _OFFSET.size])
-    away = (hours * 60 + minutes) * 60
-    return (_seconds(dt.datetime(*parts, tzinfo=dt.UTC)) - away) * 10**9 + int(fraction)
+    away = (hours * 60 + minutes) * 60  # the other parts are the local time
+    return int((_seconds(parts) - away) * 10**9 + int(fraction))
 
 
-def _seconds(value: dt.datetime) -> int:
-    return math.floor((value - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) / dt.timedelta(seconds=1))
+def _seconds(parts: Sequence[int]) -> int:
+    """Year, month, day, hour, minute, second -> seconds since 1970."""
+    year, month, day, hour, minute, second = parts
+    days = dt.date(year, month, day).toordinal() - dt.date(1970, 1, 1).toordinal()
+    return ((days * 24 + hour) * 60 + minute) * 60 + second
 
 
 def _grouped(rows: Sequence[tuple[Any, ...]]) -> dict[int, list[tuple[Any, ...]]]:
