@@ -154,7 +154,7 @@ def moment(raw: bytes) -> int:
     """SQL_SS_TIMESTAMPOFFSET_STRUCT -> nanoseconds since 1970 in UTC."""
     *parts, fraction, hours, minutes = _OFFSET.unpack(raw[: _OFFSET.size])
     away = (hours * 60 + minutes) * 60  # the other parts are the local time
-    return int((_seconds(parts) - away) * 10**9 + int(fraction))
+    return int((_seconds(parts) - away) * 10**9 + fraction)
 
 
 def _seconds(parts: Sequence[int]) -> int:
