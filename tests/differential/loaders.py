@@ -10,8 +10,8 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from tests.differential.file_formats import load_files
 from tests.differential.placements import ENGINES, Piece
 from tests.servers import Server
 
@@ -95,14 +95,6 @@ def load_sqlite(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
     connection.commit()
     connection.close()
     return {"path": "lite.db"}
-
-
-def load_parquet(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
-    """A file for each piece."""
-    (folder / "pq").mkdir()
-    for piece in pieces:
-        pq.write_table(_arrow(piece, [c.native for c in piece.columns]), folder / "pq" / f"{piece.name}.parquet")
-    return {"folder": "pq"}
 
 
 def load_duckdb(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
@@ -189,7 +181,7 @@ def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Ser
         return load_postgresql(servers[kind], f"d{tag}_{source}", source == "icu", pieces)
     if kind == "mariadb":
         return load_mariadb(servers[kind], f"d{tag}_{source}", pieces)
-    embedded = {"sqlite": load_sqlite, "files": load_parquet, "duckdb": load_duckdb}
+    embedded = {"sqlite": load_sqlite, "files": load_files, "duckdb": load_duckdb}
     return embedded[kind](folder, pieces)
 
 
