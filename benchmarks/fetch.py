@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import figures, native, stage, wide
+from benchmarks import figures, native, stage, wide, wide_files
 from benchmarks.figures import show
 from connectors import registry
 from connectors.base import Cancel, SourceQuery
+from tests import s3_server
 from tests.servers import Server
 
 MB = 1e6
@@ -91,12 +92,47 @@ def parquet(made: Stage) -> Subject:
     return Subject("files", folder, {"path": str(made.file)}, (native.duckdb_parquet, native.pyarrow_parquet))
 
 
+def csv(made: Stage) -> Subject:
+    """A CSV, its types declared."""
+    file = wide_files.text(made.place, made.file, "csv")
+    return Subject("files", wide_files.declared(file), {"path": str(file)}, (native.duckdb_text, native.pyarrow_csv))
+
+
+def json(made: Stage) -> Subject:
+    """JSON, an object a line, its types declared."""
+    file = wide_files.text(made.place, made.file, "json")
+    return Subject("files", wide_files.declared(file), {"path": str(file)}, (native.duckdb_text,))
+
+
+def arrow(made: Stage) -> Subject:
+    """An Arrow file."""
+    file = wide_files.arrow(made.place, made.file)
+    return Subject("files", {"folder": str(file.parent)}, {"path": str(file)}, (native.pyarrow_ipc,))
+
+
+def delta(made: Stage) -> Subject:
+    """Delta Lake."""
+    file = wide_files.delta(made.place, made.file)
+    return Subject("files", {"folder": str(file.parent)}, {"path": str(file)}, (native.delta_scan,))
+
+
+def on_s3(made: Stage) -> Subject:
+    """Parquet at a local S3 server."""
+    connection = wide_files.s3(made.stack.enter_context(s3_server.running()), made.file)
+    return Subject("files", connection, connection, (native.pyarrow_s3,))
+
+
 SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "PostgreSQL": postgresql,
     "MariaDB": mariadb,
     "SQLite": sqlite,
     "DuckDB": duckdb,
     "Parquet": parquet,
+    "CSV": csv,
+    "JSON": json,
+    "Arrow": arrow,
+    "Delta": delta,
+    "Parquet on S3": on_s3,
 }
 
 

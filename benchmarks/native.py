@@ -79,6 +79,50 @@ def pyarrow_parquet(options: Options, sql: str) -> int:
     return sum(batch.num_rows for batch in file.iter_batches(BATCH))
 
 
+def duckdb_text(options: Options, sql: str) -> int:
+    """DuckDB's Arrow reader over a CSV or JSON file, types guessed from a sample."""
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE VIEW wide AS SELECT * FROM '{options['path']}'")
+        return sum(batch.num_rows for batch in connection.sql(sql).to_arrow_reader(BATCH))
+
+
+def pyarrow_csv(options: Options, sql: str) -> int:
+    """Arrow's own CSV reader, types guessed from the first block, streamed."""
+    from pyarrow import csv
+
+    del sql
+    return sum(batch.num_rows for batch in csv.open_csv(options["path"]))
+
+
+def pyarrow_ipc(options: Options, sql: str) -> int:
+    """Arrow's own files, mapped into memory."""
+    from pyarrow import ipc
+
+    del sql
+    with pa.memory_map(options["path"]) as raw, ipc.open_file(raw) as reader:
+        return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
+
+
+def delta_scan(options: Options, sql: str) -> int:
+    """delta-rs's own engine."""
+    from deltalake import DeltaTable
+
+    del sql
+    return sum(batch.num_rows for batch in pa.RecordBatchReader.from_stream(DeltaTable(options["path"]).scan()))
+
+
+def pyarrow_s3(options: Options, sql: str) -> int:
+    """Arrow's own Parquet reader over its own S3 client."""
+    from pyarrow import fs
+
+    del sql
+    said = options["s3"]
+    keys = {"access_key": said["access_key_id"], "secret_key": said["secret_access_key"]}
+    place = fs.S3FileSystem(**keys, endpoint_override=said["endpoint"], region="us-east-1")
+    with place.open_input_file(options["folder"].removeprefix("s3://") + "/wide.parquet") as raw:
+        return sum(batch.num_rows for batch in pq.ParquetFile(raw, pre_buffer=True).iter_batches(BATCH))
+
+
 def _drained(connection: Any, sql: str) -> int:
     cursor = connection.cursor()
     cursor.execute(sql)
