@@ -18,7 +18,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from api import console, operator_commands, owned_commands
+from api import console, new, operator_commands, owned_commands
 from api.interrupt import Interrupted
 from api.watches import commands as watch_commands
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
@@ -303,6 +303,7 @@ def schema(which: Annotated[Which, typer.Argument(help="Which file.")]) -> None:
 operator_commands.add(app, _guarded)
 watch_commands.add(app, _guarded)
 owned_commands.add(app, _guarded)
+new.add(app, _guarded)
 
 
 def _text(sql: str) -> str:

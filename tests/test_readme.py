@@ -81,6 +81,7 @@ PAGE_OF = {
     "files": "file-sources.md",
     "odbc": "odbc-sources.md",
     "sqlalchemy": "sqlalchemy-sources.md",
+    "trino": "trino-sources.md",
 }
 
 
