@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,8 @@ import typer
 from api import console, interrupt
 from api.ask import listed
 from api.project import Runtime, open_project
-from connectors.base import Cancel
+from connectors.base import Cancel, Connector
+from connectors.member import Member
 from views.catalog import Catalog, Source, View
 
 
@@ -21,6 +22,8 @@ def sources(project: Path, as_json: bool) -> int:
     def show(runtime: Runtime) -> int:
         catalog = runtime.engine.catalog
         found = [_source(source, catalog) for source in catalog.sources.values() if not source.system]
+        for one in found:
+            one["servers"] = _servers(runtime.engine.connectors.get(one["name"]))
         if as_json:
             typer.echo(listed(found))
         else:
@@ -28,6 +31,8 @@ def sources(project: Path, as_json: bool) -> int:
                 [_text(one[key]) for key in ("name", "kind", "server", "tables", "ttl", "limits", "state")]
                 for one in found
             ]
+            for row, one in zip(rows, found, strict=True):
+                row[-1] = "; ".join([row[-1], *map(_server, one["servers"])])
             headers = ("source", "kind", "server", "tables", "ttl", "limits", "state")
             console.table(headers, rows, (False, False, False, True, True))
         return 3 if any(one["state"] != "up" for one in found) else 0
@@ -77,6 +82,31 @@ def _source(source: Source, catalog: Catalog) -> dict[str, Any]:
         "limits": {"concurrency": limits.concurrency, "timeout": limits.timeout, "rows": limits.rows},
         "state": source.fault or "up",
     }
+
+
+def _servers(connector: Connector | None) -> list[dict[str, Any]]:
+    """Those of a source of several."""
+    members: Sequence[Member] = getattr(connector, "members", ())
+    return [
+        {
+            "server": one.name,
+            "role": one.role,
+            "state": one.looked(),
+            "lag": None if one.lag is None else round(one.lag, 3),
+        }
+        for one in members
+    ]
+
+
+def _server(told: dict[str, Any]) -> str:
+    behind = (
+        ""
+        if told["role"] == "primary"
+        else ", lag not known"
+        if told["lag"] is None
+        else f", {told['lag']:.1f} s behind"
+    )
+    return f"{told['role']} {told['server']} {told['state']}{behind if told['state'] == 'up' else ''}"
 
 
 def _view(view: View) -> dict[str, Any]:

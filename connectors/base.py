@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -126,6 +127,16 @@ class SourceQuery:
         return pa.schema([pa.field(f"c{i}", column.arrow) for i, column in enumerate(self.columns)])
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Which of a source's servers answered, and how many seconds its data was behind at most, when the statement was
+    sent (None: nobody knows)."""
+
+    server: str
+    replica: bool
+    lag: float | None
+
+
 @dataclass(slots=True)
 class Cancel:
     """Stops a running statement from another thread; hooks reach the server (pg_cancel, KILL QUERY ...).
@@ -134,12 +145,17 @@ class Cancel:
     `turn(seconds)`: called by a connector whose statements take several requests, before each but the first: it waits
     for at most so many seconds (TimeoutError then) until the source's owner allows one more, and raises where they do
     not. `pressed`: tells that the source has refused a request for want of capacity, though the statement goes on.
+    For sources of several servers: `key` is the same for all statements of a query, which go to one of them if that can
+    be; data may be `fresh` seconds behind; `served` is who answered.
     """
 
     reason: Error | None = None
     unheeded: bool = False
     turn: Callable[[float], None] | None = None
     pressed: Callable[[], None] | None = None
+    key: str = ""
+    fresh: float = math.inf
+    served: Served | None = None
     _hooks: list[Callable[[], None]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -184,6 +200,7 @@ class Prompt(Protocol):
     """
 
     descriptor: int
+    served: Served | None  # as in Cancel
 
     def poll(self) -> int | None:
         """The number of rows once all are here, None before; never waits. Stale, or errors as `execute` has them."""
@@ -228,6 +245,15 @@ class Pressure:
     running: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Replication:
+    """Whether a server follows another one now, and by how many seconds it is behind at most; `why` it does not say."""
+
+    replica: bool
+    lag: float | None
+    why: str = ""
+
+
 class Connector(Protocol):
     """A source. Synchronous and thread-safe: each call may come from another thread.
 
@@ -243,6 +269,8 @@ class Connector(Protocol):
 
     A connector may also have `orphaned`: seconds that a statement goes on at the source at most when the process that
     asked has died; without, it is taken to go on for as long as its timeout allows.
+
+    One of which there may be several (connectors.replicas) has `replication(timeout) -> Replication`, read now.
 
     A connector may also have `paged`: True where a statement takes several requests, each of which asks `Cancel.turn`.
 

@@ -60,6 +60,7 @@ class Lease:
     broken: bool = False
     abandoned: bool = False
     taken: float = field(default_factory=time.monotonic)
+    opened: float = field(default_factory=time.monotonic)
 
     @property
     def stale(self) -> bool:
@@ -74,10 +75,11 @@ class Lease:
 class Leases:
     """At most `size` open connections, idle ones included. Thread-safe."""
 
-    def __init__(self, source: str, size: int, max_idle: float = 300.0) -> None:
+    def __init__(self, source: str, size: int, max_idle: float = 300.0, max_age: float = 900.0) -> None:
+        """Seconds that a connection may lie idle, and that one may be old: a name may lead elsewhere by now."""
         self._source = source
         self._size = size
-        self._max_idle = max_idle
+        self._max_idle, self._max_age = max_idle, max_age
         self._idle: list[Lease] = []
         self._busy = 0
         self._closed = False
@@ -131,7 +133,7 @@ class Leases:
             lease = self._idle.pop(newest)
             self._busy += 1
         if driver.alive(lease.session, 0.0):
-            return Lease(driver, lease.session, reused=True)
+            return Lease(driver, lease.session, reused=True, opened=lease.opened)
         lease.broken = True
         self.back(lease)
         return None
@@ -184,7 +186,7 @@ class Leases:
             if lease is None:
                 return None
             if driver.alive(lease.session, time.monotonic() - lease.since):
-                return Lease(driver, lease.session, reused=True)
+                return Lease(driver, lease.session, reused=True, opened=lease.opened)
             _close([lease])
             self.clear()  # the others have lain idle for longer, and asking each may take its time
 
@@ -201,7 +203,7 @@ class Leases:
         return None, surplus
 
     def _release(self, lease: Lease) -> None:
-        if lease.broken or self._closed:
+        if lease.broken or self._closed or time.monotonic() - lease.opened > self._max_age:
             _close([] if lease.abandoned else [lease])
             self._give_back(None)
         else:

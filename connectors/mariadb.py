@@ -12,7 +12,7 @@ import pyarrow as pa
 from pydantic import Field, SecretStr, field_validator
 
 from connectors import arrow, mariadb_catalog, mariadb_explain, mariadb_statistics
-from connectors.base import PING, Cancel, Pressure, Profile, SourceQuery, Table
+from connectors.base import PING, Cancel, Connector, Pressure, Profile, Replication, SourceQuery, Table
 from connectors.deadlines import Deadlines
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
@@ -30,7 +30,7 @@ from connectors.mariadb_drivers import (
 from connectors.mariadb_rows import to_batch
 from connectors.mariadb_sql import inlined
 from connectors.reading import Reading
-from connectors.registry import ConnectionOptions
+from connectors.replicas import Replicated, ReplicatedOptions, Shared
 from connectors.sockets import readable, sever
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import GRACE, Stopper, server_timeout, stopping, timed_out
@@ -49,7 +49,7 @@ _SNAPSHOT = (
 )
 
 
-class MariadbOptions(ConnectionOptions):
+class MariadbOptions(ReplicatedOptions):
     """`connection:` of a source of kind mariadb or mysql."""
 
     host: str = "localhost"
@@ -102,15 +102,24 @@ class MariadbConnector:
 
     Options = MariadbOptions
 
-    def __init__(self, name: str, options: MariadbOptions) -> None:
+    @classmethod
+    def for_options(cls, name: str, options: MariadbOptions) -> Connector:
+        """The connector, of one server or of several."""
+        if not options.replicas:
+            return cls(name, options)
+        return Replicated(name, options, lambda own, shared: cls(name, own, shared))
+
+    def __init__(self, name: str, options: MariadbOptions, shared: Shared | None = None) -> None:
         driver()
         self.name = name
         self._options = options
         self._access = Access(name, options.arguments, password=options.password, tls=options.encryption)
+        if shared is not None:
+            self._access.tally = shared.tally
         self._deadlines = Deadlines()
         self._driver = MysqlDriver(self._access, self._deadlines)
         self.tally = self._access.tally
-        self._leases = Leases(name, options.pool_size)
+        self._leases = Leases(name, options.pool_size) if shared is None else shared.leases
         self._profile: Profile | None = None
 
     def profile(self) -> Profile:
@@ -184,6 +193,26 @@ class MariadbConnector:
                 replica = {}
         lag = replica.get("Seconds_Behind_Master")
         return Pressure(None if lag is None else float(lag), max(int(running.get("Value") or 0) - ours, 0))
+
+    def replication(self, timeout: float = PING) -> Replication:
+        """See Connector: Seconds_Behind_Master, which counts whole seconds, while both of its threads run."""
+        return self._leases.again(lambda: self._replication(timeout))
+
+    def _replication(self, timeout: float) -> Replication:
+        with self._leased(timeout, Cancel()) as lease, self.tally.counted("pressure") as counted:
+            try:
+                found = named(lease.session.connection, "SHOW SLAVE STATUS")
+            except (driver().OperationalError, driver().ProgrammingError) as error:
+                if error.args[0] not in (1227, 1064):
+                    raise
+                return Replication(True, None, "the user may not read it: GRANT SLAVE MONITOR")
+            counted.rows = bool(found)
+        if not found:
+            return Replication(False, 0.0)
+        behind = found.get("Seconds_Behind_Master")
+        if found.get("Slave_IO_Running") != "Yes" or found.get("Slave_SQL_Running") != "Yes" or behind is None:
+            return Replication(True, None, "replication has stopped")
+        return Replication(True, float(behind) + 1.0)
 
     def ping(self, timeout: float = PING) -> None:
         """A round trip."""

@@ -17,7 +17,7 @@ from adbc_driver_postgresql import StatementOptions
 from pydantic import Field, SecretStr
 
 from connectors import arrow, postgresql_catalog, postgresql_explain, postgresql_statistics
-from connectors.base import PING, Cancel, Pressure, Profile, Prompt, SourceQuery, Table
+from connectors.base import PING, Cancel, Connector, Pressure, Profile, Prompt, Replication, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
 from connectors.postgresql_drivers import Access, BulkDriver, PointDriver, Session, tell, translate
@@ -27,7 +27,7 @@ from connectors.postgresql_snapshot import exported, fetched, inside
 from connectors.postgresql_sql import inlined, prepared
 from connectors.pump import pumped
 from connectors.reading import Reading
-from connectors.registry import ConnectionOptions
+from connectors.replicas import Replicated, ReplicatedOptions, Shared
 from connectors.sockets import sever
 from connectors.statistics import Key, TableStatistics
 from connectors.stopping import server_timeout, stopping, timed_out
@@ -55,7 +55,20 @@ FROM (SELECT pg_has_role('pg_read_all_stats', 'USAGE') AS may) r
 """
 
 
-class PostgresqlOptions(ConnectionOptions):
+# An upper bound: a primary that had nothing to say makes a replica that has stopped look older than it is. Without the
+# primary's stream the last change is all that is known; details of the stream are for pg_read_all_stats.
+_REPLICATION = """
+SELECT pg_is_in_recovery(), (CASE WHEN NOT pg_is_in_recovery() THEN 0
+  WHEN coalesce(r.status, 'streaming') = 'streaming' AND r.pid IS NOT NULL
+    AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+  THEN CASE WHEN r.last_msg_receipt_time < clock_timestamp() - interval '65 s'
+    THEN extract(epoch FROM clock_timestamp() - r.last_msg_receipt_time) ELSE 0 END
+  ELSE extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) END)::float8
+FROM (SELECT) AS one LEFT JOIN pg_stat_wal_receiver AS r ON true
+"""
+
+
+class PostgresqlOptions(ReplicatedOptions):
     """`connection:` of a source of kind postgresql. What is not said libpq takes from its environment."""
 
     host: str | None = Field(None, description="host name or address, or the folder of a Unix socket")
@@ -111,15 +124,24 @@ class PostgresqlConnector:
 
     Options = PostgresqlOptions
 
-    def __init__(self, name: str, options: PostgresqlOptions) -> None:
+    @classmethod
+    def for_options(cls, name: str, options: PostgresqlOptions) -> Connector:
+        """The connector, of one server or of several."""
+        if not options.replicas:
+            return cls(name, options)
+        return Replicated(name, options, lambda own, shared: cls(name, own, shared))
+
+    def __init__(self, name: str, options: PostgresqlOptions, shared: Shared | None = None) -> None:
         self.name = name
         self._access = Access(
             name, options.parameters, options.settings, password=options.password, tls=options.encryption
         )
+        if shared is not None:
+            self._access.tally = shared.tally
         self.tally = self._access.tally
         self._points = PointDriver(self._access)
         self._bulk = BulkDriver(self._access)
-        self._leases = Leases(name, options.pool_size)
+        self._leases = Leases(name, options.pool_size) if shared is None else shared.leases
         self._profile: Profile | None = None
 
     def profile(self) -> Profile:
@@ -172,6 +194,11 @@ class PostgresqlConnector:
         """See Connector: lag of replay on a replica, of the slowest replica on a primary."""
         lag, running = self._ask(_PRESSURE, (), what="pressure")[0]
         return Pressure(lag, running)
+
+    def replication(self, timeout: float = PING) -> Replication:
+        """See Connector. What it has received and replayed is all there is as long as its primary sends."""
+        replica, lag = self._ask(_REPLICATION, (), timeout, "pressure")[0]
+        return Replication(replica, lag)
 
     def ping(self, timeout: float = PING) -> None:
         """An empty statement."""

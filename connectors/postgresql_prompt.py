@@ -13,7 +13,7 @@ from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
 from psycopg.pq.abc import PGconn, PGresult
 
-from connectors.base import SourceQuery, Stale
+from connectors.base import Served, SourceQuery, Stale
 from connectors.errors import Error
 from connectors.leases import Lease, Leases, Lost
 from connectors.postgresql_drivers import Access, Session, translate
@@ -43,6 +43,7 @@ class PostgresqlPrompt:
         self._query = query
         self._late = timed_out(access.source, timeout)
         self._result: PGresult | None = None
+        self.served: Served | None = None
         self.descriptor: int = self._pgconn.socket
 
     def send(self) -> bool:

@@ -62,7 +62,8 @@ def connect(kind: str, name: str, options: Mapping[str, Any]) -> Connector:
     """
     cls = connector_class(kind)
     model = getattr(cls, "Options", None)
-    return cast(Connector, cls(name, validate(model, name, options) if model else options))
+    make = getattr(cls, "for_options", cls)  # one that is of several servers, perhaps
+    return cast(Connector, make(name, validate(model, name, options) if model else options))
 
 
 def validate(model: type[Model], name: str, options: Mapping[str, Any]) -> Model:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from connectors.arrow import left_out
-from connectors.base import Cancel
+from connectors.base import Cancel, Served
 from connectors.errors import Error
 from federation.deadline import Deadline
 
@@ -68,6 +68,11 @@ class Channel:
     def start(self, threads: Executor) -> None:
         """Begin to produce, in one of `threads`."""
         threads.submit(self._work)
+
+    @property
+    def served(self) -> Served | None:
+        """Which of the source's servers answers, where it has several."""
+        return self._cancel.served
 
     async def head(self) -> Head:
         """The first batches; raises what the producer raised before it had them. Cancelled, it closes the channel."""

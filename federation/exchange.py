@@ -9,7 +9,7 @@ from concurrent.futures import Executor
 
 import pyarrow as pa
 
-from connectors.base import Cancel, Prompt
+from connectors.base import Cancel, Prompt, Served
 from connectors.errors import Error, LimitExceeded
 from federation.channel import Head
 
@@ -44,6 +44,11 @@ class Exchange:
         self._arrived: asyncio.Future[int] = self._loop.create_future()
         self._error: BaseException | None = None
         self._busy = True  # the source works on it
+
+    @property
+    def served(self) -> Served | None:
+        """Which of the source's servers answers, where it has several."""
+        return self._cancel.served
 
     async def head(self) -> Head:
         """All rows; Stale where the connection was dead, else what the source says."""

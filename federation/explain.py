@@ -241,6 +241,7 @@ class Explanation:
             )
             lines += [f"  contained in: {part.contained}"] if part.contained else []
             lines += [f"  of snapshot {part.snapshot}"] if part.snapshot else []
+            lines += [f"  answered by {', '.join(part.servers)}"] if part.servers else []
         return lines
 
     def _originals(self, fragment: Fragment) -> tuple[str, ...]:
@@ -340,4 +341,5 @@ def _part_json(part: Part) -> dict[str, Any]:
         "sql": part.sql,
         "contained": part.contained or None,
         "snapshot": part.snapshot or None,
+        "servers": list(part.servers) or None,
     }

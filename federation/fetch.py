@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from cache.results import Found, Keep, ResultCache
 from connectors import arrow
-from connectors.base import Connector, SourceQuery
+from connectors.base import Connector, Served, SourceQuery
 from connectors.errors import Error
 from federation import bind
 from federation.budgets import Metered
@@ -315,7 +315,14 @@ class Fetcher:
             originals=step.originals,
             snapshot=max((each.value.snapshot for each in found), default=0),
             left_out=_left_out(step, found) if step.fragment.unfit else {},
+            servers=tuple(dict.fromkeys(_server(each.value.served) for each in found if each.value.served is not None)),
         )
+
+
+def _server(served: Served) -> str:
+    if not served.replica:
+        return served.server
+    return f"{served.server} ({'lag not known' if served.lag is None else f'{served.lag:.1f} s behind'})"
 
 
 def _left_out(step: Step, found: Sequence[Found[Rows]]) -> Mapping[str, int]:

@@ -23,7 +23,9 @@ class Part:
     `originals` the tables (schema.name) that copies stood for. `left_out` are the values that are NULL as they did not
     fit (`unfit` in the source's file), their number by table.column. `spared` statements did not have to be sent, as
     their answers were at hand; `fingerprint` and `kind` are those of its statements. Parts of one `snapshot` (a number,
-    0: none) were read of one state of their source, which was that of `read_at`.
+    0: none) were read of one state of their source, which was that of `read_at`. `servers` are those of a source
+    of several that answered, each with how far it was behind; `as_of` then is as old as the one furthest behind
+    can have been.
     """
 
     fragment: int
@@ -50,6 +52,7 @@ class Part:
     originals: tuple[str, ...] = ()
     snapshot: int = 0
     left_out: Mapping[str, int] = field(default_factory=dict)
+    servers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,12 @@ class Errand:
     held: Held | None = None
 
     @property
+    def fresh(self) -> float:
+        """Seconds that its data may be behind, by its asker's contract."""
+        contract = None if self.asker is None else self.asker.contract
+        return math.inf if contract is None else contract.bound(self.step)
+
+    @property
     def wish(self) -> Wish:
         """What the gate is asked for."""
         step, asker = self.step, self.asker
@@ -192,6 +198,9 @@ class Sender:
             error.source = source
             raise
         rows.as_of = age.live(rows.read_at) if self.ages.kind(source) == "live" else as_of
+        if rows.served is not None and self.ages.kind(source) == "live":
+            lag = rows.served.lag
+            rows.as_of = "" if lag is None else age.live(rows.read_at - lag)
         return rows
 
     async def _run(self, errand: Errand) -> Rows:
@@ -230,7 +239,9 @@ class Sender:
         ms = (time.perf_counter() - began) * 1000
         rest = work if isinstance(work, Channel) and not got.complete else None
         number = 0 if way is None else way.held.number
-        return Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited, snapshot=number)
+        rows = Rows(got.batches, got.complete, read_at, born, ms, rest, waited=sent.waited, snapshot=number)
+        rows.served = work.served
+        return rows
 
     async def _way(self, held: Held, gate: Gate, errand: Errand) -> Way | None:
         """A place to read that state; None where the source keeps none."""
@@ -274,6 +285,9 @@ class Sender:
         loop, shadow = asyncio.get_running_loop(), self.gates.of(source).shadow
         paged = getattr(connector, "paged", False)
         cancel = _paced(self.gates.of(source), permit, sent) if paged else Cancel()
+        several = hasattr(connector, "members")
+        if several and errand.asker is not None:
+            cancel.key, cancel.fresh = errand.asker.id, errand.fresh
         until, late = loop.time() + seconds + SLACK, timed_out(source, seconds)
 
         def through(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
@@ -295,7 +309,7 @@ class Sender:
             del self._running[work]
             self._let_go(threads)
 
-        prompt = _prompt(connector, query, seconds) if way is None else None
+        prompt = _prompt(connector, query, seconds, cancel if several else None) if way is None else None
         run = partial(connector.execute, query) if way is None else way.run(query)
         work: Channel | Exchange
         if prompt is not None:
@@ -341,9 +355,14 @@ def _paced(gate: Gate, permit: Permit, sent: Sent) -> Cancel:
     return cancel
 
 
-def _prompt(connector: Connector, query: SourceQuery, seconds: float) -> Prompt | None:
+def _prompt(connector: Connector, query: SourceQuery, seconds: float, several: Cancel | None) -> Prompt | None:
+    """See Connector; `several` says which of a source's servers are to be asked, and is told which was."""
     ask = getattr(connector, "prompt", None) if query.small else None
-    return None if ask is None else cast(Prompt | None, ask(query, timeout=seconds))
+    if ask is None or several is None:
+        return None if ask is None else cast(Prompt | None, ask(query, timeout=seconds))
+    prompt = cast(Prompt | None, ask(query, timeout=seconds, key=several.key, fresh=several.fresh))
+    several.served = None if prompt is None else prompt.served
+    return prompt
 
 
 def _unread(source: Source) -> SourceError:

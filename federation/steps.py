@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 from cache.results import Keep
-from connectors.base import Bound, Cancel, SourceQuery
+from connectors.base import Bound, Cancel, Served, SourceQuery
 from federation import bind
 from federation.channel import Channel
 from federation.deadline import Deadline
@@ -95,6 +95,7 @@ class Rows:
     statements: int = 1  # that were sent for them
     order: int = 0  # how much had been invalidated when they were read
     lasting: bool = True  # they may be kept
+    served: Served | None = None  # which of the source's servers they are of, where it has several
     snapshot: int = 0  # of which state of the source they are; 0: one of their own
 
     @property

@@ -47,13 +47,13 @@ class Contract:
 
     def of_rows(self, step: Step, rows: Rows, ages: Ages) -> bool:
         """Whether rows that somebody read are young enough."""
-        return self._young(step, rows.read_at, rows.as_of, ages)
+        return self._young(step, rows.read_at, rows.as_of, ages, rows.served is not None)
 
     def holds(self, step: Step, part: Part, ages: Ages) -> bool:
         """Whether a part of an answer is young enough; what was not asked has no age."""
         if part.cache == "none":
             return True
-        return self._young(step, part.read_at, part.as_of, ages)
+        return self._young(step, part.read_at, part.as_of, ages, bool(part.servers))
 
     def all_hold(self, steps: Sequence[Step], parts: Sequence[Part], ages: Ages) -> bool:
         """The same of all parts."""
@@ -63,7 +63,7 @@ class Contract:
     def verify(self, step: Step, part: Part, ages: Ages) -> None:
         """LimitExceeded 72000 where the part is too old."""
         if not self.holds(step, part, ages):
-            moment = self._moment(step, part.read_at, part.as_of, ages)
+            moment = self._moment(step, part.read_at, part.as_of, ages, bool(part.servers))
             raise self.refusal(step, moment)
 
     async def before(self, step: Step, ages: Ages) -> Word | None:
@@ -95,12 +95,13 @@ class Contract:
             what = f"the copy of {', '.join(step.originals)} in {what}"
         return too_old(what, None if moment is None else self.asked - moment, bound, source)
 
-    def _young(self, step: Step, read_at: float, as_of: str, ages: Ages) -> bool:
-        bound, moment = self.bound(step), self._moment(step, read_at, as_of, ages)
+    def _young(self, step: Step, read_at: float, as_of: str, ages: Ages, several: bool) -> bool:
+        bound, moment = self.bound(step), self._moment(step, read_at, as_of, ages, several)
         return math.isinf(bound) or (moment is not None and self.met(moment, bound))
 
-    def _moment(self, step: Step, read_at: float, as_of: str, ages: Ages) -> float | None:
-        """As of when data is that was read then; None where only its source could tell, and did not."""
-        if self.allowed.kept or not ages.tells(step.fragment.source):
+    def _moment(self, step: Step, read_at: float, as_of: str, ages: Ages, several: bool) -> float | None:
+        """As of when data is that was read then; None where only its source, or the one of its servers that was asked,
+        could tell, and did not."""
+        if self.allowed.kept or not (several or ages.tells(step.fragment.source)):
             return read_at
         return seconds(as_of)

@@ -42,6 +42,7 @@ class Fact:
     views: tuple[str, ...] = ()
     copies: tuple[str, ...] = ()
     left_out: tuple[tuple[str, int], ...] = ()
+    servers: tuple[str, ...] = ()  # those that answered, of a source of several
 
     @property
     def missing(self) -> bool:
@@ -90,6 +91,7 @@ class Fact:
             "views": list(self.views),
             "copies": list(self.copies),
             "left_out": dict(self.left_out),
+            **({"servers": list(self.servers)} if self.servers else {}),
         }
 
 
@@ -127,6 +129,7 @@ def _fact(source: str, parts: Sequence[Part], now: float) -> Fact:
         views=tuple(sorted({name for part in parts for name in part.views})),
         copies=tuple(sorted({name for part in parts for name in part.originals})),
         left_out=tuple(sorted(sum((Counter(part.left_out) for part in parts), Counter[str]()).items())),
+        servers=tuple(dict.fromkeys(name for part in parts for name in part.servers)),
     )
 
 

@@ -1,0 +1,236 @@
+"""Several servers of one source, with real replication: which is asked, how far it may be behind, what if it fails."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from connectors.base import Cancel, Served
+from connectors.conformance.asking import INT8, statement
+from connectors.errors import ConfigError, Error, SourceError
+from connectors.registry import connect
+from connectors.replicas import Replicated
+from tests.replication import Site, replicated
+from tests.servers import Missing
+
+pytestmark = [pytest.mark.service, pytest.mark.slow]
+BOTH = pytest.mark.parametrize("small", [True, False], ids=["point", "bulk"])
+
+
+@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    try:
+        with replicated(request.param) as site:
+            yield site
+    except Missing as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+def source(site: Site) -> Iterator[Callable[..., Replicated]]:
+    """Makes the source; afterwards all servers are well and nobody is connected to them."""
+    made: list[Replicated] = []
+
+    def make(**more: Any) -> Replicated:
+        found = connect(site.kind, "crm", site.options(**more))
+        assert isinstance(found, Replicated)
+        made.append(found)
+        return found
+
+    yield make
+    for one in made:
+        one.close()
+    for server in (site.primary, *site.replicas):
+        if server.process is None:
+            server.start()
+    assert eventually(lambda: site.read(0) == site.read(1) == current(site))
+
+
+def current(site: Site) -> int:
+    return int(site.primary.run("SELECT n FROM t", database=site.primary.database)[0][0])
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if condition():
+                return True
+        except Error:
+            pass
+        time.sleep(0.05)
+    return condition()
+
+
+def ask(source: Replicated, small: bool = True, key: str = "", fresh: float = float("inf")) -> tuple[int, Served]:
+    """The row's value, and who told it."""
+    cancel = Cancel(key=key, fresh=fresh)
+    table = "shop.t" if source.profile().engine == "mariadb" else "public.t"
+    query = statement(
+        f"SELECT CAST(n AS {'SIGNED' if '.t' and table == 'shop.t' else 'bigint'}) FROM {table}",
+        columns=(INT8,),
+        small=small,
+    )
+    batches = list(source.execute(query, timeout=10, cancel=cancel))
+    assert cancel.served is not None
+    return next(batch.column(0)[0].as_py() for batch in batches if batch.num_rows), cancel.served
+
+
+def names(site: Site) -> list[str]:
+    return [f"{one.host}:{one.port}" for one in site.replicas]
+
+
+def test_options(site: Site) -> None:
+    with pytest.raises(ConfigError, match="max_lag"):
+        connect(site.kind, "crm", site.options(max_lag="soon"))
+    with pytest.raises(ConfigError, match="read"):
+        connect(site.kind, "crm", site.options(read="whatever"))
+    assert not isinstance(connect(site.kind, "crm", site.primary.options), Replicated)
+
+
+@BOTH
+def test_replicas_are_asked_and_one_query_asks_one(site: Site, source: Callable[..., Replicated], small: bool) -> None:
+    crm = source(max_lag="5s")
+    seen = {ask(crm, small)[1].server for _ in range(8)}
+    assert seen == set(names(site)), "in turns"
+    for key in ("a-1", "a-2", "a-3"):
+        assert len({ask(crm, small, key)[1].server for _ in range(5)}) == 1
+    value, served = ask(crm, small)
+    assert served.replica and served.lag is not None and 0 <= served.lag < 5
+    site.write(value + 1)
+    assert eventually(lambda: ask(crm, small)[0] == value + 1)
+    assert ask(source(read="primary"), small)[1] == Served(f"{site.primary.host}:{site.primary.port}", False, 0.0)
+
+
+def test_the_bound_of_lag(site: Site, source: Callable[..., Replicated], small: bool = True) -> None:
+    strict, patient = source(max_lag="3s"), source()
+    only = source(max_lag="3s", read="replica")
+    primary = f"{site.primary.host}:{site.primary.port}"
+    assert ask(strict, small)[1].replica
+    before = current(site)
+    with site.paused(0, 1):
+        site.write(before + 1)
+        sent = time.monotonic()
+        while time.monotonic() - sent < 6:
+            value, served = ask(strict, small)
+            late = time.monotonic() - sent
+            assert value == before + 1 or (served.replica and late < 3.5), (value, served, late)
+            time.sleep(0.1)
+        value, served = ask(strict, small)
+        assert (value, served.server) == (before + 1, primary), "none is young enough"
+        value, served = ask(patient, small)
+        assert value == before and served.replica
+        assert served.lag is None or served.lag >= 5, "its age is told as it is"
+        with pytest.raises(SourceError) as error:
+            ask(only, small)
+        assert error.value.sqlstate == "08006" and all(name in error.value.message for name in names(site))
+        assert "behind" in error.value.message or "stopped" in error.value.message
+    assert eventually(lambda: ask(strict, small)[1].replica and ask(only, small)[0] == before + 1)
+
+
+def test_an_asker_may_want_younger_data(site: Site, source: Callable[..., Replicated]) -> None:
+    crm = source()
+    assert ask(crm)[1].replica
+    assert not ask(crm, fresh=0.0001)[1].replica or ask(crm, fresh=0.0001)[1].lag == 0
+    with site.paused(0, 1):
+        site.write(current(site) + 1)
+        assert eventually(lambda: not ask(crm, fresh=1.5)[1].replica)
+
+
+def test_killed_replicas(site: Site, source: Callable[..., Replicated], small: bool = True) -> None:
+    """Nothing fails, whoever dies, as long as somebody may be asked; and they are used again."""
+    crm, errors, over = source(max_lag="10s"), list[Error](), threading.Event()
+    asked = [0]
+
+    def load() -> None:
+        while not over.is_set():
+            try:
+                ask(crm, small)
+                asked[0] += 1
+            except Error as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for server in site.replicas:
+            server.stop(signal.SIGKILL)
+            since = asked[0]
+            assert eventually(lambda since=since: asked[0] > since + 10)
+        assert not ask(crm, small)[1].replica
+        for server in site.replicas:
+            server.start()
+        assert eventually(lambda: {ask(crm, small)[1].server for _ in range(8)} == set(names(site)), 60), "back"
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(20)
+    assert not errors, [f"{error} {error.detail}" for error in errors[:3]]
+
+
+def test_without_its_primary(site: Site, source: Callable[..., Replicated]) -> None:
+    crm, strict = source(), source(max_lag="2s")
+    assert ask(crm)[1].replica and ask(strict)[1].replica
+    site.primary.stop(signal.SIGKILL)
+    try:
+        value, served = ask(crm)
+        assert served.replica and value >= 0
+        with pytest.raises(SourceError):
+            for _ in range(80):
+                ask(strict)  # who knows what the primary had done since
+                time.sleep(0.1)
+    finally:
+        site.primary.start()
+    assert eventually(lambda: ask(strict)[1].replica, 60)
+
+
+def test_all_together_hold_no_more_connections_than_allowed(site: Site, source: Callable[..., Replicated]) -> None:
+    crm = source(pool_size=3, read="nearest")
+    over = time.monotonic() + 2
+    most = [0]
+
+    def load() -> None:
+        while time.monotonic() < over:
+            ask(crm, key=str(time.monotonic_ns()))
+
+    def count() -> int:
+        if site.kind == "mariadb":
+            sql = "SELECT count(*) FROM information_schema.processlist WHERE user = 'vdw'"
+        else:
+            sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vdw'"
+        return sum(int(server.run(sql)[0][0]) for server in (site.primary, *site.replicas))
+
+    threads = [threading.Thread(target=load) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    while time.monotonic() < over:
+        most[0] = max(most[0], count())
+        time.sleep(0.05)
+    for thread in threads:
+        thread.join()
+    assert 0 < most[0] <= 3 + 1  # one that is being closed may be counted still
+
+
+def test_what_it_tells(site: Site, source: Callable[..., Replicated]) -> None:
+    crm = source()
+    assert [table.name for table in crm.tables()] == ["t"] or "t" in [table.name for table in crm.tables()]
+    tables = [table for table in crm.tables() if table.name == "t"]
+    crm.statistics(tables, {})
+    crm.ping()
+    assert crm.pressure() is not None
+    with_snapshot = crm.snapshot(timeout=5)
+    assert with_snapshot is not None
+    cancel = Cancel()
+    try:
+        name = "shop.t" if site.kind == "mariadb" else "public.t"
+        rows = list(with_snapshot.execute(statement(f"SELECT 1 FROM {name}", small=True), timeout=5, cancel=cancel))
+        assert sum(batch.num_rows for batch in rows) == 1
+    finally:
+        with_snapshot.close()
+    assert cancel.served is not None and cancel.served.server in names(site)

@@ -1,0 +1,124 @@
+"""Real replicas of the private servers: PostgreSQL's streaming replication, MariaDB's binary log."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.servers import (
+    PASSWORD,
+    MariadbServer,
+    PostgresServer,
+    Server,
+    own,
+    postgresql_binaries,
+    running,
+    unprivileged,
+)
+
+COPIER = "copier"
+DURABLE = ("--innodb-flush-log-at-trx-commit=2",)  # what is committed outlives a kill
+TABLE = ("CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL)", "INSERT INTO t VALUES (1, 0)")
+
+
+class Standby(PostgresServer):
+    """Streams from its primary."""
+
+    primary: Server
+
+    def create(self) -> None:
+        command = [
+            str(postgresql_binaries() / "pg_basebackup"), "-h", self.primary.host, "-p", str(self.primary.port),
+            "-U", self.primary.user, "-D", str(self.folder / "data"), "-R", "-c", "fast",
+        ]  # fmt: skip
+        surroundings = {**os.environ, "PGPASSWORD": PASSWORD}
+        subprocess.run(command, env=surroundings, check=True, capture_output=True, **unprivileged(self.kind))
+
+
+class Follower(MariadbServer):
+    """Reads its primary's binary log."""
+
+    primary: Server
+
+    def follow(self) -> None:
+        self.run(
+            f"CHANGE MASTER TO MASTER_HOST='{self.primary.host}', MASTER_PORT={self.primary.port}, "
+            f"MASTER_USER='{COPIER}', MASTER_PASSWORD='copies', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1",
+            "START SLAVE",
+        )
+
+
+@dataclass
+class Site:
+    """A primary and its replicas, all with a table t of one row."""
+
+    primary: Server
+    replicas: list[Server] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return self.primary.kind
+
+    def options(self, **more: object) -> dict[str, object]:
+        """A source's connection to all of them."""
+        servers = [{"host": one.host, "port": one.port} for one in self.replicas]
+        return {**self.primary.options, "replicas": servers, **more}
+
+    def write(self, n: int) -> None:
+        """At the primary."""
+        self.primary.run(f"UPDATE t SET n = {n}", database=self.primary.database)
+
+    def read(self, at: int) -> int:
+        """At a replica itself."""
+        return int(self.replicas[at].run("SELECT n FROM t", database=self.primary.database)[0][0])
+
+    @contextlib.contextmanager
+    def paused(self, *which: int) -> Iterator[None]:
+        """While inside, these replicas receive, and apply nothing."""
+        stop, go = {
+            "postgresql": ("SELECT pg_wal_replay_pause()", "SELECT pg_wal_replay_resume()"),
+            "mariadb": ("STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD"),
+        }[self.kind]
+        for at in which:
+            self.replicas[at].run(stop)
+        try:
+            yield
+        finally:
+            for at in which:
+                self.replicas[at].run(go)
+
+
+@contextlib.contextmanager
+def replicated(kind: str, count: int = 2) -> Iterator[Site]:
+    """Such a site; gone at the end."""
+    more = () if kind == "postgresql" else ("--log-bin=bin", "--server-id=1", *DURABLE)
+    with running(kind, *more) as primary, contextlib.ExitStack() as stack:
+        primary.run(*TABLE, database=primary.database)
+        if kind == "mariadb":
+            primary.run(
+                f"CREATE USER {COPIER}@'%' IDENTIFIED BY 'copies'", f"GRANT REPLICATION SLAVE ON *.* TO {COPIER}@'%'"
+            )
+            primary.run("GRANT SLAVE MONITOR ON *.* TO vdw@'%'")
+        site = Site(primary)
+        for number in range(count):
+            folder = Path(tempfile.mkdtemp(prefix=f"vdw-{kind}-"))
+            own(folder, kind)
+            made: Standby | Follower
+            made = (
+                Standby(kind, folder)
+                if kind == "postgresql"
+                else Follower(kind, folder, more=(f"--server-id={number + 2}", *DURABLE))
+            )
+            made.primary = primary
+            stack.callback(made.remove)
+            made.create()
+            made.start()
+            if isinstance(made, Follower):
+                made.follow()
+            site.replicas.append(made)
+        yield site
