@@ -149,6 +149,7 @@ def _spared(values: Any, make: Callable[[Any], pa.Array], kind: pa.DataType, tex
         if not text:
             return pa.nulls(1, kind), 1
         raw = values[0].as_py() if isinstance(values, pa.Array) else values[0]
+        raw = raw.encode() if isinstance(raw, str) else raw
         if not isinstance(raw, bytes):
             raise
         return pa.array(["\\x" + raw.hex()], pa.string()), 0

@@ -48,8 +48,15 @@ _WIDER = {
     "TIMESTAMPTZ_NS": PgType("timestamptz"),
     "TIME_NS": PgType("time"),
     "JSON": PgType("json"),
+    "BIGNUM": PgType("numeric"),
 }
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT"}
+_FINER = {  # units of time in which Arrow comes; a cast there would cut silently
+    "TIME": {"TIME_NS"},
+    "TIMESTAMP": {"TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"},
+    "TIMESTAMP WITH TIME ZONE": {"TIMESTAMPTZ_NS"},
+}
+_LEAST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905  # PostgreSQL's dates: 4714-11-24 BC to 5874897-12-31
 _FLOATS = {"FLOAT", "DOUBLE"}
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
@@ -85,7 +92,7 @@ def cast(native: str, kind: PgType) -> str | None:
         return None
     if native.startswith("DECIMAL") and target.startswith("DECIMAL"):
         return None
-    if native == "VARCHAR" or (native.startswith("TIMESTAMP_") and target == "TIMESTAMP"):
+    if native == "VARCHAR" or native in _FINER.get(target, ()):
         return None
     fractional = native in _FLOATS or native.startswith("DECIMAL")
     if fractional and (target in ("SMALLINT", "INTEGER", "BIGINT") or (native in _FLOATS and kind.name == "numeric")):
@@ -110,12 +117,30 @@ def _narrowed(array: pa.Array, kind: PgType, column: str) -> pa.Array:
         return array.cast(have.value_type)
     if kind.name == "bpchar" and pa.types.is_string(have):
         return pc.utf8_rtrim(array, " ")
-    if not pa.types.is_timestamp(have) and not (pa.types.is_decimal(have) and pa.types.is_integer(want)):
+    if pa.types.is_date32(have):
+        return _dated(array, pa.int32(), _LEAST_DAY, _LAST_DAY, kind, column)
+    timed = pa.types.is_timestamp(have) or pa.types.is_time(have)
+    if not timed and not (pa.types.is_decimal(have) and pa.types.is_integer(want)):
         return array
     try:
-        return array.cast(want)
+        made = array.cast(want) if have != want else array
     except pa.ArrowInvalid as error:
         raise arrow.unfit(column, "a value of more digits, or out of range", kind) from error
+    least = _LEAST_DAY * arrow.US_PER_DAY
+    return _dated(made, pa.int64(), least, 2**63 - 1, kind, column) if pa.types.is_timestamp(made.type) else made
+
+
+def _dated(values: pa.Array, storage: pa.DataType, least: int, last: int, kind: PgType, column: str) -> pa.Array:
+    """Dates or instants that PostgreSQL has, its infinities among them."""
+    numbers, infinity = values.view(storage), 2 ** (storage.bit_width - 1) - 1
+    ends = pc.min_max(numbers)
+    if ends["min"].is_valid and (ends["min"].as_py() < least or ends["max"].as_py() > last):
+        finite = pc.and_(pc.not_equal(numbers, infinity), pc.not_equal(numbers, -infinity))
+        if pc.any(pc.and_(finite, pc.less(numbers, least))).as_py():
+            raise arrow.unfit(column, "a date before 4714 BC", kind)
+        if pc.any(pc.and_(finite, pc.greater(numbers, last))).as_py():
+            raise arrow.unfit(column, "a date after the year 5874897", kind)
+    return values
 
 
 def encode(bound: Bound, place: str) -> tuple[str, Any]:
@@ -125,23 +150,30 @@ def encode(bound: Bound, place: str) -> tuple[str, Any]:
     if bound.value is None and bound.type.name == "numeric":
         return "?", None  # of any scale: a text would not compare with a decimal
     if bound.type.name != "numeric":
-        return f"CAST(? AS {natural(bound.type)})", _plain(bound.value)
+        return f"CAST(? AS {natural(bound.type)})", _plain(bound.value, bound.type.name)
     return "?", _decimal(bound.value, place)
 
 
 def _encode_list(element: PgType, values: list[Any] | None, place: str) -> tuple[str, Any]:
     if element.name != "numeric" or not values:
-        return f"CAST(? AS {natural(element)}[])", values if values is None else [_plain(value) for value in values]
+        return f"CAST(? AS {natural(element)}[])", values if values is None else [
+            _plain(value, element.name) for value in values
+        ]
     decimals = [value if value is None else _decimal(value, place) for value in values]
     scale = max((-int(value.as_tuple().exponent) for value in decimals if value is not None), default=0)
-    return f"CAST(? AS DECIMAL(38,{max(scale, 0)})[])", decimals
+    # as texts: of a list of Python's decimals DuckDB rounds some
+    texts = [value if value is None else format(value, "f") for value in decimals]
+    return f"CAST(? AS DECIMAL(38,{max(scale, 0)})[])", texts
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, kind: str) -> Any:
     if isinstance(value, dt.datetime):
         return value.isoformat(sep=" ")
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
+    if isinstance(value, str) and kind in ("date", "timestamp", "timestamptz") and value.endswith(" BC"):
+        day, _, rest = value.removesuffix(" BC").partition(" ")
+        return f"{day} (BC) {rest}".rstrip()
     return str(value) if isinstance(value, uuid.UUID) else value
 
 

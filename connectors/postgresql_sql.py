@@ -20,6 +20,13 @@ CARRIED = frozenset(
     ("bool", "int2", "int4", "int8", "float4", "float8", "bytea", "bpchar", "date", "time", "timestamp", "timestamptz")
 )
 Quote = Callable[[str], str]
+# casts of these to text print otherwise than their output functions do: a mask of all bits, a declaration
+_CARRIERS = {
+    "oid": "{}::int8",
+    "inet": "pg_catalog.textin(pg_catalog.inet_out({}))",
+    "cidr": "pg_catalog.textin(pg_catalog.cidr_out({}))",
+    "xml": "pg_catalog.textin(pg_catalog.xml_out({}))",
+}
 _IN = re.compile(r"\b(NOT\s+)?IN\s*\(\s*$", re.IGNORECASE)
 
 
@@ -73,10 +80,10 @@ def quoted(value: Any) -> str:
 def wrap(text: str, columns: Sequence[PgType], carried: frozenset[str] = CARRIED) -> str:
     """The statement, its columns cast to text (or int8) where drivers would garble them."""
     casts = [_carrier(column, carried) for column in columns]
-    if not any(casts):
+    if all(cast == "{}" for cast in casts):
         return text
     names = ", ".join(f"c{i}" for i in range(len(casts)))
-    outputs = ", ".join(f"c{i}{cast} AS c{i}" for i, cast in enumerate(casts))
+    outputs = ", ".join(f"{cast.format(f'c{i}')} AS c{i}" for i, cast in enumerate(casts))
     return f"SELECT {outputs} FROM ({text}) AS q({names})"  # noqa: S608 - names are c0, c1, ...
 
 
@@ -126,6 +133,7 @@ def _cast_name(kind: PgType) -> str:
 
 
 def _carrier(column: PgType, carried: frozenset[str]) -> str:
+    """What is selected of a column."""
     if column.name in carried:
-        return ""
-    return "::int8" if column.name == "oid" else "::text"
+        return "{}"
+    return _CARRIERS.get(column.name, "{}::text")

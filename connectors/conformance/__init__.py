@@ -16,7 +16,7 @@ import pytest
 for _name in ("asking", "fixtures", "values", "conduct", "cells"):
     pytest.register_assert_rewrite(f"{__name__}.{_name}")
 
-from connectors.conformance.case import PRINTED, Case, Sample, Server, Site, Unproven, nul, printed  # noqa: E402
+from connectors.conformance.case import PRINTED, Case, Printing, Sample, Server, Site, Types, Unproven, nul, printed  # noqa: E402
 from connectors.conformance.fixtures import cases  # noqa: E402
 
-__all__ = ["PRINTED", "Case", "Sample", "Server", "Site", "Unproven", "cases", "nul", "printed"]
+__all__ = ["PRINTED", "Case", "Printing", "Sample", "Server", "Site", "Types", "Unproven", "cases", "nul", "printed"]

@@ -79,15 +79,15 @@ class Printing:
 
     text: Callable[[Sample], str]
     canonical: Callable[[Sample, Any], str]
+    prologue: tuple[str, ...] = ()  # statements ahead of those that print
 
 
 @dataclass(frozen=True)
 class Types:
-    """The engine's own list of its types: `names` is a query of one column of names, or the documented names where
-    the engine has no such catalog; `apart` are those that no column can have, each with the reason; `ddl`: name of the
-    type as `names` has it -> spelling in a sample's ddl, where they differ."""
+    """The engine's own list of its types: `missing` is a query of those that no column of {table} has; `apart` are
+    those that no column can have, each with the reason."""
 
-    names: str | tuple[str, ...]
+    missing: str
     apart: Mapping[str, str] = field(default_factory=dict)
 
 

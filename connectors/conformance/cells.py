@@ -63,7 +63,7 @@ def printed_by(case: Case, site: Site, table: str) -> dict[str, list[str | None]
     if case.printing is None:
         return {}
     texts = ", ".join(case.printing.text(sample) for sample in case.samples)
-    rows = site.run(f"SELECT {texts} FROM {table} ORDER BY id")
+    rows = site.run(*case.printing.prologue, f"SELECT {texts} FROM {table} ORDER BY id")
     canonical = case.printing.canonical
     return {
         sample.ddl: [None if row[at] is None else canonical(sample, row[at]) for row in rows]
@@ -113,8 +113,9 @@ def _printed_text(case: Case, sample: Sample, site: Site, where: str) -> str | N
     if case.printing is None:
         return None
     as_text = replace(sample, type=TEXT)
-    ((text,),) = site.run(f"SELECT {case.printing.text(as_text)} FROM {where}")
-    return case.printing.canonical(as_text, text)
+    ((text,),) = site.run(*case.printing.prologue, f"SELECT {case.printing.text(as_text)} FROM {where}")
+    found = case.printing.canonical(as_text, text)
+    return "\\x" + found.encode().hex() if "\0" in found else found
 
 
 def _other(literal: str, got: Any, want: Any) -> str:

@@ -13,6 +13,7 @@ from connectors.conformance.texts import float_text
 from connectors.types import PgType
 
 _FRACTION = re.compile(r"(\.\d*?)0+(?=$|[+-])")
+_ZEROS = re.compile(r"^(-?)0+(?=\d)")
 _BC = re.compile(r"(?P<day>\d+-\d\d-\d\d) \(BC\)(?P<time>.*)")
 _INTEGERS = frozenset(("int2", "int4", "int8", "oid"))
 
@@ -61,6 +62,7 @@ def _canonical(sample: Sample, text: Any) -> str:
 POSTGRESQL = Printing(
     lambda sample: f"CASE WHEN num_nulls({sample.column}) = 0 THEN format('%s', {sample.column}) END",
     lambda _, text: str(text),
+    ("SET search_path = ''", "SET TimeZone = 'UTC'", "SET DateStyle = 'ISO, YMD'", "SET IntervalStyle = 'postgres'"),
 )
 
 
@@ -79,24 +81,42 @@ def _mariadb_canonical(sample: Sample, text: Any) -> str:
     if sample.ddl.startswith("bit") and sample.type.name == "bytea":  # a number is printed, without leading zeros
         width = (int(sample.ddl.partition("(")[2].rstrip(")")) + 7) // 8 * 2
         return "\\x" + str(text).lower().rjust(width, "0")
+    if sample.type.name == "numeric":  # it may be filled with zeros
+        return _ZEROS.sub(r"\1", str(text))
     return _canonical(sample, text)
 
 
 MARIADB = Printing(_mariadb_text, _mariadb_canonical)
 
 
-# -- SQLite: quote() tells storage classes apart
+# -- SQLite: each storage class by itself, as quote() ends a text at its first NUL
+def _sqlite_text(sample: Sample) -> str:
+    one = sample.column
+    bytes_of = f"substr(typeof({one}), 1, 1) || hex(CAST({one} AS BLOB))"
+    return f"CASE WHEN typeof({one}) IN ('text', 'blob') THEN {bytes_of} ELSE nullif(quote({one}), 'NULL') END"
+
+
 def _sqlite_canonical(sample: Sample, text: Any) -> str:
     kind, bare = sample.type, str(text)
-    if bare.startswith("X'"):
-        return "\\x" + bare[2:-1].lower()
-    quoted = bare.startswith("'")
-    bare = bare[1:-1].replace("''", "'") if quoted else bare
+    if bare[0] in "tb" and (raw := bytes.fromhex(bare[1:])) is not None:
+        if bare[0] == "b" or not _is_text(raw):
+            return "\\x" + raw.hex()
+        bare = raw.decode()
+    elif kind.name == "text" and not bare.lstrip("-").isdigit():
+        return repr(float(bare))  # as many digits as tell the real
     if kind.name == "numeric":
         return _decimal(bare, kind)
     if kind.name == "timestamptz":
         return _trimmed(bare.removesuffix("+00:00").removesuffix("Z")) + "+00"
     return bare if kind.name == "text" else _canonical(sample, bare)
+
+
+def _is_text(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decimal(text: str, kind: PgType) -> str:
@@ -106,7 +126,7 @@ def _decimal(text: str, kind: PgType) -> str:
     return format(number, f".{kind.precision_scale[1]}f")
 
 
-SQLITE = Printing(lambda sample: f"nullif(quote({sample.column}), 'NULL')", _sqlite_canonical)
+SQLITE = Printing(_sqlite_text, _sqlite_canonical)
 
 
 # -- DuckDB
@@ -116,11 +136,12 @@ def _duckdb_text(sample: Sample) -> str:
 
 def _duckdb_canonical(sample: Sample, text: Any) -> str:
     found = _BC.fullmatch(str(text)) if sample.type.name in ("date", "timestamp", "timestamptz") else None
+    if sample.type.name == "numeric":
+        return re.sub(r"^(-?)\.", r"\g<1>0.", str(text))
     if found is None:
         plain = str(text).endswith("infinity") and sample.type.name in ("date", "timestamp", "timestamptz")
         return str(text) if plain else _canonical(sample, text)
-    day = ".".join((found["day"], "")).removesuffix(".")
-    return f"{day}{_canonical(sample, found['time']) if found['time'] else ''} BC"
+    return f"{found['day']}{_canonical(sample, found['time']) if found['time'] else ''} BC"
 
 
 DUCKDB = Printing(_duckdb_text, _duckdb_canonical)

@@ -27,7 +27,19 @@ def test_types_are_introspected(case: Case, connector: Connector, samples: str) 
     assert {sample.ddl: table.column(sample.column).type for sample in case.samples} == {
         sample.ddl: sample.type for sample in case.samples
     }
-    assert all(table.column(sample.column).native for sample in case.samples)
+    assert all(table.column(sample.column).native for sample in case.samples if sample.ddl)
+
+
+def test_no_type_of_the_engine_is_missing(case: Case, site: Site, samples: str) -> None:
+    if case.types is None:
+        pytest.skip("the engine has no list of its types")
+    missing = {row[0] for row in site.run(case.types.missing.format(table=samples.rpartition(".")[2]))}
+    assert missing == set(case.types.apart)
+
+
+def test_no_column_vanishes(case: Case, connector: Connector, samples: str) -> None:
+    table = introspected(connector, samples.rpartition(".")[2])
+    assert [column.name for column in table.columns] == ["id", *(sample.column for sample in case.samples)]
 
 
 @BOTH
