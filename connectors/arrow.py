@@ -251,6 +251,8 @@ def _kind(text: str, expected: PgType) -> str:
     if text.lower().lstrip("-") in ("infinity", "inf"):
         return "an infinity"
     if expected.name in ("date", "timestamp", "timestamptz"):
+        if re.match(r"\d{6,}-", text) and expected.name != "date":
+            return "an instant after the year 294246"
         return "a zero date" if text.startswith("0000-00-00") else "an invalid date"
     if expected.name == "time":
         return "a duration that is no time of day"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.conformance import Case, Sample, Site
+from connectors.conformance import PRINTED, Case, Sample, Site
 from connectors.types import PgType
 from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
@@ -45,9 +46,30 @@ _DUCKDB = _NATIVE["duckdb"]
 
 
 def _generic(sample: Sample) -> Sample:
-    """As an engine of which nothing is known: parameters are compared only where the driver's types say how."""
-    wide = {"ubigint": PgType("numeric"), "hugeint": PgType("numeric")}
-    return replace(sample, type=wide.get(sample.ddl, sample.type), equal=sample.equal and sample.type.name in _BOUND)
+    """As an engine of which nothing is known: parameters are compared only where the driver's types say how, and of
+    dates as it prints them only those are read that ISO 8601 has."""
+    kind = _WIDE.get(sample.ddl, sample.type)
+    if kind.name == "text":
+        values = tuple((literal, PRINTED if value is not None else None) for literal, value in sample.values)
+        return replace(sample, type=kind, equal=False, values=values, unfit=sample.unfit if sample.type == kind else ())
+    if kind.name not in ("date", "timestamp", "timestamptz"):
+        return replace(sample, type=kind, equal=sample.equal and sample.type.name in _BOUND)
+    odd = tuple(literal for literal, _ in sample.values if _NOT_ISO.search(literal))
+    values = tuple(pair for pair in sample.values if pair[0] not in odd)
+    refused = tuple((literal, _kind(literal, kind)) for literal in (*odd, *(literal for literal, _ in sample.unfit)))
+    return replace(sample, values=values, unfit=refused)
+
+
+def _kind(literal: str, kind: PgType) -> str:
+    far = re.match(r"'\d{6}", literal) and kind.name != "date"
+    return "an instant after the year 294246" if far else "an invalid date"
+
+
+_NOT_ISO = re.compile(r"BC")
+_WIDE = {
+    **dict.fromkeys(("ubigint", "hugeint", "uhugeint"), PgType("numeric")),
+    **dict.fromkeys(("bignum", "timestamptz_ns", "time_ns"), PgType("text")),
+}
 
 
 _BOUND = frozenset(("bool", "int2", "int4", "int8", "float8", "text", "date", "time", "timestamp", "timestamptz"))

@@ -50,7 +50,7 @@ DUCKDB = (
     Sample("interval", _TEXT, printed("INTERVAL 3 MONTH", "INTERVAL '-1 month 3 days -00:00:01.5'", "INTERVAL 0 DAY"), equal=False),
     Sample("bit", _TEXT, printed("'101'", "repeat('10', 100)"), equal=False),
     Sample("time with time zone", _TEXT, printed("'10:00:00+02'", "'10:00:00+15:59:59'", "'24:00:00-15:59:59'"), equal=False),
-    Sample("time_ns", T("time"), nul(("'12:00:00.123456'", 43_200_123_456), ("'24:00:00'", 86_400 * US)), unfit=(("'12:00:00.123456789'", "a value of more digits"),)),
+    Sample("time_ns", T("time"), nul(("'12:00:00.123456'", 43_200_123_456), ("'24:00:00'", 86_400 * US)), equal=False, unfit=(("'12:00:00.123456789'", "a value of more digits"),)),
     Sample("timestamp_s", T("timestamp"), nul(("'2024-03-31 02:30:00'", MIDNIGHT + 9000 * US), ("'1969-12-31 23:59:59'", -US))),
     Sample("timestamptz_ns", T("timestamptz"), printed("'2024-03-31 02:30:00.5+00'"), equal=False, unfit=(("'2024-01-01 00:00:00.123456789+00'", "a value of more digits"),)),
     Sample("integer[3]", _TEXT, printed("[1, NULL, 3]"), equal=False),
