@@ -86,7 +86,7 @@ def _instants(given: pa.Array, kind: PgType, name: str) -> pa.Array:
     storage = pa.int32() if kind.name == "date" else pa.int64()
     try:
         numbers = [None if text is None else _stored(text, kind.name) for text in given.to_pylist()]
-        return pa.array(numbers, storage).view(kind.arrow)
+        return arrow.dated(pa.array(numbers, storage).view(kind.arrow), kind, name)
     except (pa.ArrowException, OverflowError, ValueError):
         return arrow.from_text(given, kind, name)  # it names the kind of the value at fault
 

@@ -21,6 +21,7 @@ US_PER_DAY = 86_400_000_000
 POLICY = "say under unfit: in the source's file that they are NULL, or that the column is text"
 REMEDY = "exclude such rows with a filter, or correct them or the column's type at the source"
 LEFT_OUT = b"vdw.left_out"  # metadata of a batch: JSON, column -> number of its values that did not fit and are NULL
+_DATES = (-2_440_588, 2_145_042_905)  # days of 4714-11-24 BC and 5874897-12-31, PostgreSQL's first and last
 _FEW = 32  # values up to which Python's own parsing is quicker than Arrow's kernels
 _FEW_FROM_BYTES: dict[str, Callable[[bytes], Any]] = {"int2": int, "int4": int, "int8": int, "float8": float}
 _BOOLS = {"0": False, "1": True, "f": False, "t": True, "false": False, "true": True}
@@ -67,6 +68,21 @@ def conform(values: pa.Array, expected: PgType, column: str) -> pa.Array:
         except pa.ArrowInvalid:
             raise unfit(column, "a number out of range", expected) from None
     raise mistyped(column, f"values of the driver's type {values.type}", expected)
+
+
+def dated(values: pa.Array, expected: PgType, column: str) -> pa.Array:
+    """Dates or instants, checked to be some that PostgreSQL has, its infinities among them; else HV004."""
+    days = pa.types.is_date32(values.type)
+    numbers = values.view(pa.int32() if days else pa.int64())
+    least, last, infinity = (*_DATES, 2**31 - 1) if days else (_DATES[0] * US_PER_DAY, 2**63 - 1, 2**63 - 1)
+    ends = pc.min_max(numbers)
+    if ends["min"].is_valid and (ends["min"].as_py() < least or ends["max"].as_py() > last):
+        finite = pc.and_(pc.not_equal(numbers, infinity), pc.not_equal(numbers, -infinity))
+        if pc.any(pc.and_(finite, pc.less(numbers, least))).as_py():
+            raise unfit(column, "a date before 4714 BC", expected)
+        if pc.any(pc.and_(finite, pc.greater(numbers, last))).as_py():
+            raise unfit(column, "a date after the year 5874897", expected)
+    return values
 
 
 def from_text(values: pa.Array, expected: PgType, column: str) -> pa.Array:

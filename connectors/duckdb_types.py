@@ -56,7 +56,6 @@ _FINER = {  # units of time in which Arrow comes; a cast there would cut silentl
     "TIMESTAMP": {"TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"},
     "TIMESTAMP WITH TIME ZONE": {"TIMESTAMPTZ_NS"},
 }
-_LEAST_DAY, _LAST_DAY = -2_440_588, 2_145_042_905  # PostgreSQL's dates: 4714-11-24 BC to 5874897-12-31
 _FLOATS = {"FLOAT", "DOUBLE"}
 _DECIMAL = re.compile(r"DECIMAL\((\d+),\s*(\d+)\)")
 
@@ -118,7 +117,7 @@ def _narrowed(array: pa.Array, kind: PgType, column: str) -> pa.Array:
     if kind.name == "bpchar" and pa.types.is_string(have):
         return pc.utf8_rtrim(array, " ")
     if pa.types.is_date32(have):
-        return _dated(array, pa.int32(), _LEAST_DAY, _LAST_DAY, kind, column)
+        return arrow.dated(array, kind, column)
     timed = pa.types.is_timestamp(have) or pa.types.is_time(have)
     if not timed and not (pa.types.is_decimal(have) and pa.types.is_integer(want)):
         return array
@@ -126,21 +125,7 @@ def _narrowed(array: pa.Array, kind: PgType, column: str) -> pa.Array:
         made = array.cast(want) if have != want else array
     except pa.ArrowInvalid as error:
         raise arrow.unfit(column, "a value of more digits, or out of range", kind) from error
-    least = _LEAST_DAY * arrow.US_PER_DAY
-    return _dated(made, pa.int64(), least, 2**63 - 1, kind, column) if pa.types.is_timestamp(made.type) else made
-
-
-def _dated(values: pa.Array, storage: pa.DataType, least: int, last: int, kind: PgType, column: str) -> pa.Array:
-    """Dates or instants that PostgreSQL has, its infinities among them."""
-    numbers, infinity = values.view(storage), 2 ** (storage.bit_width - 1) - 1
-    ends = pc.min_max(numbers)
-    if ends["min"].is_valid and (ends["min"].as_py() < least or ends["max"].as_py() > last):
-        finite = pc.and_(pc.not_equal(numbers, infinity), pc.not_equal(numbers, -infinity))
-        if pc.any(pc.and_(finite, pc.less(numbers, least))).as_py():
-            raise arrow.unfit(column, "a date before 4714 BC", kind)
-        if pc.any(pc.and_(finite, pc.greater(numbers, last))).as_py():
-            raise arrow.unfit(column, "a date after the year 5874897", kind)
-    return values
+    return arrow.dated(made, kind, column) if pa.types.is_timestamp(made.type) else made
 
 
 def encode(bound: Bound, place: str) -> tuple[str, Any]:

@@ -56,13 +56,13 @@ def _generic(sample: Sample) -> Sample:
         return replace(sample, type=kind, equal=sample.equal and sample.type.name in _BOUND)
     odd = tuple(literal for literal, _ in sample.values if _NOT_ISO.search(literal))
     values = tuple(pair for pair in sample.values if pair[0] not in odd)
-    refused = tuple((literal, _kind(literal, kind)) for literal in (*odd, *(literal for literal, _ in sample.unfit)))
+    far = tuple(pair for pair in sample.unfit if "after" in pair[1])
+    refused = tuple(
+        (literal, "an invalid date")
+        for literal in (*odd, *(one for one, _ in sample.unfit if "BC" in one or "." in one))
+    )
+    refused += far
     return replace(sample, values=values, unfit=refused)
-
-
-def _kind(literal: str, kind: PgType) -> str:
-    far = re.match(r"'\d{6}", literal) and kind.name != "date"
-    return "an instant after the year 294246" if far else "an invalid date"
 
 
 _NOT_ISO = re.compile(r"BC")
