@@ -6,6 +6,8 @@ import asyncio
 import json
 import random
 from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -266,3 +268,36 @@ def test_keys_of_all_kinds_reach_them(world: plans.World, sql: str, most: int, m
     monkeypatch.setattr(bind, "KEYS_A_STATEMENT", most)
     monkeypatch.setattr(bind, "MOST_KEYS", 0)  # past which other statements go without keys
     assert world.rows(sql) == world.wanted(sql)
+
+
+def test_each_request_counts_for_the_owners_rate_and_number(tmp_path: Path) -> None:
+    """Pages and keys alike: never more requests in a second than allowed, nor more for one query."""
+    build(tmp_path)
+    with RestServer(tmp_path / "shop.sqlite") as shop:
+        shop.manners.largest = 100
+        table = {"path": "/next/orders", "rows": "/value", "paging": {"kind": "next", "at": "/next"}}
+        said = {"url": shop.url, "tables": {"orders": {**table, "columns": _AMOUNTS}, **SHOP}}
+        limits = {"rate": 20, "burst": 1, "concurrency": 3, "statements": 30}
+        source = {"kind": "rest", "connection": said, "limits": limits}
+        (tmp_path / "sources" / "web.yml").write_text(json.dumps(source))
+        found: dict[str, object] = {}
+
+        async def run() -> None:
+            async with plans._opened(tmp_path) as runtime:
+                result = await runtime.engine.query("SELECT count(*) FROM web.orders", plans.SESSION)
+                found["count"] = (await result.table()).column(0).to_pylist()
+                found["requests"] = len(shop.requests), runtime.engine.loads["web"].requests
+                text = "SELECT count(*) FROM crm.customers c JOIN web.orders_of o ON o.customer_id = c.id"
+                try:
+                    await runtime.engine.query(text, plans.SESSION)
+                except LimitExceeded as error:
+                    found["refused"] = error.message
+
+        asyncio.run(run())
+        assert found["count"] == [2000]
+        assert found["requests"] == (20, 19)
+        assert "would get 31 statements for one query; its owner allows 30" in str(found["refused"])
+        gaps = [b - a for a, b in pairwise(shop.times)]
+        assert len(shop.times) == 50
+        assert sum(gaps) >= 0.9 * 49 / 20
+        assert shop.most_active <= 3
