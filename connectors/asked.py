@@ -9,7 +9,7 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
-from connectors.base import SourceQuery
+from connectors.base import SourceQuery, Unfit
 from connectors.errors import SourceError
 
 Parts = tuple[str | int, ...]
@@ -86,6 +86,16 @@ def values(query: SourceQuery, condition: Condition) -> list[tuple[object, ...]]
     else:
         rows = [(value,) for value in given]
     return list(dict.fromkeys(row for row in rows if None not in row))
+
+
+def label(shape: Asked, column: str) -> str:
+    """What errors call a column, so that who asked can tell its own name for it; '' where the answer has it not."""
+    return f"c{shape.output.index(column)}" if shape.output is not None and column in shape.output else ""
+
+
+def policies(shape: Asked, query: SourceQuery) -> dict[str, Unfit]:
+    """What becomes of values that do not fit, by the table's columns: those that the statement gives as they are."""
+    return {shape.output[at]: policy for at, policy in query.unfit} if shape.output is not None else {}
 
 
 def _output(select: exp.Select) -> tuple[str, ...] | None:

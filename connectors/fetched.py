@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,8 +21,8 @@ _ROWS = 8192
 class Fetched:
     """What one statement makes of its table's rows."""
 
-    def __init__(self, asked: Asked, query: SourceQuery, evaluator: Evaluator) -> None:
-        self._asked, self._query, self._evaluator = asked, query, evaluator
+    def __init__(self, asked: Asked, query: SourceQuery, evaluator: Evaluator, left: Counter[str]) -> None:
+        self._asked, self._query, self._evaluator, self._left_out = asked, query, evaluator, left
         self._left = self._number(asked.limit)
         self._skip = self._number(asked.offset) or 0
 
@@ -35,11 +37,20 @@ class Fetched:
                 made = self._evaluator.run(cursor, self._asked.table, table, self._bounded()) if made is None else made
                 for batch in self._cut(made) if whole else made:
                     empty = False
-                    yield batch
+                    yield self._told(batch)
                 if whole and self._left == 0:
                     break
         if empty:
             yield arrow.empty(self._query.columns)
+
+    def _told(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """With the number of values that came to be NULL since the last, as they did not fit."""
+        if not self._query.unfit or not self._left_out.total() or self._asked.output is None:
+            return batch
+        names = {name: at for at, name in enumerate(self._asked.output)}
+        left = {names[name]: count for name, count in self._left_out.items() if count}
+        self._left_out.clear()
+        return batch.replace_schema_metadata({arrow.LEFT_OUT: json.dumps(left)})
 
     def _plain(self, table: pa.Table) -> list[pa.RecordBatch] | None:
         """Columns as they are, where nothing is filtered or computed."""

@@ -6,6 +6,7 @@ the text of an object or array. What the type cannot hold is an error.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -14,7 +15,8 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from connectors import json_values
+from connectors import arrow, json_values
+from connectors.base import SourceQuery, Unfit
 from connectors.errors import SourceError
 from connectors.types import PgType
 
@@ -40,6 +42,8 @@ class Field:
     type: PgType
     format: str = ""
     nullable: bool = True
+    unfit: Unfit = "error"
+    label: str = ""  # what errors call it: by the place that it has in the answer, where it has one
 
 
 @dataclass(slots=True)
@@ -66,8 +70,15 @@ class Layout:
     Only what is wanted is decoded.
     """
 
-    def __init__(self, rows: Path, fields: Sequence[Field], extras: Mapping[str, Path] | None = None) -> None:
+    def __init__(
+        self,
+        rows: Path,
+        fields: Sequence[Field],
+        extras: Mapping[str, Path] | None = None,
+        left: Counter[str] | None = None,
+    ) -> None:
         self.fields, self._rows = tuple(fields), rows
+        self.left = Counter() if left is None else left  # values that are NULL because they did not fit, by column
         tree = _Tree()
         for one in fields:
             tree.add(one.at)
@@ -110,10 +121,19 @@ class Page:
     extras: Mapping[str, str | None]
 
     def column(self, at: int) -> pa.Array:
-        """The column number `at` of the layout; SourceError HV004 where a value does not fit."""
+        """The column number `at` of the layout; SourceError HV004 where a value does not fit, unless it may be NULL:
+        then `left` counts it."""
         one = self.layout.fields[at]
         values = [None if raw is _MISSING else bytes(raw) for raw in self.layout._getters[at](self.rows)]
-        return json_values.column(values, one.type, one.format, one.name)
+        label = one.label or one.name
+        if one.unfit != "null":
+            return json_values.column(values, one.type, one.format, label)
+        query = SourceQuery((), (), (one.type,), unfit=((0, "null"),))
+        made = arrow.assembled(
+            query, [values], lambda _, part: json_values.column(part, one.type, one.format, one.name)
+        )
+        self.layout.left[one.name] += arrow.left_out(made).get(0, 0)
+        return made.column(0)
 
 
 Getter = Callable[[list[Any]], list[Any]]

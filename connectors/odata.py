@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 import pyarrow as pa
 from pydantic import Field
 
-from connectors.asked import Asked, asked, values
-from connectors.base import PING, Cancel, Profile, SourceQuery, Table
+from connectors.asked import Asked, asked, label, policies, values
+from connectors.base import PING, Cancel, Profile, SourceQuery, Table, Unfit
 from connectors.errors import SourceError
 from connectors.evaluated import Evaluator
 from connectors.fetched import Fetched
@@ -26,6 +28,7 @@ from connectors.json_values import among
 from connectors.odata_metadata import Entity, Property, parsed, table
 from connectors.rest_options import Paging, WebOptions
 from connectors.rest_paging import Pager
+from connectors.types import PgType
 from connectors.web import Asking, Question, Web
 
 _PATIENCE = 60.0  # seconds for our own questions
@@ -81,8 +84,9 @@ class OdataConnector:
             entity = self._known().get(shape.table)
             if entity is None:
                 raise SourceError(f"there is no entity set {shape.table}", sqlstate="HV00R")
-            rows = _rows(entity, shape, query, asking, self._options)
-            yield from Fetched(shape, query, self._evaluator).batches(rows, asking)
+            left = Counter[str]()
+            rows = _rows(entity, shape, query, asking, self._options, left)
+            yield from Fetched(shape, query, self._evaluator, left).batches(rows, asking)
 
     def ping(self, timeout: float = PING) -> None:
         """The service document."""
@@ -113,15 +117,14 @@ class OdataConnector:
 
 
 def _rows(
-    entity: Entity, shape: Asked, query: SourceQuery, asking: Asking, options: OdataOptions
+    entity: Entity, shape: Asked, query: SourceQuery, asking: Asking, options: OdataOptions, left: Counter[str]
 ) -> Iterator[pa.Table]:
     """The rows of all requests, page by page."""
     properties = {one.name: one for one in entity.properties}
     wanted = [properties[name] for name in dict.fromkeys((*shape.columns, *entity.key)) if name in properties]
-    fields = [
-        JsonField(one.name, (one.name,), one.type, "base64url" if one.edm == "Edm.Binary" else "") for one in wanted
-    ]
-    layout = Layout(("value",), fields, {"next": ("@odata.nextLink",)})
+    unfit = policies(shape, query)
+    fields = [replace(_field(one, unfit.get(one.name, "error")), label=label(shape, one.name)) for one in wanted]
+    layout = Layout(("value",), fields, {"next": ("@odata.nextLink",)}, left)
     for conditions, equal in _requests(entity, shape, query, options.values):
         most = _most(shape, query)
         params = [("$select", ",".join(one.name for one in wanted))] if wanted else []
@@ -133,6 +136,13 @@ def _rows(
             rows = pa.table(columns) if columns else pa.table({"": pa.nulls(len(page.rows))})
             kept = among(columns, equal)
             yield rows if kept is None else rows.filter(kept)
+
+
+def _field(one: Property, unfit: Unfit) -> JsonField:
+    if unfit == "text":
+        return JsonField(one.name, (one.name,), PgType("text"))
+    form = "base64url" if one.edm == "Edm.Binary" else ""
+    return JsonField(one.name, (one.name,), one.type, form, unfit=unfit)
 
 
 def _most(shape: Asked, query: SourceQuery) -> int | None:

@@ -5,12 +5,14 @@ What a service filters itself is taken as a superset: every row is checked again
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import pyarrow as pa
 
-from connectors.asked import Asked, asked
-from connectors.base import PING, Cancel, Collation, Column, Profile, SourceQuery, Table
+from connectors.asked import Asked, asked, label, policies
+from connectors.base import PING, Cancel, Collation, Column, Profile, SourceQuery, Table, Unfit
 from connectors.errors import SourceError
 from connectors.evaluated import Evaluator
 from connectors.fetched import Fetched
@@ -54,10 +56,10 @@ class RestConnector:
         table = self._options.tables.get(shape.table)
         if table is None:
             raise SourceError(f"there is no table {shape.table}", sqlstate="HV00R", place=f'source "{self.name}"')
-        endpoint = _Endpoint(shape.table, table, shape)
+        endpoint = _Endpoint(shape.table, table, shape, policies(shape, query))
         with self._web.asking(timeout, cancel) as asking:
             rows = endpoint.rows(asking, query)
-            yield from Fetched(shape, query, self._evaluator).batches(rows, asking)
+            yield from Fetched(shape, query, self._evaluator, endpoint.left).batches(rows, asking)
 
     def ping(self, timeout: float = PING) -> None:
         """One request, whose answer does not matter."""
@@ -73,8 +75,9 @@ class RestConnector:
 class _Endpoint:
     """A table as far as one statement reads it."""
 
-    def __init__(self, name: str, table: RestTable, shape: Asked) -> None:
-        self._name, self._table, self._asked = name, table, shape
+    def __init__(self, name: str, table: RestTable, shape: Asked, unfit: Mapping[str, Unfit]) -> None:
+        self._name, self._table, self._asked, self._unfit = name, table, shape, unfit
+        self.left = Counter[str]()  # values that are NULL because they did not fit, by column
 
     def rows(self, asking: Asking, query: SourceQuery) -> Iterator[pa.Table]:
         """The rows of all requests, page by page; those that a request was not for are left out."""
@@ -98,10 +101,15 @@ class _Endpoint:
     def _layout(self, call: Call) -> Layout:
         table = self._table
         wanted = dict.fromkeys((*self._asked.columns, *call.equal, *table.key))
-        fields = [_field(name, table.columns[name]) for name in wanted if name in table.columns]
+        own = (name for name in wanted if name in table.columns)
+        fields = [
+            replace(_field(name, table.columns[name], self._unfit.get(name, "error")), label=label(self._asked, name))
+            for name in own
+        ]
         paging = table.paging
         at = {} if paging is None else {"next": paging.at, "total": paging.total}
-        return Layout(segments(table.rows), fields, {n: segments(one) for n, one in at.items() if one is not None})
+        extras = {name: segments(one) for name, one in at.items() if one is not None}
+        return Layout(segments(table.rows), fields, extras, self.left)
 
     def _not_null(self, columns: Mapping[str, pa.Array], page: Page) -> None:
         for one in page.layout.fields:
@@ -123,9 +131,12 @@ class _Endpoint:
         return rows if kept is None else rows.filter(kept)
 
 
-def _field(name: str, column: RestColumn) -> Field:
+def _field(name: str, column: RestColumn, unfit: Unfit) -> Field:
     at = (name,) if column.at is None else segments(column.at)
-    return Field(name, at, known(column.type), "" if column.format in (None, "iso") else column.format, column.nullable)
+    form = "" if column.format in (None, "iso") else column.format
+    if unfit == "text":
+        return Field(name, at, PgType("text"), "", column.nullable)
+    return Field(name, at, known(column.type), form, column.nullable, unfit)
 
 
 def _table(source: str, name: str, said: RestTable) -> Table:

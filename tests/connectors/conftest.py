@@ -12,11 +12,12 @@ from tests.connectors.alchemy_cases import ALCHEMY, ONLY_DEEP
 from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
 from tests.connectors.odbc_cases import ODBC
+from tests.connectors.rest_cases import REST
 from tests.connectors.trino_cases import BEHIND, MEMORY
 from tests.connectors.trino_share import shared
 
 ALL = (*CASES, *EMBEDDED, *ALCHEMY, *ODBC)  # add the cases of further connectors here
-APART = (MEMORY, BEHIND)  # cases whose tests have a file of their own
+APART = (MEMORY, BEHIND, REST)  # cases whose tests have a file of their own
 case = cases(*ALL)
 
 CONDUCT = Path(__file__).with_name("test_conduct.py")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from connectors.conformance import Unproven
+from tests.connectors.rest_cases import ODATA
 
 _DEBIAN = "no MySQL server runs here (Debian has MariaDB only); the connector is that of MariaDB"
 MYSQL = (
@@ -32,4 +33,5 @@ UNPROVEN = (
     Unproven("mysql", MYSQL, _DEBIAN),
     Unproven("odbc to SQL Server", SQLSERVER, _SQLSERVER),
     Unproven("odbc to Oracle", ORACLE, _ORACLE),
+    ODATA,
 )
