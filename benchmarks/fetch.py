@@ -122,6 +122,18 @@ def on_s3(made: Stage) -> Subject:
     return Subject("files", connection, connection, (native.pyarrow_s3,))
 
 
+def odbc_postgresql(made: Stage) -> Subject:
+    """PostgreSQL by psqlODBC; only ours are exact."""
+    server = made.server("postgresql")
+    return Subject("odbc", wide.odbc(server), {"string": wide.odbc_string(server)}, (native.pyodbc, native.arrow_odbc))
+
+
+def odbc_mariadb(made: Stage) -> Subject:
+    """MariaDB by its Connector/ODBC, which holds an answer whole."""
+    server = made.server("mariadb")
+    return Subject("odbc", wide.odbc(server), {"string": wide.odbc_string(server)}, (native.pyodbc, native.arrow_odbc))
+
+
 SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "PostgreSQL": postgresql,
     "MariaDB": mariadb,
@@ -133,6 +145,8 @@ SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "Arrow": arrow,
     "Delta": delta,
     "Parquet on S3": on_s3,
+    "ODBC PostgreSQL": odbc_postgresql,
+    "ODBC MariaDB": odbc_mariadb,
 }
 
 

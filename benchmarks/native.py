@@ -43,6 +43,22 @@ def mysqlclient(options: Options, sql: str) -> int:
         return _drained(connection, sql)
 
 
+def pyodbc(options: Options, sql: str) -> int:
+    """pyodbc's tuples of Python values, in portions."""
+    import pyodbc as driver
+
+    with contextlib.closing(driver.connect(options["string"], autocommit=True)) as connection:
+        return _drained(connection, sql)
+
+
+def arrow_odbc(options: Options, sql: str) -> int:
+    """arrow-odbc's batches: double precision as real, wrong or not."""
+    from arrow_odbc import read_arrow_batches_from_odbc
+
+    given = {"batch_size": 10_000, "max_text_size": 4096, "max_binary_size": 4096, "max_bytes_per_batch": 1 << 28}
+    return sum(batch.num_rows for batch in read_arrow_batches_from_odbc(sql, options["string"], **given))
+
+
 def sqlite(options: Options, sql: str) -> int:
     """The standard library's tuples."""
     with contextlib.closing(sqlite3.connect(options["path"])) as connection:

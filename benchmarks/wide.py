@@ -134,6 +134,25 @@ def _written(file: Path, text: Path, options: str) -> None:
         connection.execute(f"COPY (SELECT {items} FROM '{file}') TO '{text}' ({options})")
 
 
+_DRIVERS = {
+    "postgresql": {"driver": "PostgreSQL Unicode", "UseDeclareFetch": 1, "Fetch": 10_000, "BoolsAsChar": 0},
+    "mariadb": {"driver": "MariaDB Unicode"},
+}
+
+
+def odbc(server: Server) -> dict[str, Any]:
+    """A source's `connection:` of kind odbc."""
+    given = {key: value for key, value in server.options.items() if key != "host"}
+    return {"driver": _DRIVERS[server.kind]["driver"], "server": server.host, **given}
+
+
+def odbc_string(server: Server) -> str:
+    """The connection string as peers have it: with what each driver needs to be quick."""
+    where = {"server": server.host, "port": server.port, "database": server.database, "uid": server.user}
+    words = {**_DRIVERS[server.kind], **where, "pwd": f"{{{server.password}}}"}
+    return ";".join(f"{key}={value}" for key, value in words.items())
+
+
 def options_of(server: Server, scheme: str) -> dict[str, Any]:
     """Connection options as the peers have them, and a URI of them for others."""
     who = f"{quote(server.user)}:{quote(server.password)}"

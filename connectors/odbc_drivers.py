@@ -196,7 +196,8 @@ class OdbcDriver:
             return
         text = session.engine.limit(milliseconds, session.facts)
         if text is None:
-            session.connection.timeout = max(1, math.ceil(milliseconds / 1000))
+            with contextlib.suppress(driver().Error):  # not every driver has one; then only our own cancel ends it
+                session.connection.timeout = max(1, math.ceil(milliseconds / 1000))
         elif text:
             self._access.tally.add(SESSION)
             _run(session.connection, text)

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.conformance import cases
 from connectors.conformance.fixtures import connector, samples, site, watched  # noqa: F401
+from tests.connectors import odbc_cases
 from tests.connectors.alchemy_cases import ALCHEMY, ONLY_DEEP
 from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
@@ -30,5 +31,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path == CONDUCT and (found := getattr(item, "callspec", None)) is not None:
             case = found.params.get("case")
-            if case is not None and case.label in ONLY_DEEP:
+            if case is not None and case.label in ONLY_DEEP | odbc_cases.ONLY_DEEP:
                 item.add_marker(pytest.mark.deep)

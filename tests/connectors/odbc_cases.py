@@ -40,3 +40,4 @@ def _odbc(case: Case) -> Case:
 
 
 ODBC = tuple(_odbc(case) for case in (*CASES, *EMBEDDED) if case.kind in DRIVERS)
+ONLY_DEEP = frozenset((LABELS["mariadb"], LABELS["sqlite"]))  # whose conduct is shown with --deep only
