@@ -85,6 +85,7 @@ def probe(
     are those of a source that cannot be reached, or refuses us."""
     table = table or candidates(profile.dialect)
     verdicts = Verdicts()
+    verdicts.expect(claims.claims(table))
     site = Derived(table, Oracle(connection), asker, seed)
     taken: list[Kind] = []
     missing: dict[str, str] = {}
@@ -101,12 +102,11 @@ def probe(
             elif kind.pool == "text" and kind.collation is Collation.LOOSE and ("=", "text", "text") in table.scalars:
                 site.look(kind)
         _manner(site)
-        verdicts.expect(claims.claims(table))
         if any(trap.kind.name.startswith("int") for trap in site.held):
             try_scalars(site, verdicts)
             try_sets(site, verdicts)
     except NoneLeft:
-        pass
+        verdicts.stopped = True
     manner = (CONDITIONS,) if CONDITIONS in site.cap.features - table.features else ()
     return Outcome(
         replace(profile, claims=()),

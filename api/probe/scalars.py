@@ -59,6 +59,9 @@ def try_scalars(site: Derived, verdicts: Verdicts) -> None:
         clean = [trial for trial in group if not trial.bad]
         for at in range(0, len(clean), BATCH):
             _together(site, verdicts, rows, clean[at : at + BATCH])
+        for trial in {trial.claim: trial for trial in clean if trial.kind == BOOL}.values():
+            if verdicts.open(trial.claim):
+                _filter(site, verdicts, rows, trial)
         for trial in group:
             if trial.bad and verdicts.open(trial.claim):
                 _partly(site, verdicts, trial)
@@ -154,6 +157,24 @@ def _together(site: Derived, verdicts: Verdicts, rows: Rows, batch: Sequence[Tri
     for n, trial in enumerate(batch):
         got = {rows.number(row): row[len(numbers) + n] for row in found}
         verdicts.tried(trial.claim, _differs(site, rows, trial, got))
+
+
+def _filter(site: Derived, verdicts: Verdicts, rows: Rows, trial: Trial) -> None:
+    """The call as a filter, which engines plan otherwise than a value: ranges are taken out of it, casts are moved."""
+    numbers = [(i, INT4) for i, _ in rows.numbers]
+    chosen = ir.Project(ir.Filter(rows.rel, (trial.call,)), tuple((i, ir.col((i, kind))) for i, kind in numbers))
+    wanted = {number for number, right in trial.right.items() if right == "t"}
+    try:
+        got = {rows.number(row) for row in site.ask(chosen, numbers)}
+    except SourceError as error:
+        if final(error):
+            raise
+        verdicts.tried(trial.claim, f"WHERE {shown(site, trial.call)}: the source has an error: {said(error)}")
+        return
+    wrong = sorted(wanted - got if trial.superset else wanted ^ got)
+    given = _given(site, trial.names, site.split(rows, trial.names, wrong[0])) if wrong else ""
+    told = f"WHERE {shown(site, trial.call)}: {'missing' if wrong and wrong[0] in wanted else 'too many'}, of {given}"
+    verdicts.tried(trial.claim, told if wrong else "")
 
 
 def _partly(site: Derived, verdicts: Verdicts, trial: Trial) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+_STOPPED = "there were no statements left to try it"
 PROVEN, REFUTED, UNTRIED = "proven", "refuted", "untried"
 
 
@@ -18,6 +19,7 @@ class Verdicts:
     due: Counter[str] = field(default_factory=Counter)  # what is still to be tried of each
     failed: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    stopped: bool = False  # before all was tried
 
     def expect(self, claims: Iterable[str]) -> None:
         """What there is to prove."""
@@ -42,10 +44,10 @@ class Verdicts:
         if claim in self.failed:
             return REFUTED, self.failed[claim]
         if self.due[claim]:
-            return UNTRIED, "there were no statements left to try it whole"
+            return UNTRIED, _STOPPED
         if self.trials.get(claim):
             return PROVEN, ""
-        return UNTRIED, self.reasons.get(claim, "no case of its types")
+        return UNTRIED, self.reasons.get(claim, _STOPPED if self.stopped else "no case of its types")
 
     def all(self, verdict: str) -> dict[str, str]:
         """The claims of that verdict in their order, with example or reason."""
