@@ -152,7 +152,8 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
     if worst.verdict is V.NO:
         return Proof(V.NO, collation, worst.reason)
     if e.op in ("and", "or"):
-        return Proof(worst.verdict, collation, worst.reason)
+        known = (e.op, "bool", "...") in capability.scalars
+        return Proof(worst.verdict, collation, worst.reason) if known else _ruleless(e, collation, capability)
     if worst.verdict is V.SUPERSET:
         return Proof(V.NO, collation, f"{worst.reason} below {e.op}")
     tested = _lossy if e.op in ("is null", "is not null") else _inexact
@@ -164,8 +165,7 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
         return Proof(V.NO, collation, "texts of columns that may have unlike collations")
     rule = find(capability, e)
     if rule is None:
-        kinds = ", ".join(a.type.sql if a.type is not None else "?" for a in e.args)
-        return Proof(V.NO, collation, f"no rule for {e.op}({kinds}) on {capability.engine}")
+        return _ruleless(e, collation, capability)
     if "boundaries" not in capability.features and any(isinstance(a, Boundary) and not a.sure for a in e.args):
         verdict = min(rule.verdict(collation), V.SUPERSET)
         return Proof(verdict, Collation.BYTES, "the sub-query may have several rows, which is for the canon to say")
@@ -179,6 +179,11 @@ def _call(e: Call, capability: Capability, facts: Facts) -> Proof:
     # What a comparison gives is no text any more; what || or coalesce gives still is.
     kept = collation if family(e.type) == "text" else Collation.BYTES
     return Proof(verdict, kept, why, digits.of_call(e, given))
+
+
+def _ruleless(e: Call, collation: Collation, capability: Capability) -> Proof:
+    kinds = ", ".join(a.type.sql if a.type is not None else "?" for a in e.args)
+    return Proof(V.NO, collation, f"no rule for {e.op}({kinds}) on {capability.engine}")
 
 
 def _guarded(e: Call, given: list[Digits | None]) -> list[Arg]:

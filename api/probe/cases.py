@@ -126,7 +126,9 @@ TARGETS = {"numeric(n)": (numeric(12, 1), numeric(38, 2), numeric(20, 6)), "varc
 def cases(site: Site, signature: Signature) -> Iterator[Call]:
     """Calls of that signature; none where this engine has no columns of its families."""
     op, *families = signature
-    if op == "cast":
+    if op in ("and", "or", "not") and not columns(site, "bool"):
+        yield from _logic(site, op)
+    elif op == "cast":
         yield from _casts(site, families[0], families[1])
     elif families and families[-1] == "...":
         yield from _variadic(site, op, families[0])
@@ -225,6 +227,17 @@ def _variadic(site: Site, op: str, family: str) -> Iterator[Call]:
             for constant in constants:
                 if alike(a.type, constant.type):
                     yield Call(op, (a, constant), a.type.bare if a.type else None)
+
+
+def _logic(site: Site, op: str) -> Iterator[Call]:
+    """AND, OR and NOT of conditions, where there are no columns of booleans."""
+    a, b = _integer(site, "a"), _integer(site, "b")
+    less, none = Call("<", (a, b), BOOL), Call("is null", (b,), BOOL)
+    if op == "not":
+        yield Call(op, (less,), BOOL)
+    else:
+        yield Call(op, (less, none), BOOL)
+        yield Call(op, (less, none, Call("=", (a, b), BOOL)), BOOL)
 
 
 def _integer(site: Site, side: str) -> Col:

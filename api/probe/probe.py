@@ -23,7 +23,7 @@ from connectors.errors import Error, SourceError
 from planner import ir
 from planner.scalar import Call
 
-MOST = 600  # statements
+MOST = 1000  # statements
 CONDITIONS = "conditions"  # as a claim: conditions are no values there
 SPELLED = "its values are texts there, in any spelling"
 Send = Callable[[SourceQuery], Sequence[pa.RecordBatch]]

@@ -51,6 +51,7 @@ def try_scalars(site: Derived, verdicts: Verdicts) -> None:
     """All scalar claims of the site's table."""
     trials = list(_trials(site, verdicts))
     verdicts.due.update(trial.claim for trial in trials)
+    filtered: set[str] = set()
     for group in _groups(trials):
         names = group[0].names
         rows = site.rows(names)
@@ -59,8 +60,9 @@ def try_scalars(site: Derived, verdicts: Verdicts) -> None:
         clean = [trial for trial in group if not trial.bad]
         for at in range(0, len(clean), BATCH):
             _together(site, verdicts, rows, clean[at : at + BATCH])
-        for trial in {trial.claim: trial for trial in clean if trial.kind == BOOL}.values():
-            if verdicts.open(trial.claim):
+        for trial in clean:
+            if trial.kind == BOOL and verdicts.open(trial.claim) and trial.claim not in filtered:
+                filtered.add(trial.claim)
                 _filter(site, verdicts, rows, trial)
         for trial in group:
             if trial.bad and verdicts.open(trial.claim):
