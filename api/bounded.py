@@ -17,6 +17,7 @@ from typing import Any
 import orjson
 
 from connectors.errors import Error, LimitExceeded, QueryError
+from connectors.surroundings import harmless
 
 ROOT = Path(__file__).resolve().parent.parent
 WAITING = 8  # for each place
@@ -54,7 +55,7 @@ class Bench:
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=tuple(files),
                 cwd=ROOT,
-                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": str(ROOT)},
+                env={**harmless(os.environ), **_ENVIRONMENT, "PYTHONPATH": str(ROOT)},
             )
             return await self._awaited(process, orjson.dumps(job))
 

@@ -12,11 +12,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from connectors.errors import ConfigError
+from connectors.surroundings import harmless
 
 TIMEOUT = 10.0  # seconds
 LONGEST = 64 << 10  # bytes
-# What programs need to be found and to find their own files; what else stands in our environment may be secret.
-PASSED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TZ", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME")
 
 
 def told(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -> str:
@@ -33,7 +32,7 @@ def told(command: Sequence[str], folder: Path, environment: Mapping[str, str]) -
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             cwd=folder,
-            env={name: environment[name] for name in PASSED if name in environment},
+            env=harmless(environment),
             start_new_session=True,
         )
     except (OSError, ValueError) as error:

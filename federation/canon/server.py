@@ -20,6 +20,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from connectors.errors import ConfigError, Error
+from connectors.surroundings import harmless
 from federation.canon.binaries import Binaries, locate
 
 OWNER = "vdw"  # our superuser; only our own operating system user may log in as it
@@ -186,6 +187,7 @@ class Canon:
             text=True,
             pass_fds=(lock,),  # held as long as the supervisor lives
             start_new_session=True,  # Ctrl-C is ours to handle
+            env=harmless(os.environ),
         )
         self._listener = threading.Thread(target=self._listen, args=(self._watch,), name="canon", daemon=True)
         self._listener.start()
