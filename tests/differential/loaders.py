@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from tests.differential.file_formats import load_files
 from tests.differential.placements import ENGINES, Piece
+from tests.rest_server import RestServer
 from tests.servers import Server
 
 _LOOSE = """CREATE COLLATION public.loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"""
@@ -110,6 +111,35 @@ def load_duckdb(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
     return {"path": "duck.db"}
 
 
+_SERVICES: dict[str, RestServer] = {}  # by address, until their placement is dropped
+
+
+def load_rest(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
+    """A service over a SQLite file that holds JSON's own texts, in pages that lead one to the next."""
+    with contextlib.closing(sqlite3.connect(folder / "web.db")) as connection:
+        for piece in pieces:
+            columns = ", ".join(f'"{c.stored}" BLOB' for c in piece.columns)
+            connection.execute(f"CREATE TABLE {piece.name} ({columns})")
+            marks = ", ".join("?" * len(piece.columns))
+            rows = ([None if value is None else f"={value}" for value in row] for row in _rows(piece))
+            connection.executemany(f"INSERT INTO {piece.name} VALUES ({marks})", rows)
+        connection.commit()
+    server = RestServer(folder / "web.db")
+    server.start()
+    server.manners.largest = 50
+    _SERVICES[server.url] = server
+    tables = {
+        piece.name: {
+            "path": f"/next/{piece.name}",
+            "rows": "/value",
+            "columns": {c.stored: {"type": c.native} for c in piece.columns},
+            "paging": {"kind": "next", "at": "/next"},
+        }
+        for piece in pieces
+    }
+    return {"url": server.url, "tables": tables}
+
+
 def load_postgresql(server: Server, database: str, icu: bool, pieces: list[Piece]) -> dict[str, Any]:
     """A database of its own: C collation, or ICU en-US by default."""
     locale = "LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C.UTF-8'" if icu else "LOCALE 'C'"
@@ -181,14 +211,16 @@ def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Ser
         return load_postgresql(servers[kind], f"d{tag}_{source}", source == "icu", pieces)
     if kind == "mariadb":
         return load_mariadb(servers[kind], f"d{tag}_{source}", pieces)
-    embedded = {"sqlite": load_sqlite, "files": load_files, "duckdb": load_duckdb}
+    embedded = {"sqlite": load_sqlite, "files": load_files, "duckdb": load_duckdb, "rest": load_rest}
     return embedded[kind](folder, pieces)
 
 
 def drop_all(connections: dict[str, dict[str, Any]], servers: dict[str, Server]) -> None:
-    """Drop the databases that `load_all` made on shared servers."""
+    """Drop the databases that `load_all` made on shared servers; stop its services."""
     for source, connection in connections.items():
         kind = ENGINES[source]
+        if kind == "rest":
+            _SERVICES.pop(connection["url"]).stop()
         if kind in servers:
             force = " WITH (FORCE)" if kind == "postgresql" else ""
             servers[kind].run(f"DROP DATABASE IF EXISTS {connection['database']}{force}")

@@ -6,8 +6,10 @@ Where a source cannot hold a type (or these values of it), the column holds Post
 from __future__ import annotations
 
 import datetime as dt
+import json
 import math
 import random
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -198,10 +200,34 @@ def _duckdb(kind: PgType, values: list[Any], chance: random.Random) -> tuple[tup
     return (declared + loose, arrow), encode
 
 
+_JSON = frozenset("bool int2 int4 int8 numeric float8 text varchar bpchar date time timestamp timestamptz uuid".split())
+
+
+def _rest(kind: PgType, values: list[Any], chance: random.Random) -> tuple[str, Encode]:
+    """(type in the source's file, JSON's own text): numbers as such, everything else in quotes."""
+    plain = kind.name in _JSON and not any(isinstance(value, str) for value in values if kind.name.startswith("t"))
+    whole = kind.name != "date" or all(value is None or isinstance(value, dt.date) for value in values)
+    if not (plain and whole) or (kind.name == "numeric" and kind.mod >= 0 and kind.precision_scale[1] < 0):
+        return "text", lambda value: None if value is None else json.dumps(python_text(value, kind))
+    if kind.name in ("timestamp", "timestamptz"):
+        return kind.name, lambda value: None if value is None else json.dumps(value.isoformat())
+    number = kind.name in ("int2", "int4", "int8", "numeric") and chance.random() < 0.8
+    text = _text_of(kind)
+
+    def encode(value: Any) -> str | None:
+        if value is None or kind.name == "bool":
+            return None if value is None else json.dumps(value)
+        written = repr(value) if isinstance(value, float) else str(text(value))
+        return written if number and re.fullmatch(r"-?\d+(\.\d+)?", written) else json.dumps(written)
+
+    return kind.sql, encode
+
+
 _KINDS: dict[str, Callable[[PgType, list[Any], random.Random], tuple[Any, Encode]]] = {
     "postgresql": _postgresql,
     "mariadb": _mariadb,
     "sqlite": _sqlite,
     "files": _arrow_native,
     "duckdb": _duckdb,
+    "rest": _rest,
 }

@@ -21,6 +21,7 @@ ENGINES = {
     "lite": "sqlite",
     "pq": "files",
     "duck": "duckdb",
+    "web": "rest",
 }
 EMBEDDED = ("lite", "pq", "duck")
 
