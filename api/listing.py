@@ -13,6 +13,7 @@ from api.ask import listed
 from api.project import Runtime, open_project
 from connectors.base import Cancel, Connector
 from connectors.member import Member
+from federation.facts import facts
 from views.catalog import Catalog, Source, View
 
 
@@ -28,13 +29,17 @@ def sources(project: Path, as_json: bool) -> int:
             typer.echo(listed(found))
         else:
             rows = [
-                [_text(one[key]) for key in ("name", "kind", "server", "tables", "ttl", "limits", "state")]
+                [
+                    *(_text(one[key]) for key in ("name", "kind", "server")),
+                    _role(one["facts"]),
+                    *(_text(one[key]) for key in ("tables", "ttl", "limits", "state")),
+                ]
                 for one in found
             ]
             for row, one in zip(rows, found, strict=True):
                 row[-1] = "; ".join([row[-1], *map(_server, one["servers"])])
-            headers = ("source", "kind", "server", "tables", "ttl", "limits", "state")
-            console.table(headers, rows, (False, False, False, True, True))
+            headers = ("source", "kind", "server", "role", "tables", "ttl", "limits", "state")
+            console.table(headers, rows, (False, False, False, False, True, True))
         return 3 if any(one["state"] != "up" for one in found) else 0
 
     return _with(project, show)
@@ -81,6 +86,7 @@ def _source(source: Source, catalog: Catalog) -> dict[str, Any]:
         "ttl": source.ttl,
         "limits": {"concurrency": limits.concurrency, "timeout": limits.timeout, "rows": limits.rows},
         "state": source.fault or "up",
+        "facts": {one.name: one.value for one in facts(catalog, source.name) if one.relation is None},
     }
 
 
@@ -107,6 +113,13 @@ def _server(told: dict[str, Any]) -> str:
         else f", {told['lag']:.1f} s behind"
     )
     return f"{told['role']} {told['server']} {told['state']}{behind if told['state'] == 'up' else ''}"
+
+
+def _role(known: dict[str, str | None]) -> str:
+    """What is behind it, and whether we could do harm there."""
+    place = {"yes": "replica", "no": "primary"}.get(known.get("replica") or "", "not known")
+    login = {"yes": "read-only login", "no": "login that may write"}.get(known.get("read_only_login") or "", "")
+    return ", ".join(filter(None, (place, login)))
 
 
 def _view(view: View) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from api.watches import tell
 from cache.results import ResultCache
 from connectors.base import Bound, Cancel
 from connectors.errors import ConfigError, Error, QueryError
+from federation import facts
 from federation.build import Built, build, rebuild, renewed
 from federation.canon import residual, roles
 from federation.canon.analyse import Analyser
@@ -126,6 +127,28 @@ class Runtime:
             due = self.engine.statistician.due(self.engine.catalog)
             if due:
                 await self.engine.refresh_statistics(due)
+            if doubtful := {*due, *facts.altered(self.engine.connectors)}:
+                await self.recheck(doubtful)
+
+    async def recheck(self, names: Collection[str]) -> tuple[str, ...]:
+        """Ask these sources for their facts again, and serve anew where one is another than it was: upgraded, failed
+        over, altered. Says which; plans are made anew then, and what was kept of them is not used."""
+        try:
+            async with self._changing:
+                engine, files = self.engine, self.project.sources
+                exposed = {name: (file.expose.schemas, file.expose.tables) for name, file in files.items()}
+                found = await facts.others(engine.catalog, engine.connectors, exposed, names, engine.gates)
+                if found:
+                    remembered = Remembered(_state(self.project))
+                    built = await renewed(
+                        self.project, self.canon, self._built, found, gates=engine.gates, remembered=remembered
+                    )
+                    await self._serve(self.project, built, found)
+                    log.info("source %s is another than it was; catalog %s serves", found, built.catalog.version)
+                return found
+        except Error as error:
+            log.warning("sources are others than they were, but the catalog cannot be built: %s", error)
+            return ()
 
     async def _revive(self) -> None:
         try:

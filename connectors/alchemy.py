@@ -94,7 +94,6 @@ class AlchemyConnector:
         self.tally = self._access.tally
         self._leases = Leases(name, options.pool_size)
         self._shapes: OrderedDict[tuple[str, tuple[PgType, ...]], frozenset[int]] = OrderedDict()
-        self._profile: Profile | None = None
 
     @property
     def orphaned(self) -> float:
@@ -102,10 +101,8 @@ class AlchemyConnector:
         return self._known.orphaned
 
     def profile(self) -> Profile:
-        """Engine and driver, version, and sqlglot's dialect; asked once."""
-        if self._profile is None:
-            self._profile = self._asked(lambda session: self._known.profile(session.connection), "catalog")
-        return self._profile
+        """Engine and driver, version, and sqlglot's dialect."""
+        return self._asked(lambda session: self._known.profile(session.connection), "catalog")
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """Tables and views of the schemas shown."""

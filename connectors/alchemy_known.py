@@ -58,6 +58,7 @@ class Postgresql(Behind):
 
     def profile(self, connection: Connection) -> Profile:
         """The facts of kind postgresql, under this driver's name."""
+        self._facts = None
         known = self._known(connection)
         self.orphaned = 2.5 if known.facts["watches_clients"] else math.inf
         name = f"postgresql+{self.dialect.driver}"

@@ -39,6 +39,7 @@ class Column:
     comment: str = ""
     exact: bool = True  # every stored value is of `type`; false: predicates on it stay here (SQLite's affinities)
     unfit: Unfit = "error"  # what becomes of a value that `type` cannot hold; `text`: `type` is text for its sake
+    collated: str = ""  # the source's own name of the collation
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,19 @@ class ForeignKey:
     table: str
     references: tuple[str, ...]
     enforced: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Partitions:
+    """How a table lies in parts: `count` of them, each with the rows of some values of `columns` (none: of an
+    expression). `kind` is list, range or hash."""
+
+    kind: str
+    columns: tuple[str, ...] = ()
+    count: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.count} by {self.kind} of {', '.join(self.columns) or 'an expression'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +79,7 @@ class Table:
     row_count: int | None = None
     comment: str = ""
     requires: tuple[tuple[str, ...], ...] = ()  # alternatives: the columns of one must be given; (): it can be scanned
+    partitions: Partitions | None = None
 
     def column(self, name: str) -> Column:
         """The column of that name; KeyError where there is none."""
@@ -274,6 +289,8 @@ class Connector(Protocol):
 
     A connector may also have `paged`: True where a statement takes several requests, each of which asks `Cancel.turn`.
 
+    A connector may also have `altered`: whether a connection since the last `profile()` has shown another server.
+
     A connector may also have `prompt(query, *, timeout) -> Prompt | None`: send a `small` statement now, over a
     connection that lies idle. None, where that cannot be done without waiting, leaves it to `execute`.
 
@@ -284,7 +301,11 @@ class Connector(Protocol):
     name: str
 
     def profile(self) -> Profile:
-        """Engine, version and probed facts; connects when first asked."""
+        """Engine, version and facts, probed now. `facts` have what lasts: no measures, which differ each time.
+
+        Every connector says, where it can be known, `replica` (of another server) and `read_only_login` (the user may
+        not write): None or absent is not known.
+        """
         ...
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:

@@ -52,7 +52,7 @@ class Embedded:
         rows = self._ask("SELECT version(), current_setting('TimeZone'), current_setting('default_null_order')")
         version, zone, nulls = rows[0]
         numbers = tuple(int(part) for part in version.lstrip("v").split("-")[0].split("."))
-        return Profile("duckdb", numbers, {"timezone": zone, "default_null_order": nulls})
+        return Profile("duckdb", numbers, {"replica": False, "timezone": zone, "default_null_order": nulls})
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """Tables and views with their types, keys and row counts."""

@@ -47,6 +47,7 @@ _SNAPSHOT = (
     "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
     "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
 )
+_UNTOLD = frozenset((1227, 1064, 1142))  # may not see it; no such statement (MySQL 8.4)
 
 
 class MariadbOptions(ReplicatedOptions):
@@ -120,15 +121,28 @@ class MariadbConnector:
         self._driver = MysqlDriver(self._access, self._deadlines)
         self.tally = self._access.tally
         self._leases = Leases(name, options.pool_size) if shared is None else shared.leases
-        self._profile: Profile | None = None
 
     def profile(self) -> Profile:
-        """Engine (which of the two answers), version, the server's own modes; asked once."""
-        if self._profile is None:
-            with self._leased(ASK_TIMEOUT, Cancel()) as lease:
-                session: Session = lease.session
-                self._profile = mariadb_catalog.profile(partial(self._ask, session), session.engine, version(session))
-        return self._profile
+        """Engine (which of the two answers), version, the server's own modes, role and the like."""
+        with self._leased(ASK_TIMEOUT, Cancel()) as lease:
+            session: Session = lease.session
+            self._access.identity.knows(session.connection.get_server_info())
+            ask = partial(self._ask, session)
+            return mariadb_catalog.profile(ask, session.engine, version(session), self._replica(session))
+
+    def _replica(self, session: Session) -> bool | None:
+        """Whether it follows another server; None where it does not tell us."""
+        try:
+            return bool(self._ask(session, "SHOW SLAVE STATUS"))
+        except (driver().OperationalError, driver().ProgrammingError) as error:
+            if error.args and error.args[0] in _UNTOLD:
+                return None
+            raise
+
+    @property
+    def altered(self) -> bool:
+        """See Connector."""
+        return self._access.identity.altered
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """Tables and views of the databases shown; a fixed number of queries, however many tables."""

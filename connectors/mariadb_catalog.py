@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from connectors.base import Bound, Collation, Column, ForeignKey, Profile, Table
+from connectors.base import Bound, Collation, Column, ForeignKey, Partitions, Profile, Table
 from connectors.mariadb_rows import exact
 from connectors.mariadb_sql import literal
 from connectors.types import PgType, bpchar, numeric, varchar
@@ -25,6 +26,19 @@ _VARIABLES = (
     "max_allowed_packet", "read_only",
 )  # fmt: skip
 _SESSION = frozenset(("character_set_database", "collation_database"))
+_GRANT = re.compile(r"GRANT (.+?) ON ", re.IGNORECASE)
+_READING = frozenset(
+    (
+        "SELECT",
+        "USAGE",
+        "PROCESS",
+        "SHOW VIEW",
+        "SHOW DATABASES",
+        "BINLOG MONITOR",
+        "SLAVE MONITOR",
+        "REPLICATION CLIENT",
+    )
+)
 _SIMPLE = {
     "date": "date",
     "datetime": "timestamp",
@@ -44,19 +58,28 @@ _BINARY = frozenset(
 )
 
 
-def profile(ask: Ask, engine: str, version: tuple[int, ...]) -> Profile:
+def profile(ask: Ask, engine: str, version: tuple[int, ...], replica: bool | None = None) -> Profile:
     """Facts of the server; its own modes and character sets, not those of our sessions."""
     scoped = (f"@@{name}" if name in _SESSION else f"@@GLOBAL.{name}" for name in _VARIABLES)
     row = ask("SELECT " + ", ".join(scoped))[0]
     facts: dict[str, Any] = dict(zip(_VARIABLES, row, strict=True))
     facts["performance_schema"] = facts["performance_schema"] == "1"
+    facts["replica"] = replica
+    facts["read_only_login"] = _reads_only([str(row[0]) for row in ask("SHOW GRANTS")])
     return Profile(engine, version, facts)
+
+
+def _reads_only(grants: Sequence[str]) -> bool:
+    """Whether grants let nobody write: each names what it allows, or a role, of which is not said what it may."""
+    allowed = [_GRANT.match(grant) for grant in grants]
+    words = [word.strip() for one in allowed if one is not None for word in one[1].upper().split(",")]
+    return all(one is not None for one in allowed) and {re.sub(r"\(.*", "", word).strip() for word in words} <= _READING
 
 
 def tables(
     source: str, ask: Ask, schemas: Sequence[str], names: Sequence[str], zero_dates_null: bool
 ) -> tuple[Table, ...]:
-    """Base tables and views outside the system's databases; six queries, however many tables."""
+    """Base tables and views outside the system's databases; seven queries, however many tables."""
     where = _where(schemas, names)
     found = _by_table(ask(_TABLES + where))
     columns = _by_table(ask(_COLUMNS + where + " ORDER BY table_schema, table_name, ordinal_position"))
@@ -64,9 +87,13 @@ def tables(
     foreign = _by_table(
         ask(_FOREIGN_KEYS + where + " ORDER BY table_schema, table_name, constraint_name, ordinal_position")
     )
+    parted = _by_table(ask(_PARTITIONS + where + " ORDER BY table_schema, table_name, partition_ordinal_position"))
     documents = _json_columns(ask)
     return tuple(
-        _table(source, key, found[key][0], columns[key], indexes[key], foreign[key], documents, zero_dates_null)
+        replace(
+            _table(source, key, found[key][0], columns[key], indexes[key], foreign[key], documents, zero_dates_null),
+            partitions=_partitions(parted[key]),
+        )
         for key in sorted(found)
         if columns[key]
     )
@@ -85,6 +112,24 @@ WHERE referenced_table_name IS NOT NULL"""
 # MariaDB's json is longtext with this check
 _JSON = """SELECT constraint_schema, table_name, check_clause FROM information_schema.check_constraints
 WHERE check_clause LIKE 'json_valid(%'"""
+
+
+_PARTITIONS = """SELECT DISTINCT table_schema, table_name, partition_name, partition_method, partition_expression,
+partition_ordinal_position FROM information_schema.partitions WHERE partition_name IS NOT NULL"""
+
+
+def _partitions(rows: Sequence[Row]) -> Partitions | None:
+    """By columns where these are named as they are, by an expression else."""
+    if not rows:
+        return None
+    method, expression = str(rows[0][3]).upper(), str(rows[0][4] or "")
+    names = tuple(part.strip().strip("`") for part in expression.split(",")) if expression else ()
+    plain = all(re.fullmatch(r"\w+", name) for name in names)
+    kind = next((kind for word, kind in _METHODS.items() if word in method), "hash")
+    return Partitions(kind, names if plain else (), len(rows))
+
+
+_METHODS = {"LIST": "list", "RANGE": "range", "SYSTEM_TIME": "range"}
 
 
 def _where(schemas: Sequence[str], names: Sequence[str]) -> str:
@@ -141,6 +186,7 @@ def _column(row: Row, documents: frozenset[tuple[str, str, str]], zero_dates_nul
         nullable=nullable == "YES",
         native=str(native),
         collation=_collation(str(row[4]), collation),
+        collated=collation or "",
         comment=comment or "",
     )
     return replace(column, exact=exact(column, zero_dates_null))

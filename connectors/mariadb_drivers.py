@@ -16,6 +16,7 @@ from pydantic import SecretStr
 
 from connectors.deadlines import Deadlines
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
+from connectors.identity import Identity
 from connectors.leases import Lost
 from connectors.logins import Logins
 from connectors.sockets import readable, sever, watch
@@ -78,6 +79,7 @@ class Access:
     password: SecretStr | None = None
     tls: Tls = field(default_factory=Tls)
     logins: Logins = field(init=False, repr=False)
+    identity: Identity = field(default_factory=Identity, repr=False)
 
     def __post_init__(self) -> None:
         self.logins = Logins(self.source, self.password, self.tls.passphrase)
@@ -97,6 +99,7 @@ class Access:
             return made
 
         connection = self.logins.open(attempt, refused, seconds)
+        self.identity.sees(connection.get_server_info())
         watch(connection.fileno())
         return connection
 

@@ -145,14 +145,19 @@ class PostgresqlConnector:
         self._profile: Profile | None = None
 
     def profile(self) -> Profile:
-        """Version, database collation and the like, asked once."""
-        if self._profile is None:
-            self._profile = postgresql_catalog.profile(self._ask)
+        """Version, database collation, settings, role and the like."""
+        self._profile = postgresql_catalog.profile(self._ask)
+        self._access.identity.knows((self._profile.version, self._profile.facts["in_recovery"]))
         return self._profile
+
+    @property
+    def altered(self) -> bool:
+        """See Connector."""
+        return self._access.identity.altered
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """Everything readable outside the system's schemas and extensions; five queries, however many tables."""
-        return postgresql_catalog.tables(self.name, self._ask, self.profile().facts, schemas, tables)
+        return postgresql_catalog.tables(self.name, self._ask, (self._profile or self.profile()).facts, schemas, tables)
 
     def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
         """What ANALYZE found and how much has changed since; three queries at the most, none of a table."""

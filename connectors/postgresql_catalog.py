@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from connectors.base import Collation, Column, ForeignKey, Profile, Table
+from connectors.base import Collation, Column, ForeignKey, Partitions, Profile, Table
 from connectors.types import BUILTIN, PgType
 
 Ask = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
@@ -16,10 +17,11 @@ TEXT = PgType("text")
 _COLUMNS = """
 SELECT c.oid::int8, n.nspname::text, c.relname::text, c.reltuples::int8, obj_description(c.oid, 'pg_class'),
        a.attname::text, a.attnum, a.attnotnull, format_type(a.atttypid, a.atttypmod), a.atttypid::int8, a.atttypmod,
-       a.attcollation::int8, col_description(c.oid, a.attnum)
+       a.attcollation::int8, col_description(c.oid, a.attnum), coalesce(collname::text, '')
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+LEFT JOIN pg_collation l ON l.oid = a.attcollation
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
   AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)'
   AND NOT EXISTS (SELECT FROM pg_depend d
@@ -33,6 +35,13 @@ SELECT t.oid::int8, t.typname::text, t.typtype::text, t.typbasetype::int8, t.typ
        t.typnamespace = 'pg_catalog'::regnamespace
 FROM pg_type t WHERE t.typtype = 'd' OR t.typnamespace = 'pg_catalog'::regnamespace
 """
+_PARTITIONS = """
+SELECT p.partrelid::int8, p.partstrat::text,
+       (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(p.partattrs::int2[]) WITH ORDINALITY k(attnum, n)
+        JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = k.attnum),
+       0 = ANY (p.partattrs::int2[]), (SELECT count(*) FROM pg_inherits i WHERE i.inhparent = p.partrelid)
+FROM pg_partitioned_table p WHERE p.partrelid = ANY ($1::oid[])
+"""
 _COLLATIONS = """
 SELECT oid::int8, collname::text, collprovider::text, collcollate, collisdeterministic FROM pg_collation
 """
@@ -43,7 +52,16 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
        pg_encoding_to_char(encoding), pg_is_in_recovery(), current_setting('TimeZone'),
        EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'),
        (SELECT array_agg(extname::text ORDER BY extname) FROM pg_extension),
-       current_setting('client_connection_check_interval', true)
+       current_setting('client_connection_check_interval', true),
+       (SELECT array_agg(name || ' = ' || coalesce(reset_val, setting) ORDER BY name) FROM pg_settings
+        WHERE name IN ('default_transaction_read_only', 'default_transaction_isolation', 'statement_timeout',
+                       'standard_conforming_strings', 'extra_float_digits', 'DateStyle', 'IntervalStyle', 'jit',
+                       'max_connections', 'row_security')),
+       EXISTS (SELECT FROM pg_roles WHERE rolname = current_user AND rolsuper)
+         OR EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                    WHERE c.relkind IN ('r', 'p') AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+                      AND n.nspname !~ '^pg_(toast|temp)' AND has_schema_privilege(n.oid, 'USAGE')
+                      AND has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'))
 FROM pg_database d WHERE datname = current_database()
 """
 _INDEXES = """
@@ -88,6 +106,9 @@ def profile(ask: Ask) -> Profile:
         "server_version": row[1],
         "extensions": tuple(row[10] or ()),
         "watches_clients": row[11] not in (None, "0"),
+        "replica": facts["in_recovery"],
+        "read_only_login": not row[13],
+        "settings": tuple(row[12] or ()),
         "collation": _default_collation(facts).value,
         "standard_conforming_strings": True,  # the prologue sets it
     }
@@ -105,7 +126,17 @@ def tables(
     types = {row[0]: row[1:] for row in ask(_TYPES, ())}
     collations = _collations(ask, facts)
     indexes, foreign = _by_table(ask(_INDEXES, oids)), _by_table(ask(_FOREIGN_KEYS, oids))
-    return tuple(_table(source, group, types, collations, indexes[oid], foreign[oid]) for oid, group in rows.items())
+    parted = {row[0]: _partitions(row) for row in ask(_PARTITIONS, oids)}
+    return tuple(
+        replace(_table(source, group, types, collations, indexes[oid], foreign[oid]), partitions=parted.get(oid))
+        for oid, group in rows.items()
+    )
+
+
+def _partitions(row: tuple[Any, ...]) -> Partitions:
+    _, strategy, columns, computed, count = row
+    kind = {"l": "list", "r": "range", "h": "hash"}[strategy]
+    return Partitions(kind, () if computed else tuple(columns), count)
 
 
 def _table(
@@ -134,7 +165,7 @@ def _table(
 
 
 def _column(row: tuple[Any, ...], types: Mapping[int, tuple[Any, ...]], collations: Mapping[int, Collation]) -> Column:
-    name, _, not_null, native, oid, mod, collation, comment = row[5:13]
+    name, _, not_null, native, oid, mod, collation, comment, named = row[5:14]
     kind = _type(oid, mod, types)
     return Column(
         name=name,
@@ -143,6 +174,7 @@ def _column(row: tuple[Any, ...], types: Mapping[int, tuple[Any, ...]], collatio
         native=native,
         # an enum or any other type that is text here only has its own order and equality
         collation=_text_collation(kind, oid, types, collation, collations),
+        collated=named,
         comment=comment or "",
     )
 

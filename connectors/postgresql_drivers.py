@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from connectors.apart import apart
 from connectors.errors import Error, LimitExceeded, SourceError
+from connectors.identity import Identity
 from connectors.leases import Lost
 from connectors.logins import Logins
 from connectors.sockets import readable
@@ -80,6 +81,7 @@ class Access:
     password: SecretStr | None = None
     tls: Tls = field(default_factory=Tls)
     logins: Logins = field(init=False, repr=False)
+    identity: Identity = field(default_factory=Identity, repr=False)
 
     def __post_init__(self) -> None:
         self.logins = Logins(self.source, self.password, self.tls.passphrase)
@@ -172,6 +174,7 @@ class PointDriver:
             connection.patience = max(seconds, 1.0)
             self._access.tally.add(SESSION)
             connection.execute(self._access.prologue)
+            self._access.identity.sees(_mark(connection.info))
         except psycopg.Error as error:
             raise self._access.unreachable(error) from None
         return Session(connection)
@@ -198,6 +201,12 @@ class PointDriver:
             self._access.tally.add(SESSION)
             session.connection.execute(f"SET statement_timeout = {milliseconds}", prepare=False)
             session.timeout = milliseconds
+
+
+def _mark(info: psycopg.ConnectionInfo) -> tuple[tuple[int, int], bool]:
+    """What a server says of itself when it greets: its version, and since version 14 whether it is a replica."""
+    number = info.server_version
+    return (number // 10000, number % 10000), info.parameter_status("in_hot_standby") == "on"
 
 
 class BulkDriver:

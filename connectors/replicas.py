@@ -87,6 +87,7 @@ class Replicated:
         self._turn = itertools.count()
         self._lock = threading.Lock()
         self._profile: Profile | None = None
+        self._teller: Member | None = None
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -220,17 +221,33 @@ class Replicated:
     # -- what it tells --------------------------------------------------------------------------------------------
 
     def profile(self) -> Profile:
-        """That of the first server that answers; others have to be like it."""
+        """That of the first server that answered, asked again; others have to be like it."""
         with self._lock:
-            if self._profile is None:
+            for member in self.members:
+                if getattr(member.connector, "altered", False):
+                    member.alike = False  # so it is looked at before it is asked again
+                    with contextlib.suppress(Error):
+                        member.connector.profile()
+            if self._teller is None:
+                self._profile = self._asked(self._told_by)
+                return self._profile
+            with contextlib.suppress(Error):
+                found = self._teller.connector.profile()
+                if found != self._profile:
+                    for member in self.members:
+                        member.alike = member is self._teller
+                self._profile = found
+            return cast(Profile, self._profile)
 
-                def first(member: Member) -> Profile:
-                    found = member.connector.profile()
-                    member.alike = True
-                    return found
+    def _told_by(self, member: Member) -> Profile:
+        found = member.connector.profile()
+        self._teller, member.alike = member, True
+        return found
 
-                self._profile = self._asked(first)
-            return self._profile
+    @property
+    def altered(self) -> bool:
+        """See Connector."""
+        return any(getattr(member.connector, "altered", False) for member in self.members)
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """See Connector."""

@@ -79,7 +79,7 @@ class SqliteConnector:
             encoding = connection.execute("PRAGMA encoding").fetchone()[0]
             sensitive = connection.execute("SELECT 'a' LIKE 'A'").fetchone()[0] == 0
             arrays = connection.execute("SELECT value FROM json_each('[1]')").fetchone()[0] == 1
-        facts = {"encoding": encoding, "case_sensitive_like": sensitive, "json_each": arrays}
+        facts = {"replica": False, "encoding": encoding, "case_sensitive_like": sensitive, "json_each": arrays}
         return Profile("sqlite", sqlite3.sqlite_version_info, facts)
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:

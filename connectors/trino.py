@@ -107,18 +107,18 @@ class TrinoConnector:
         self._reader = Reader()
 
     def profile(self) -> Profile:
-        """Version, and which connector is behind the catalog; asked once."""
-        if self._profile is None:
-            found = trino_catalog.profile(self._ask, self._try, self._options.catalog, self._options.texts)
-            more = trino_catalog.converted(found.facts, self._options.session)
-            self._access.session["properties"].update(more)
-            self._profile = found
-        return self._profile
+        """Version, and which connector is behind the catalog."""
+        found = trino_catalog.profile(self._ask, self._try, self._options.catalog, self._options.texts)
+        self._access.session["properties"].update(trino_catalog.converted(found.facts, self._options.session))
+        self._profile = found
+        return found
 
     def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
         """Tables and views of the catalog; two queries, however many tables."""
         shown = schemas or self._options.schemas
-        return trino_catalog.tables(self.name, self._ask, self._try, self.profile().facts, shown, tables)
+        return trino_catalog.tables(
+            self.name, self._ask, self._try, (self._profile or self.profile()).facts, shown, tables
+        )
 
     def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
         """What SHOW STATS says: of some tables at a time, each in its turn."""

@@ -14,7 +14,7 @@ from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error
 from connectors.secrets import public
-from federation import profiles
+from federation import facts, profiles
 from federation.gate.gate import Gate
 from federation.gate.gates import Gates
 from federation.gate.patience import patiently
@@ -96,7 +96,7 @@ async def _introspect(
             _asked(found.connector, file.expose.schemas, file.expose.tables), patience, gate
         )
         gate.orphaned = getattr(found.connector, "orphaned", math.inf)
-        found.source = replace(found.source, profile=profile)
+        found.source = replace(found.source, profile=profile, told=facts.told(profile, found.tables))
         if before.remembered is not None:
             told = profile, found.tables
             await asyncio.to_thread(before.remembered.keep, name, _exposed(found.source, file), told)

@@ -131,6 +131,7 @@ class Source:
     stale_if_error: float = 0.0  # seconds past the ttl in which an old answer serves while the source is down
     identity: str = field(default="", repr=False)  # of the server behind it, the same for all who are configured so
     copies: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # own table: (source, table) of its original
+    told: str = ""  # a mark of what it told of itself (federation.facts)
     snapshot: float | None = None  # seconds for which one state may be held for a query's statements; None: not at all
 
     @property

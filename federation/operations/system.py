@@ -55,6 +55,15 @@ TABLES = (
         ("errors", INT, "Statements that failed."),
     ),
     _table(
+        "facts",
+        "What sources told of themselves; what is not known is not relied on.",
+        ("source", TEXT, "Which."),
+        ("relation", TEXT, "Its table; NULL: the source itself."),
+        ("column", TEXT, "Its column; NULL: the table, or the source."),
+        ("fact", TEXT, "version, replica, read_only_login, keys, indexes, partitions, collation ..."),
+        ("value", TEXT, "What it is; NULL: not known."),
+    ),
+    _table(
         "queries",
         "What runs now on this server: your own queries, or all of them for an administrator.",
         ("id", TEXT, "What `vdw cancel` takes."),

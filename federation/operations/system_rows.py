@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from cache.results import Kept
+from federation.facts import facts
 from federation.operations.ledger_store import FIGURES, Record
 from federation.operations.system import Maker, Row, Visitor
 from planner.lineage import origins
@@ -28,6 +29,7 @@ def makers(engine: Engine, control: Control) -> Mapping[str, Maker]:
 
     return {
         "sources": lambda visitor: _sources(engine, control, visitor),
+        "facts": lambda visitor: _facts(engine, visitor),
         "queries": lambda visitor: control.running(visitor),
         "cache": lambda visitor: _cache(engine, visitor),
         "receipts": receipts,
@@ -64,6 +66,22 @@ def _sources(engine: Engine, control: Control, visitor: Visitor) -> Iterator[Row
             "ms": load.ms,
             "errors": load.errors,
         }
+
+
+def _facts(engine: Engine, visitor: Visitor) -> Iterator[Row]:
+    """Of sources that the visitor may read of, and of their tables that may be read."""
+    for source in engine.catalog.sources.values():
+        if source.system or not _any(visitor, source.name, engine):
+            continue
+        for one in facts(engine.catalog, source.name):
+            if one.relation is None or visitor.may_read(f"{source.name}.{one.relation}"):
+                yield {
+                    "source": one.source,
+                    "relation": one.relation,
+                    "column": one.column,
+                    "fact": one.name,
+                    "value": one.value,
+                }
 
 
 def _any(visitor: Visitor, source: str, engine: Engine) -> bool:
