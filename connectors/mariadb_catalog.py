@@ -123,7 +123,7 @@ def _partitions(rows: Sequence[Row]) -> Partitions | None:
     if not rows:
         return None
     method, expression = str(rows[0][3]).upper(), str(rows[0][4] or "")
-    names = tuple(part.replace("`", "").strip() for part in expression.split(",")) if expression else ()
+    names = tuple(part.strip('`" ') for part in expression.split(",")) if expression else ()
     plain = all(re.fullmatch(r"\w+", name) for name in names)
     kind = next((kind for word, kind in _METHODS.items() if word in method), "hash")
     return Partitions(kind, names if plain else (), len(rows))

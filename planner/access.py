@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from connectors.base import Table
 from connectors.statistics import Estimate
 from planner import ir
 from planner.estimate import Estimator, equal_pairs, stack
@@ -77,6 +78,7 @@ def serving(scan: ir.Scan, predicates: Sequence[Scalar], estimator: Estimator) -
     found = Access(scan.table.key, (), Estimate.of(rows.low * share.low, rows.likely, rows.high))
     if table is None:
         return found
+    found = _pruned(found, rows, table, predicates, estimator)
     for index in dict.fromkeys((*table.indexes, *table.keys)):
         used, served = _prefix(index, predicates, estimator)
         if not used:
@@ -90,6 +92,18 @@ def serving(scan: ir.Scan, predicates: Sequence[Scalar], estimator: Estimator) -
         if read.likely < found.examined.likely or found.sequential:
             found = Access(scan.table.key, used, read)
     return found
+
+
+def _pruned(found: Access, rows: Estimate, table: Table, predicates: Sequence[Scalar], estimator: Estimator) -> Access:
+    """A scan of those partitions that predicates leave: most likely fewer rows, surely no more."""
+    parts = table.partitions
+    if parts is None or parts.count < 2 or not parts.columns:
+        return found
+    used, served = _prefix(parts.columns, predicates, estimator)
+    if not used or (parts.kind == "hash" and (len(used) < len(parts.columns) or not all(map(_is_point, served)))):
+        return found
+    share = max(estimator.selectivity().all_of(served).likely, 1 / parts.count)
+    return replace(found, examined=Estimate.of(found.examined.low, rows.likely * min(share, 1.0), rows.high))
 
 
 def _prefix(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from api.project import Runtime, open_project
-from connectors.base import Collation, Column, Profile, Table
+from connectors.base import Collation, Column, Partitions, Profile, Table
 from connectors.registry import connect
 from federation import facts
 from federation.session import Session
@@ -168,6 +168,24 @@ def test_without_a_fact_no_more_is_pushed(facing: World, fact: str) -> None:
     assert all(now <= then for now, then in zip(after, before, strict=True)), (fact, before, after)
     if fact in PROVEN:
         assert sum(after) < sum(before)
+
+
+@pytest.mark.parametrize("kind", ["list", "hash", "range"])
+def test_partitions_say_how_much_is_read(facing: World, kind: str) -> None:
+    """Most likely only the part that a filter names; a hash says nothing of ranges; surely no more than all."""
+    engine = facing.runtime.engine
+    whole = engine.catalog
+    table = whole.tables["shop", "orders"].table
+    assert table is not None
+    parted = replace(table, partitions=Partitions(kind, ("amount",), 50))
+    tables = {**whole.tables, ("shop", "orders"): replace(whole.tables["shop", "orders"], table=parted)}
+    point, span = "select id from shop.orders where amount = 7", "select id from shop.orders where amount < 7"
+    before = [facing.plan(sql).fragments[0].expected.examined for sql in (point, span)]
+    facing.runner.run(engine.swap(replace(whole, tables=tables, version=kind), engine.connectors))
+    after = [facing.plan(sql).fragments[0].expected.examined for sql in (point, span)]
+    assert after[0].likely <= before[0].likely / 10
+    assert (after[1].likely < before[1].likely) == (kind != "hash")
+    assert [one.high for one in after] == [one.high for one in before]
 
 
 # -- what servers tell
