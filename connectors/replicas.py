@@ -316,7 +316,7 @@ def _unlike(own: Profile, known: Profile) -> list[str]:
 # of the moment, of a server's part in replication, or of no plan
 _MOMENTARY = frozenset(
     "replica role lag read_only in_recovery primary server_id version version_comment max_allowed_packet "
-    "performance_schema".split()
+    "performance_schema settings read_only_login".split()
 )
 
 
