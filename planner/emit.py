@@ -403,7 +403,7 @@ class Emitter:
                 return block.ready
             alias = exp.TableAlias(this=exp.to_identifier("r"))
             source = exp.Subquery(this=block.ready, alias=alias)
-            columns: dict[int, exp.Expr] = {i: exp.column(exp.to_identifier(f"c{i}"), table="r") for i in block.columns}
+            columns: dict[int, exp.Expr] = {i: _column("r", f"c{i}") for i in block.columns}
             return self._select(Block(source, columns=columns, limit=block.limit, offset=block.offset), names)
         items = [exp.Alias(this=block.columns[i], alias=exp.Identifier(this=n, quoted=True)) for i, n in names]
         select = exp.Select(expressions=items)

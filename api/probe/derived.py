@@ -34,7 +34,7 @@ MIXED = 120  # rows where more than two columns meet
 KEPT = 0.5  # of the traps must a type hold to be tried
 _NUMBERS = ("int", "numeric")
 _UNFIT = "it gives back numbers that its declared type cannot hold"
-_FROM = {"oracle": " FROM DUAL"}
+_FROM = {"oracle": exp.to_table("DUAL")}
 Ask = Callable[[SourceQuery, Callable[[], list[Row]]], list[Row]]
 
 
@@ -248,27 +248,29 @@ class Derived:
 
     def derived(self, key: str, bind: Callable[[Bound], exp.Expr]) -> exp.Expr:
         """The derived table of a leaf."""
-        content, dialect = self._content[key], self.cap.dialect
-        lines = [self._like(kind) for kind in content.kinds if kind.like is not None and len(content.kinds) == 1]
+        content = self._content[key]
+        selects = [self._like(kind) for kind in content.kinds if kind.like is not None and len(content.kinds) == 1]
         for n, places in enumerate(content.rows):
-            cells = [f"{n} AS {_quoted('i', dialect)}"]
-            for at, (kind, place) in enumerate(zip(content.kinds, places, strict=True)):
+            cells: list[exp.Expr] = [exp.Literal.number(n)]
+            for kind, place in zip(content.kinds, places, strict=True):
                 value = self.values[kind.name][place]
-                given = "NULL" if value is None else bind(_bound(value, kind.type)).sql(dialect)
-                cells.append(f"CAST({given} AS {kind.sql}) AS {_quoted(f'v{at}', dialect)}")
-            lines.append(f"SELECT {', '.join(cells)}{_FROM.get(dialect, '')}")
-        return exp.Subquery(this=exp.Var(this=" UNION ALL ".join(lines)))
+                given = "NULL" if value is None else bind(_bound(value, kind.type)).sql(self.cap.dialect)
+                cells.append(exp.Var(this=f"CAST({given} AS {kind.sql})"))
+            selects.append(_selected(cells, _FROM.get(self.cap.dialect)))
+        union: exp.Query = selects[0]
+        for select in selects[1:]:
+            union = exp.Union(this=union, expression=select, distinct=False)
+        return exp.Subquery(this=union)
 
-    def _like(self, kind: Kind) -> str:
+    def _like(self, kind: Kind) -> exp.Select:
         """No row of the column whose type and collation the values are to have."""
         assert kind.like is not None  # noqa: S101
         table, column = kind.like
         named = exp.Table(this=exp.to_identifier(table.name, quoted=True))
         if table.schema:
             named.set("db", exp.to_identifier(table.schema, quoted=True))
-        dialect = self.cap.dialect
-        i, v = _quoted("i", dialect), _quoted("v0", dialect)
-        return f"SELECT -1 AS {i}, {_quoted(column.name, dialect)} AS {v} FROM {named.sql(dialect)} WHERE 1 = 0"  # noqa: S608
+        cells: list[exp.Expr] = [exp.Literal.number(-1), exp.Column(this=exp.to_identifier(column.name, quoted=True))]
+        return _selected(cells, named).where("1 = 0")
 
 
 class _Target(SourceTarget):
@@ -286,8 +288,12 @@ class _Target(SourceTarget):
         return made, [table.columns[at].name for _, at in leaf.columns]
 
 
-def _quoted(name: str, dialect: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(dialect)
+def _selected(cells: Sequence[exp.Expr], table: exp.Table | None) -> exp.Select:
+    """One row: i, v0, v1 ..."""
+    names = ("i", *(f"v{n}" for n in range(len(cells) - 1)))
+    aliased = [exp.Alias(this=c, alias=exp.to_identifier(n, quoted=True)) for n, c in zip(names, cells, strict=True)]
+    made = exp.Select(expressions=aliased)
+    return made if table is None else made.from_(table.copy())
 
 
 def _bound(text: str, kind: PgType) -> Bound:

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlglot
 
 from api.probe.probe import Asker, Outcome, probe
 from connectors.base import Cancel, Profile, SourceQuery
@@ -162,3 +163,23 @@ def test_nothing_is_used_unproven() -> None:
     assert capability(Profile("other", (1,), {}, "tsql")).dialect == "tsql"
     assert capability(Profile("other", (1,), {}, "nonsense")).dialect == ""
     assert generic.table(generic.said_in("mysql")).dialect == "mysql"
+
+
+@pytest.mark.parametrize("dialect", ["tsql", "oracle", "db2", "snowflake"])
+def test_a_dry_run_in_any_dialect(dialect: str, canon: Canon) -> None:
+    """What is asked of servers that no test has: it reads as that dialect's SQL, and stays within limits."""
+    asked: list[SourceQuery] = []
+    with psycopg.connect(canon.dsn(), autocommit=True) as connection:
+        asker = Asker(None, told=lambda _, query: asked.append(query))
+        outcome = probe(Profile("other", (1,), {}, dialect), (), connection, asker)
+    assert not outcome.refuted and len(outcome.proven) > 100
+    assert len(asked) == outcome.statements < 600
+    known = dialect if dialect != "db2" else ""
+    for query in asked[::7]:
+        text = "".join(part if isinstance(part, str) else f"{part}" for part in query.parts)
+        if dialect != "snowflake" or "ESCAPE" not in text:  # a backslash there is written twice
+            assert isinstance(sqlglot.parse_one(text, dialect=known), sqlglot.exp.Query)
+        assert len(query.params) < 2000
+    texts = [query.sql for query in asked]
+    assert any("CASE WHEN (" in text for text in texts) is (dialect in ("tsql", "oracle"))
+    assert not [text for text in texts if dialect == "oracle" and "FROM DUAL" not in text]
