@@ -36,7 +36,8 @@ def mapped(kind: pa.DataType) -> PgType:
     ('numeric(20,0)', 'numeric(60,2)', 'json')
     """
     if isinstance(kind, pa.BaseExtensionType):
-        return PgType("uuid") if kind.extension_name == "arrow.uuid" else mapped(kind.storage_type)
+        known = {"arrow.uuid": "uuid", "arrow.json": "json", "arrow.bool8": "bool"}.get(kind.extension_name)
+        return PgType(known) if known else mapped(kind.storage_type)
     if pa.types.is_dictionary(kind):
         return mapped(kind.value_type)
     if kind in _SAME:

@@ -12,12 +12,13 @@ from tests.connectors import odbc_cases
 from tests.connectors.alchemy_cases import ALCHEMY, ONLY_DEEP
 from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
+from tests.connectors.files_cases import CONDUCT_AS_PARQUET, FILES
 from tests.connectors.odbc_cases import ODBC
 from tests.connectors.rest_cases import REST
 from tests.connectors.trino_cases import BEHIND, MEMORY
 from tests.connectors.trino_share import shared
 
-ALL = (*CASES, *EMBEDDED, *ALCHEMY, *ODBC)  # add the cases of further connectors here
+ALL = (*CASES, *EMBEDDED, *FILES, *ALCHEMY, *ODBC)  # add the cases of further connectors here
 APART = (MEMORY, BEHIND, REST)  # cases whose tests have a file of their own
 case = cases(*ALL)
 
@@ -31,5 +32,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if item.path == CONDUCT and (found := getattr(item, "callspec", None)) is not None:
             case = found.params.get("case")
-            if case is not None and case.label in ONLY_DEEP | odbc_cases.ONLY_DEEP:
+            if case is not None and case.label in ONLY_DEEP | odbc_cases.ONLY_DEEP | CONDUCT_AS_PARQUET:
                 item.add_marker(pytest.mark.deep)

@@ -38,14 +38,14 @@ _UNFIT = (
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
+def temporary_folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="vdw-conform-") as folder:
         yield Path(folder)
 
 
 @contextmanager
 def _sqlite(_: pytest.FixtureRequest) -> Iterator[Site]:
-    with _folder() as folder:
+    with temporary_folder() as folder:
 
         def run(*statements: str) -> list[tuple[Any, ...]]:
             with closing(sqlite3.connect(folder / "data.db", isolation_level=None)) as connection:
@@ -58,7 +58,7 @@ def _sqlite(_: pytest.FixtureRequest) -> Iterator[Site]:
         yield Site({"path": "data.db", "base_folder": str(folder)}, run)
 
 
-def _run_on(file: Path, statements: tuple[str, ...]) -> list[tuple[Any, ...]]:
+def run_on(file: Path, statements: tuple[str, ...]) -> list[tuple[Any, ...]]:
     """On a copy that then takes the file's place, as its name is open read only in this very process."""
     copy = file.with_suffix(".copy")
     if file.exists():
@@ -74,20 +74,20 @@ def _run_on(file: Path, statements: tuple[str, ...]) -> list[tuple[Any, ...]]:
 
 @contextmanager
 def _duckdb(_: pytest.FixtureRequest) -> Iterator[Site]:
-    with _folder() as folder:
+    with temporary_folder() as folder:
         file = folder / "data.duckdb"
-        _run_on(file, ("SELECT 1",))
-        yield Site({"path": "data.duckdb", "base_folder": str(folder)}, lambda *statements: _run_on(file, statements))
+        run_on(file, ("SELECT 1",))
+        yield Site({"path": "data.duckdb", "base_folder": str(folder)}, lambda *statements: run_on(file, statements))
 
 
 @contextmanager
 def _parquet(_: pytest.FixtureRequest) -> Iterator[Site]:
     """Tables of a DuckDB file, written as Parquet after each statement."""
-    with _folder() as folder:
+    with temporary_folder() as folder:
         (folder / "warehouse").mkdir()
 
         def run(*statements: str) -> list[tuple[Any, ...]]:
-            rows = _run_on(folder / "data.duckdb", statements)
+            rows = run_on(folder / "data.duckdb", statements)
             with duckdb.connect(str(folder / "data.duckdb")) as connection:
                 for (table,) in connection.execute("SELECT table_name FROM duckdb_tables()").fetchall():
                     part = folder / "warehouse" / f"{table}.part"
@@ -98,7 +98,7 @@ def _parquet(_: pytest.FixtureRequest) -> Iterator[Site]:
         yield Site({"folder": "warehouse", "base_folder": str(folder)}, run)
 
 
-def _analytical(
+def analytical(
     kind: str, opened: Callable[[pytest.FixtureRequest], AbstractContextManager[Site]], samples: Any
 ) -> Case:
     return Case(
@@ -130,6 +130,6 @@ EMBEDDED = (
         types=SQLITE_TYPES,
         marks=(),
     ),
-    replace(_analytical("duckdb", _duckdb, DUCKDB), types=DUCKDB_TYPES),
-    replace(_analytical("files", _parquet, PARQUET), label="parquet", printing=PRINTED_BY_PARQUET),
+    replace(analytical("duckdb", _duckdb, DUCKDB), types=DUCKDB_TYPES),
+    replace(analytical("files", _parquet, PARQUET), label="parquet", printing=PRINTED_BY_PARQUET),
 )
