@@ -82,6 +82,7 @@ PAGE_OF = {
     "odbc": "odbc-sources.md",
     "sqlalchemy": "sqlalchemy-sources.md",
     "trino": "trino-sources.md",
+    **dict.fromkeys(("rest", "odata"), "rest-sources.md"),
 }
 
 
