@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import URL
+
 from benchmarks import figures, native, stage, wide, wide_files
 from benchmarks.figures import show
 from connectors import registry
@@ -72,6 +74,18 @@ def mariadb(made: Stage) -> Subject:
     """MariaDB by its C library."""
     server = made.server("mariadb")
     return Subject("mariadb", server.options, wide.options_of(server, "mysql"), (native.mysqlclient, native.connectorx))
+
+
+def alchemy(kind: str, driver: str) -> Callable[[Stage], Subject]:
+    """A server by SQLAlchemy, against SQLAlchemy itself with the same driver."""
+
+    def made_of(made: Stage) -> Subject:
+        server = made.server(kind)
+        given = {key if key != "user" else "username": value for key, value in server.options.items()}
+        url = URL.create(driver, **given).render_as_string(hide_password=False)
+        return Subject("sqlalchemy", {"url": f"{driver}://", **server.options}, {"url": url}, (native.alchemy,))
+
+    return made_of
 
 
 def sqlite(made: Stage) -> Subject:
@@ -137,6 +151,8 @@ def odbc_mariadb(made: Stage) -> Subject:
 SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "PostgreSQL": postgresql,
     "MariaDB": mariadb,
+    "SQLAlchemy to PostgreSQL": alchemy("postgresql", "postgresql+psycopg"),
+    "SQLAlchemy to MariaDB": alchemy("mariadb", "mariadb+pymysql"),
     "SQLite": sqlite,
     "DuckDB": duckdb,
     "Parquet": parquet,

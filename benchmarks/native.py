@@ -31,6 +31,15 @@ def connectorx(options: Options, sql: str) -> int:
     return int(cx.read_sql(options["uri"], sql, return_type="arrow").num_rows)
 
 
+def alchemy(options: Options, sql: str) -> int:
+    """SQLAlchemy's own rows by a server-side cursor, by whichever driver the URL names; tuples of Python values."""
+    import sqlalchemy
+
+    engine = sqlalchemy.create_engine(options["url"], poolclass=sqlalchemy.NullPool)
+    with engine.connect().execution_options(stream_results=True, max_row_buffer=BATCH) as connection:
+        return sum(len(rows) for rows in connection.exec_driver_sql(sql).partitions(BATCH))
+
+
 def mysqlclient(options: Options, sql: str) -> int:
     """mysqlclient's tuples of Python values, unbuffered."""
     import MySQLdb

@@ -31,7 +31,7 @@ from connectors.types import PgType
 
 T = TypeVar("T")
 ASK_TIMEOUT = 60.0  # seconds for what we ask ourselves: a dialect may ask some questions for each table
-FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 16_384, 4 << 20  # a batch ends at the rows that have about so many bytes
+FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 2048, 4 << 20  # rows are Python objects: more at once cost more each
 _SHAPES = 1024  # statements of which is remembered what must come as text
 _READS = re.compile(r"\s*(SELECT|WITH)\b", re.IGNORECASE)
 _SETS = re.compile(r"\s*(SET|PRAGMA|USE|ALTER\s+SESSION|DECLARE)\b", re.IGNORECASE)
@@ -87,9 +87,11 @@ class AlchemyConnector:
         self.name = name
         self._schemas = options.schemas
         url, self._file = file_of(options.address(name), Path(options.base_folder))
-        engine = engine_of(name, url, options.connect_args, options.execution_options, options.generic)
+        engine = engine_of(
+            name, url, options.password, options.connect_args, options.execution_options, options.generic
+        )
         self._known = dialect_of(name, engine, options.generic)
-        self._access = Access(name, engine, self._known, options.session, _secrets(url, options))
+        self._access = Access(name, engine, self._known, options.session, _secrets(url, options), options.password)
         self._driver = AlchemyDriver(self._access, self._exists)
         self.tally = self._access.tally
         self._leases = Leases(name, options.pool_size)

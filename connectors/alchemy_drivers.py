@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic import SecretStr
+from sqlalchemy import event
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from connectors import alchemy_dialects as dialects
 from connectors.alchemy_known import raw_arguments
@@ -19,6 +23,7 @@ from connectors.alchemy_sql import asked
 from connectors.apart import apart
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.leases import Lost
+from connectors.logins import Logins
 from connectors.sockets import readable, sever
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
@@ -27,6 +32,8 @@ _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connect
 _PROOF = 1.0  # seconds for that round trip
 _KILL = 2.0  # seconds to connect and end a statement
 _SOCKETS = ("_sock", "_usock", "_socket")  # where drivers of Python keep theirs
+_REFUSED = re.compile(r"password|authentication|access denied|logi?o?n (failed|denied)|28P01|28000", re.IGNORECASE)
+_LOGIN = threading.local()  # the secret of the login that this thread is trying
 _FILES = frozenset(("sqlite", "duckdb"))  # engines whose database is a file
 
 
@@ -51,13 +58,18 @@ class Access:
     known: dialects.Behind
     statements: tuple[str, ...] = ()  # of the owner, at each new connection
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    password: SecretStr | None = field(default=None, repr=False)
+    logins: Logins = field(init=False, repr=False)
     tally: Tally = field(default_factory=Tally, repr=False)
+
+    def __post_init__(self) -> None:
+        self.logins = Logins(self.source, self.password)
 
     def scrub(self, text: str) -> str:
         """The text without the secrets."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
-        return text.strip()
+        return self.logins.scrub(text)
 
     def unreachable(self, error: BaseException) -> SourceError:
         """08001, with the driver's reason in `detail`."""
@@ -100,7 +112,8 @@ class AlchemyDriver:
         """Connected, its prologue and the owner's statements done; in a thread, for drivers know no timeouts."""
         self._check()
         try:
-            return apart(self._connect, max(seconds, 1.0), self.close)
+            attempt = lambda secret: apart(partial(self._connect, secret), max(seconds, 1.0), self.close)  # noqa: E731
+            return self._access.logins.open(attempt, _refused, seconds)
         except TimeoutError:
             raise self._access.unreachable(TimeoutError("the server does not answer")) from None
         except SourceError:
@@ -108,8 +121,9 @@ class AlchemyDriver:
         except Exception as error:  # whatever class a driver has for it
             raise self._access.unreachable(error) from None
 
-    def _connect(self) -> Session:
+    def _connect(self, secret: str | None) -> Session:
         known = self._access.known
+        _LOGIN.secret = secret
         connection = self._access.engine.connect()
         try:
             raw = connection.connection.driver_connection
@@ -200,7 +214,12 @@ class AlchemyDriver:
 
 
 def engine_of(
-    source: str, url: URL, arguments: Mapping[str, Any], execution: Mapping[str, Any], generic: bool
+    source: str,
+    url: URL,
+    secret: SecretStr | None,
+    arguments: Mapping[str, Any],
+    execution: Mapping[str, Any],
+    generic: bool,
 ) -> sa.Engine:
     """An engine that opens a connection each time it is asked; ConfigError for a driver that cannot be."""
     place = f"source {source}, connection"
@@ -214,6 +233,7 @@ def engine_of(
             execution_options=dict(execution),
             hide_parameters=True,
         )
+        event.listen(engine, "do_connect", partial(_logged_in, secret))
         # the pool would log what a driver says when it closes a connection that is gone
         vars(engine.dialect).update(do_close=_closed, do_terminate=_closed)
     except NoSuchModuleError as error:
@@ -248,6 +268,19 @@ def file_of(url: URL, folder: Path) -> tuple[URL, Path | None]:
 
 def _read_only(url: URL) -> dict[str, Any]:
     return {"read_only": True} if url.get_backend_name() == "duckdb" and url.database not in (None, ":memory:") else {}
+
+
+def _logged_in(secret: SecretStr | None, dialect: Any, _: Any, __: Any, given: dict[str, Any]) -> None:
+    """The password as it stands now: it may have been rotated since the engine was made."""
+    if secret is not None:
+        used = getattr(_LOGIN, "secret", None) or secret.get_secret_value()
+        made = dialect.create_connect_args(URL.create(dialect.name, password=used))[1]
+        given.update({key: made[key] for key in ("password", "passwd") if key in made})
+
+
+def _refused(error: Exception) -> bool:
+    """Whether the server did not take the password; drivers tell it in words."""
+    return isinstance(error, SQLAlchemyError) and _REFUSED.search(str(_original(error))) is not None
 
 
 def _closed(connection: Any) -> None:

@@ -118,7 +118,7 @@ class Mysql(Behind):
 
     def batch(self, rows: Sequence[Sequence[Any]], description: Sequence[Any], query: SourceQuery) -> pa.RecordBatch:
         """As mysqlclient's raw rows."""
-        raw = [tuple(value.encode() if isinstance(value, str) else value for value in row) for row in rows]
+        raw = [tuple(row) for row in rows]
         return mariadb_rows.to_batch(raw, [told[1] for told in description], query, zero_dates_null=False)
 
     def limit(self, milliseconds: int) -> str | None:
@@ -134,7 +134,8 @@ class Mysql(Behind):
 
     def tables(self, connection: Connection, schemas: tuple[str, ...], names: tuple[str, ...]) -> tuple[Table, ...]:
         """Those of kind mariadb, in the connection's database unless others are named."""
-        shown = schemas or tuple(filter(None, (self.dialect.default_schema_name,)))
+        own: Any = self.dialect.default_schema_name  # in raw bytes, as all that comes
+        shown = schemas or ((own.decode() if isinstance(own, bytes) else own,) if own else ())
         return mariadb_catalog.tables(self.source, self._asking(connection), shown, names, zero_dates_null=False)
 
     def dropped(self, *objects: Any) -> None:
@@ -204,10 +205,11 @@ _RAW = ("pymysql", "mysqldb")  # drivers that hand over MariaDB's and MySQL's va
 
 def raw_arguments(driver: str) -> dict[str, Any]:
     """Arguments with which a driver converts nothing, and no owner's character set comes between; {} for others."""
+    bytewise = {"charset": "utf8mb4", "use_unicode": False}
     if driver == "pymysql":
         converters = importlib.import_module("pymysql.converters")
-        return {"conv": dict(converters.encoders), "charset": "utf8mb4"}
-    return {"conv": {}, "charset": "utf8mb4"} if driver == "mysqldb" else {}
+        return {"conv": dict(converters.encoders), **bytewise}
+    return {"conv": {}, **bytewise} if driver == "mysqldb" else {}
 
 
 def dialect_of(source: str, engine: sa.Engine, generic: bool) -> Behind:

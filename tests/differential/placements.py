@@ -22,7 +22,10 @@ ENGINES = {
     "pq": "files",
     "duck": "duckdb",
     "web": "rest",
+    "alchemy": "postgresql",
 }
+# Sources whose engine is reached by another kind than its own, and what their files say besides.
+BY: dict[str, tuple[str, dict[str, str]]] = {"alchemy": ("sqlalchemy", {"url": "postgresql+pg8000://"})}
 EMBEDDED = ("lite", "pq", "duck")
 
 
@@ -178,7 +181,8 @@ def write_project(
     (folder / "sources").mkdir(parents=True, exist_ok=True)
     _dump(folder / "vdw.yml", {"name": name})
     for source, connection in connections.items():
-        _dump(folder / "sources" / f"{source}.yml", {"kind": ENGINES[source], "connection": connection})
+        kind, besides = BY.get(source, (ENGINES[source], {}))
+        _dump(folder / "sources" / f"{source}.yml", {"kind": kind, "connection": {**connection, **besides}})
     for full_name, body in views:
         _view(folder, full_name, body)
 
