@@ -429,6 +429,14 @@ def test_delta_versions(source: Open, tmp_path: Path) -> None:
     assert connector.modified().timestamp() == pytest.approx(committed)  # type: ignore[attr-defined]
 
 
+def test_delta_columns_by_their_mapped_names(source: Open, tmp_path: Path) -> None:
+    mapping = {"delta.columnMapping.mode": "name", "delta.minReaderVersion": "2", "delta.minWriterVersion": "5"}
+    write_deltalake(str(tmp_path / "in" / "t"), pa.table({"a b": [1, 2], "c": ["x", "y"]}), configuration=mapping)
+    (written,) = (tmp_path / "in" / "t").glob("**/*.parquet")
+    assert "c" not in pq.read_schema(written).names
+    assert sorted((row["a b"], row["c"]) for row in rows(source(), "t", "a b", "c")) == [(1, "x"), (2, "y")]
+
+
 def test_iceberg_snapshots(source: Open, tmp_path: Path) -> None:
     (tmp_path / "wh").mkdir()
     properties = {"type": "sql", "uri": f"sqlite:///{tmp_path}/catalog.db", "warehouse": f"file://{tmp_path}/wh"}
