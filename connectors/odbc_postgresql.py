@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -81,7 +82,8 @@ class Postgresql(Engine):
         return arrow.assembled(query, columns, lambda at, values: _decode(values, query.columns[at], f"c{at}"))
 
     def profile(self, given: Given) -> Profile:
-        return postgresql_catalog.profile(_asking(given))
+        found = postgresql_catalog.profile(_asking(given))
+        return replace(found, facts={**found.facts, "question_marks": True})  # parameters, to every driver of ODBC
 
     def tables(self, given: Given, schemas: tuple[str, ...], tables: tuple[str, ...]) -> tuple[Table, ...]:
         ask = _asking(given)

@@ -120,6 +120,12 @@ def _claim(found: Found, file: ProfileFile | None) -> None:
     profile = found.source.profile
     if profile is None:
         return
+    if profile.facts.get("proven") is False:
+        message = (
+            f"source {found.source.name}: the connector to {profile.engine} is unproven, no test of ours runs there"
+        )
+        remedy = "compare what it reads with what the engine prints, and say what differs"
+        found.diagnostics.append(Diagnostic("warning", f"sources/{found.source.name}.yml", 1, message, remedy))
     claims: tuple[str, ...] = ()
     if file is not None:
         why = profiles.outdated(profile, file)

@@ -230,15 +230,18 @@ _EXACT_KEYS = ("int", "numeric", "date", "timestamp", "timestamptz", "time", "bo
 
 
 @lru_cache
-def _table(version: int, utf8: bool) -> Capability:
-    return replace(
-        CAPABILITY, scalars=_comparisons() | _by_signature(version, utf8) | _casts(), aggregates=_aggregates(version)
-    )
+def _table(version: int, utf8: bool, marked: bool) -> Capability:
+    scalars = _comparisons() | _by_signature(version, utf8) | _casts()
+    if marked:
+        scalars = {key: rule for key, rule in scalars.items() if key[0] != "?"}
+    return replace(CAPABILITY, scalars=scalars, aggregates=_aggregates(version))
 
 
 def of(profile: Profile) -> Capability:
-    """The table for that server: what its version has, and its encoding."""
-    return _table(profile.version[0] if profile.version else 0, profile.facts.get("encoding") == "UTF8")
+    """The table for that server: what its version has, and its encoding; without the operator that a driver takes for
+    the mark of a parameter."""
+    utf8, marked = profile.facts.get("encoding") == "UTF8", profile.facts.get("question_marks") is True
+    return _table(profile.version[0] if profile.version else 0, utf8, marked)
 
 
 NEWEST = 18

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from connectors.base import Bound, Connector, SourceQuery
+from api.ask import diagnostics
+from connectors.base import Bound, Connector, Profile, SourceQuery
+from connectors.capability import capability
 from connectors.conformance.asking import INT8, ask, statement
 from connectors.errors import ConfigError, Error, LimitExceeded
 from connectors.odbc_drivers import Access, keyword
@@ -267,3 +272,37 @@ def test_mysql_has_its_own_timeout() -> None:
     held = replace(NOWHERE, driver="libmaodbc.so", driver_version="03.01.0015")
     assert BY_NAME["mariadb"].holds(held)
     assert not BY_NAME["mariadb"].holds(replace(held, driver_version="03.02.0001"))
+
+
+def test_an_operator_that_drivers_take_for_a_parameter_is_not_sent() -> None:
+    native = Profile("postgresql", (15, 1), {"encoding": "UTF8"})
+    behind = Profile("postgresql", (15, 1), {"encoding": "UTF8", "question_marks": True})
+    assert ("?", "jsonb", "text") in capability(native).scalars
+    assert {key for key in capability(native).scalars if key not in capability(behind).scalars} == {
+        ("?", "jsonb", "text")
+    }
+
+
+@pytest.mark.service
+def test_check_warns_of_an_engine_that_is_unproven(postgresql: Server, tmp_path: Path) -> None:
+    """Told that it is, and PostgreSQL answers: what counts is that the connector never was tried."""
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "password").write_text(postgresql.password)
+    (tmp_path / "vdw.yml").write_text("name: shop\n")
+    given = {**through_odbc(postgresql.options, "postgresql"), "password": {"file": "password"}, "schemas": ["public"]}
+    source = {"kind": "odbc", "connection": given}
+    (tmp_path / "sources" / "erp.yml").write_text(yaml.safe_dump(source))
+    assert not [one for one in diagnostics(tmp_path) if "unproven" in one.message]
+    with unproven("postgresql"):
+        assert [one for one in diagnostics(tmp_path) if "unproven" in one.message and one.severity == "warning"]
+
+
+@contextmanager
+def unproven(name: str) -> Iterator[None]:
+    """While inside, that engine counts as one that no test has met."""
+    kind: Any = type(BY_NAME[name])
+    kind.proven = False
+    try:
+        yield
+    finally:
+        kind.proven = True

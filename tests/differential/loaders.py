@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from tests.differential.file_formats import load_files
-from tests.differential.placements import ENGINES, Piece
+from tests.differential.placements import BY, ENGINES, Piece
 from tests.rest_server import RestServer
 from tests.servers import Server
 
@@ -83,9 +83,9 @@ def _arrow(piece: Piece, types: list[pa.DataType]) -> pa.Table:
     return pa.table(arrays, names=[column.stored for column in piece.columns])
 
 
-def load_sqlite(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
+def load_sqlite(folder: Path, pieces: list[Piece], name: str = "lite") -> dict[str, Any]:
     """One file; the key of integers as PRIMARY KEY."""
-    connection = sqlite3.connect(folder / "lite.db")
+    connection = sqlite3.connect(folder / f"{name}.db")
     for piece in pieces:
         columns = ", ".join(f'"{c.stored}" {c.native}' for c in piece.columns)
         connection.execute(f"CREATE TABLE {piece.name} ({columns}{_constraints(piece, pieces)})")
@@ -95,7 +95,7 @@ def load_sqlite(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
             connection.execute(f'CREATE INDEX "{piece.name}_{column}" ON {piece.name} ("{column}")')
     connection.commit()
     connection.close()
-    return {"path": "lite.db"}
+    return {"path": f"{name}.db"}
 
 
 def load_duckdb(folder: Path, pieces: list[Piece]) -> dict[str, Any]:
@@ -201,8 +201,16 @@ def load_all(folder: Path, pieces: list[Piece], servers: dict[str, Server], tag:
     for source in ENGINES:
         own = [piece for piece in pieces if piece.source == source]
         if own:
-            connections[source] = _load(folder, source, own, servers, tag)
+            connections[source] = _through(source, _load(folder, source, own, servers, tag))
     return connections
+
+
+def _through(source: str, connection: dict[str, Any]) -> dict[str, Any]:
+    """A connection as the source's kind has it."""
+    if BY.get(source, ("", {}))[0] != "odbc":
+        return connection
+    names = {"host": "server", "path": "database"}
+    return {names.get(key, key): value for key, value in connection.items()}
 
 
 def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Server], tag: str) -> dict[str, Any]:
@@ -211,7 +219,9 @@ def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Ser
         return load_postgresql(servers[kind], f"d{tag}_{source}", source == "icu", pieces)
     if kind == "mariadb":
         return load_mariadb(servers[kind], f"d{tag}_{source}", pieces)
-    embedded = {"sqlite": load_sqlite, "files": load_files, "duckdb": load_duckdb, "rest": load_rest}
+    if kind == "sqlite":
+        return load_sqlite(folder, pieces, source)
+    embedded = {"files": load_files, "duckdb": load_duckdb, "rest": load_rest}
     return embedded[kind](folder, pieces)
 
 

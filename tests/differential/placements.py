@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from connectors.conformance.texts import python_text
+from tests.connectors.odbc_cases import DRIVERS
 from tests.differential.data import Table
 from tests.differential.physical import Physical, physical
 
@@ -23,9 +24,17 @@ ENGINES = {
     "duck": "duckdb",
     "web": "rest",
     "alchemy": "postgresql",
+    "odbc_plain": "postgresql",
+    "odbc_maria": "mariadb",
+    "odbc_lite": "sqlite",
 }
 # Sources whose engine is reached by another kind than its own, and what their files say besides.
-BY: dict[str, tuple[str, dict[str, str]]] = {"alchemy": ("sqlalchemy", {"url": "postgresql+pg8000://"})}
+BY: dict[str, tuple[str, dict[str, str]]] = {
+    "alchemy": ("sqlalchemy", {"url": "postgresql+pg8000://"}),
+    "odbc_plain": ("odbc", {"driver": DRIVERS["postgresql"]}),
+    "odbc_maria": ("odbc", {"driver": DRIVERS["mariadb"]}),
+    "odbc_lite": ("odbc", {"driver": DRIVERS["sqlite"]}),
+}
 EMBEDDED = ("lite", "pq", "duck")
 
 
