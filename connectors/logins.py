@@ -15,6 +15,7 @@ from connectors.secrets import renewed
 
 T = TypeVar("T")
 FIRST, LONGEST = 1.0, 300.0  # seconds until a refused secret is tried again; twice as long each time
+_LOOK = 2.0  # seconds between two looks whether a refused secret has changed where it stands
 _PROVEN = 5.0  # seconds after a login for which others need not wait for one another
 
 
@@ -36,6 +37,7 @@ class Logins:
         self._refused = b""
         self._until = 0.0
         self._pause = 0.0
+        self._looked = -_LOOK
 
     def open(self, attempt: Callable[[str | None], T], refused: Callable[[Exception], bool], seconds: float) -> T:
         """What `attempt(secret)` makes. Where it raises what `refused` says is a refusal, once more if the secret has
@@ -88,14 +90,18 @@ class Logins:
 
     def _current(self) -> str:
         assert self._secret is not None  # noqa: S101  (for the type checker)
-        secret = self._secret.get_secret_value()
-        left = self._until - time.monotonic()
+        secret, now = self._secret.get_secret_value(), time.monotonic()
+        if now < self._until and _digest(secret) == self._refused and now - self._looked >= _LOOK:
+            self._looked = now
+            if renewed(self._secret, secret):
+                secret = self._secret.get_secret_value()
+        left = self._until - now
         if left > 0 and _digest(secret) == self._refused:
             raise SourceError(
                 f'cannot connect to source "{self._source}": the server refused the login',
                 sqlstate="08001",
                 detail=f"the same secret is not tried again for {left:.1f} s, so that the account is not locked",
-                hint="correct user and password; a secret that changes in its file or command is taken at once",
+                hint="correct user and password; a secret that changes in its file or command is taken at once or soon",
             )
         self._used = {secret: None, **dict(list(self._used.items())[:3])}
         return secret
