@@ -17,7 +17,7 @@ from benchmarks import figures, native, stage, wide, wide_files
 from benchmarks.figures import show
 from connectors import registry
 from connectors.base import Cancel, SourceQuery
-from tests import s3_server
+from tests import s3_server, trino_server
 from tests.servers import Server
 
 MB = 1e6
@@ -148,6 +148,17 @@ def odbc_mariadb(made: Stage) -> Subject:
     return Subject("odbc", wide.odbc(server), {"string": wide.odbc_string(server)}, (native.pyodbc, native.arrow_odbc))
 
 
+def trino(made: Stage) -> Subject:
+    """Trino, over the table in PostgreSQL, without TLS for both."""
+    behind = made.server("postgresql")
+    server = made.stack.enter_context(trino_server.running())
+    catalog = made.stack.enter_context(server.catalog("behind", behind, behind.database))
+    place = {"host": server.host, "port": server.port, "user": server.user, "catalog": catalog}
+    return Subject(
+        "trino", {**place, "schemas": ["public"]}, {**place, "schema": "public", "timezone": "UTC"}, (native.trino,)
+    )
+
+
 SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "PostgreSQL": postgresql,
     "MariaDB": mariadb,
@@ -163,6 +174,7 @@ SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "Parquet on S3": on_s3,
     "ODBC PostgreSQL": odbc_postgresql,
     "ODBC MariaDB": odbc_mariadb,
+    "Trino": trino,
 }
 
 

@@ -52,6 +52,14 @@ def mysqlclient(options: Options, sql: str) -> int:
         return _drained(connection, sql)
 
 
+def trino(options: Options, sql: str) -> int:
+    """Trino's own client: rows of Python values."""
+    import trino as driver
+
+    with contextlib.closing(driver.dbapi.connect(**options)) as connection:  # type: ignore[no-untyped-call]
+        return _drained(connection, sql)
+
+
 def pyodbc(options: Options, sql: str) -> int:
     """pyodbc's tuples of Python values, in portions."""
     import pyodbc as driver

@@ -17,6 +17,7 @@ _DEEP = (
     "test_eight_threads_share_three_connections", "test_text_is_never_taken_for_sql",
     "test_rows_come_whole_and_in_order", "test_a_large_answer_streams_in_bounded_memory",
     "test_a_value_that_does_not_fit_is_an_error", "test_no_row_is_lost_where_pieces_and_batches_meet",
+    "test_lists_go_in_as_one_parameter", "test_empty_lists", "test_waiting_for_a_connection_ends_at_the_timeout",
 )  # fmt: skip
 _BOTH = ("test_every_cell", "test_timeout", "test_cancel_stops_the_work_at_the_server")
 
