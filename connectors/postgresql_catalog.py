@@ -12,7 +12,7 @@ from connectors.types import BUILTIN, PgType
 
 Ask = Callable[[str, Sequence[Any]], list[tuple[Any, ...]]]
 _BYTE_COLLATIONS = ("C", "POSIX", "ucs_basic")
-TEXT = PgType("text")
+TEXT, _TEXT_OID = PgType("text"), 25
 
 _COLUMNS = """
 SELECT c.oid::int8, n.nspname::text, c.relname::text, c.reltuples::int8, obj_description(c.oid, 'pg_class'),
@@ -167,24 +167,22 @@ def _table(
 def _column(row: tuple[Any, ...], types: Mapping[int, tuple[Any, ...]], collations: Mapping[int, Collation]) -> Column:
     name, _, not_null, native, oid, mod, collation, comment, named = row[5:14]
     kind = _type(oid, mod, types)
+    # an enum, citext or any other type that is text here only has its own order, equality and operators
+    foreign = kind == TEXT and _base(oid, -1, types)[0] != _TEXT_OID
     return Column(
         name=name,
         type=kind,
         nullable=not not_null,
         native=native,
-        # an enum or any other type that is text here only has its own order and equality
-        collation=_text_collation(kind, oid, types, collation, collations),
+        collation=Collation.LOOSE if foreign else _text_collation(collation, collations),
         collated=named,
         comment=comment or "",
+        exact=not foreign,
     )
 
 
-def _text_collation(
-    kind: PgType, oid: int, types: Mapping[int, tuple[Any, ...]], collation: int, collations: Mapping[int, Collation]
-) -> Collation:
-    if collation:
-        return collations.get(collation, Collation.LOOSE)
-    return Collation.BYTES if kind != TEXT or _base(oid, -1, types)[0] == 25 else Collation.LOOSE
+def _text_collation(collation: int, collations: Mapping[int, Collation]) -> Collation:
+    return collations.get(collation, Collation.LOOSE) if collation else Collation.BYTES
 
 
 def _type(oid: int, mod: int, types: Mapping[int, tuple[Any, ...]]) -> PgType:
