@@ -14,8 +14,10 @@ import pytest
 
 from connectors.base import Bound, Cancel, Connector, SourceQuery
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
+from connectors.leases import Leases
 from connectors.registry import connect
 from connectors.types import PgType, numeric
+from tests.faults.proxy import Proxy
 from tests.rest_server import TOKEN, Manners, RestServer
 
 INT8, INT4, MONEY = PgType("int8"), PgType("int4"), numeric(10, 2)
@@ -347,3 +349,30 @@ def test_an_answer_that_has_not_changed_is_not_sent_again(server: RestServer) ->
 def test_a_wrong_description_is_refused(server: RestServer, table: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         service(server, {"t": table})
+
+
+def test_a_network_that_swallows_everything_is_left_in_time(server: RestServer) -> None:
+    with Proxy("127.0.0.1", server.port) as proxy:
+        connector = service(server, url=f"http://127.0.0.1:{proxy.port}")
+        text = 'SELECT t1."id" AS c0 FROM "plain" AS t1'
+        assert len(ask(connector, text)) == ROWS
+        with proxy.silent():
+            began = time.monotonic()
+            with pytest.raises(LimitExceeded) as error:
+                ask(connector, text, timeout=0.5)
+            assert error.value.sqlstate == "57014"
+            assert time.monotonic() - began < 10
+        assert len(ask(connector, text)) == ROWS
+
+
+def test_a_connection_that_lay_idle_for_two_hours_is_not_used_again(server: RestServer) -> None:
+    with Proxy("127.0.0.1", server.port) as proxy:
+        connector = service(server, url=f"http://127.0.0.1:{proxy.port}")
+        text = 'SELECT t1."id" AS c0 FROM "plain" AS t1'
+        for _ in range(2):
+            ask(connector, text)
+        assert proxy.connections == 1
+        leases: Leases = connector._web._leases  # type: ignore[attr-defined]
+        leases._idle[0].since -= 7200
+        ask(connector, text)
+        assert proxy.connections == 2
