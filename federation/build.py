@@ -26,7 +26,7 @@ from federation.freshness import copies
 from federation.gate.gates import Gates
 from federation.introspection import Before, Found, alive, introspected
 from federation.remembered import Remembered
-from planner.planner import algebra
+from planner.planner import algebra, unreadable
 from planner.preserved import loss
 from planner.statement import Statement
 from views import watches
@@ -378,6 +378,21 @@ class _Work:
             served = tuple(link for link in view.links if link.to in self.views or link.to in self.tables)
             if len(served) < len(view.links):
                 self.views[key] = replace(view, links=served)
+        self.diagnostics += self._unreadable(drafts)
+
+    def _unreadable(self, drafts: Mapping[Key, ViewDraft]) -> Iterator[Diagnostic]:
+        """Views over tables that can only be read by values that nobody can give them."""
+        if not any(one.table is not None and one.table.requires for one in self.tables.values()):
+            return
+        sources = {name: one.source for name, one in self.found.items()}
+        bare = Catalog(sources, self.tables, self.views, version="")
+        catalog = replace(bare, version=version(bare))
+        for key, view in self.views.items():
+            refused = unreadable(view, catalog)
+            if refused is not None:
+                draft, remedy = drafts[key], "give the columns in the view, join by them, or have them among its own"
+                message = f"{draft.full_name} can never be read: {refused.message}"
+                yield Diagnostic("warning", draft.file, draft.line, message, remedy)
 
     def _losses(self, draft: ViewDraft, view: View) -> Iterator[Diagnostic]:
         """`on_source_down` with `nulls` where rows would be lost all the same."""

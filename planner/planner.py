@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from cachetools import LRUCache
 
+from connectors.errors import LimitExceeded
 from connectors.types import PgType
 from planner import ir
 from planner import scalar as sc
@@ -23,12 +24,14 @@ from planner.copies import copied
 from planner.demands import check_demands, demanded
 from planner.emptied import emptied
 from planner.estimate import Estimator
+from planner.fragments import Book
 from planner.ir import Rel
 from planner.lower import Lowering, scan
 from planner.opaque import opaque
 from planner.place import Placer
 from planner.plan import Copies, Plan
 from planner.relabel import relabel
+from planner.required import restricted
 from planner.rules.bind import bind_keys
 from planner.rules.boundaries import Boundaries
 from planner.rules.columns import prune_columns
@@ -46,9 +49,10 @@ from planner.rules.stable import Computed
 from planner.rules.subqueries import join_laterals, join_subqueries
 from planner.rules.unused import drop_joins
 from planner.rules.zones import in_utc
-from planner.scalar import Param, Scalar, Verbatim
+from planner.scalar import BOOL, Call, Col, Param, Scalar, Verbatim
 from planner.scope import Columns, Counter, Unmodelled
 from planner.statement import Statement
+from planner.targets import bindable
 from planner.types import alike
 from planner.values import Values
 from views.catalog import Catalog, SourceTable, View
@@ -176,6 +180,23 @@ def _splice(catalog: Catalog, schema: str, name: str, next_id: Counter) -> tuple
     rel, columns = _view(relation, catalog)
     copy, at = relabel(rel, next_id)
     return copy, tuple((n, at[i], kind) for n, i, kind in columns)
+
+
+def unreadable(view: View, catalog: Catalog) -> LimitExceeded | None:
+    """Why nobody can read a view, whatever values its columns are compared with; None where somebody can."""
+    own = algebra(view, catalog)
+    if not restricted(own):
+        return None
+    next_id = Counter()
+    rel, _ = relabel(own, next_id)
+    columns = [(i, kind) for i, kind in ir.output(rel) if kind is not None and bindable((kind,))]
+    given = tuple(Call("=", (Col(i, kind), Param(at, kind)), BOOL) for at, (i, kind) in enumerate(columns))
+    context = Context(catalog, Values(), next_id, Estimator(catalog.statistics))
+    try:
+        Book(context, _placed(ir.Filter(rel, given), context, frozenset()), run_time=False)
+    except LimitExceeded as refused:
+        return refused
+    return None
 
 
 def algebra(view: View, catalog: Catalog) -> Rel:

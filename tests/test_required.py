@@ -61,6 +61,14 @@ CREATE VIEW crmweb.titles AS SELECT id, title FROM crm.accounts;
 """  # noqa: E501
 
 
+NEVER = {
+    "reachable": "select p.id, p.name from crmweb.people p",
+    "joined": "select c.id, p.name from crm.customers c join crmweb.people p on p.id = c.id",
+    "hidden": "select p.name from crmweb.people p",
+    "cut_off": "select p.id from crmweb.people p limit 5",
+}  # views of which two can never be read
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory, canon: Canon) -> Iterator[plans.World]:
     folder = build(tmp_path_factory.mktemp("required"))
@@ -75,6 +83,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, canon: Canon) -> Iterator[pl
                 asyncio.Runner() as runner,
                 psycopg.connect(canon.dsn(dbname="required"), autocommit=True) as oracle,
             ):
+                for name, query in NEVER.items():
+                    path = folder / "views" / "n" / f"{name}.view.sql"
+                    path.parent.mkdir(exist_ok=True)
+                    path.write_text(f"/*---\nview: n.{name}\n---*/\n{query}\n")
                 fill(oracle)
                 oracle.execute(VIEWS.encode())
                 opened = plans._opened(folder)
@@ -301,3 +313,11 @@ def test_each_request_counts_for_the_owners_rate_and_number(tmp_path: Path) -> N
         assert len(shop.times) == 50
         assert sum(gaps) >= 0.9 * 49 / 20
         assert shop.most_active <= 3
+
+
+def test_views_that_can_never_be_read_are_told(world: plans.World) -> None:
+    told = [d for d in world.runtime.diagnostics if "can never be read" in d.message]
+    assert sorted(d.file for d in told) == ["views/n/cut_off.view.sql", "views/n/hidden.view.sql"]
+    assert all(
+        d.severity == "warning" and "crmweb.people can only be read by given values of id" in d.message for d in told
+    )
