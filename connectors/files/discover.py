@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from connectors.errors import ConfigError
+from connectors.errors import ConfigError, SourceError
 from connectors.files.mentioned import Mentioned
 from connectors.files.options import FilesOptions, Reading, TableOptions
 from connectors.files.places import LocalPlace, Place, literal_path
@@ -148,9 +148,14 @@ def _folder_format(place: Place, folder: str, work: Work) -> str:
 
 
 def _sheets(spec: Spec, work: Work) -> Iterator[Spec]:
-    from connectors.files.excel import sheets  # its package is an extra
+    try:
+        from connectors.files.excel import sheets  # its package is an extra
 
-    names = sheets(spec, work) if spec.reading.sheet is None else (spec.reading.sheet,)
+        names = sheets(spec, work) if spec.reading.sheet is None else (spec.reading.sheet,)
+    except (ConfigError, SourceError):
+        work.check()
+        yield spec  # whose opening tells what is wrong: it must not hide the others
+        return
     for sheet in names:
         name = spec.name if len(names) == 1 else f"{spec.name}_{sheet}"
         reading = spec.reading.model_copy(update={"sheet": sheet})

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from zipfile import BadZipFile
 
 import pyarrow as pa
 
@@ -99,11 +100,14 @@ class _Book:
         self._spec, self._file, self._work = spec, file, work
 
     def __enter__(self) -> _Book:
+        self._raws: list[Any] = []
         try:
-            self._raws = [self._spec.place.open(self._file, self._work) for _ in range(2)]
+            self._raws += [self._spec.place.open(self._file, self._work) for _ in range(2)]
             self.values = openpyxl.load_workbook(self._raws[0], read_only=True, data_only=True)
             self.formulas = openpyxl.load_workbook(self._raws[1], read_only=True, data_only=False)
-        except (InvalidFileException, KeyError, ValueError, OSError, SyntaxError) as error:
+        except (InvalidFileException, BadZipFile, KeyError, ValueError, OSError, SyntaxError) as error:
+            for raw in self._raws:
+                raw.close()
             raise SourceError(
                 f"{self._file.path} cannot be read as a workbook", sqlstate="HV004", hint="save it as .xlsx"
             ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -396,6 +397,21 @@ def test_cells_without_a_value_are_told(source: Open, tmp_path: Path) -> None:
             rows(connector, "t", column)
         assert error.value.sqlstate == "HV004"
     assert [row["n"] for row in rows(connector, "t", "n")] == [1, 2]
+
+
+def test_a_workbook_that_is_none_hides_nobody(source: Open, put: Put, monkeypatch: pytest.MonkeyPatch) -> None:
+    put("book.xlsx", b"PK\x03\x04 cut off")
+    put("t.csv", "n\n1\n")
+    connector = source()
+    assert [found.name for found in connector.tables()] == ["t"]
+    with pytest.raises(SourceError, match="cannot be read as a workbook"):
+        ask(connector, "SELECT n FROM book")
+    monkeypatch.delitem(sys.modules, "connectors.files.excel", raising=False)
+    monkeypatch.setitem(sys.modules, "openpyxl", None)
+    assert [found.name for found in connector.tables()] == ["t"]
+    with pytest.raises(ConfigError, match="Excel needs the Python package openpyxl") as error:
+        ask(connector, "SELECT n FROM book")
+    assert "vdw[files]" in error.value.hint
 
 
 def test_the_calendar_of_1904(source: Open, tmp_path: Path) -> None:
