@@ -15,6 +15,7 @@ import trino.exceptions
 from api.probe import traps
 from api.probe.cases import LISTS
 from api.probe.oracle import Oracle
+from api.probe.traps import Trap
 from connectors.base import Bound, Collation, Column, Profile, Table
 from connectors.capability import capability
 from connectors.capability.rules import FAMILIES, Rule
@@ -28,7 +29,6 @@ from planner.prove import Fact
 from planner.scalar import Call, Scalar
 from planner.targets import SourceTarget
 from tests.capability.sites import INT4, Site, fill_canon
-from tests.capability.traps import Trap
 from tests.trino_server import TrinoServer
 from views.catalog import SourceTable
 
