@@ -266,6 +266,11 @@ class Replicated:
         return cast(Pressure, self._asked(lambda member: cast(Any, member.connector).pressure()))
 
     @property
+    def paged(self) -> bool:
+        """Whether a statement of any of them takes several requests."""
+        return any(getattr(member.connector, "paged", False) for member in self.members)
+
+    @property
     def orphaned(self) -> float:
         """See Connector."""
         return max(float(getattr(member.connector, "orphaned", math.inf)) for member in self.members)
