@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ("tests.canon_fixture",)
-collect_ignore = ["third_party"]  # packages of their own, whose tests run once they are installed: test_new_connector.py
+collect_ignore = ["third_party"]  # packages of their own: test_new_connector.py installs them and runs their tests
 S = TypeVar("S", bound=Server)
 
 
