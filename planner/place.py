@@ -131,6 +131,8 @@ class Placer:
             left, right = (Side(side.rel, side.pending) for side in (apart.left, apart.right))
             if swells(placed.rel, apart.join, left, right, self.estimator):
                 return self._sides(apart)
+        if keep_order and not self._orderly(site):
+            return self._resorted(placed)
         if not keep_order:
             if isinstance(rel, ir.Sort):
                 return ir.Sort(self._cut(Placed(rel.input, site, placed.facts, placed.notes)), rel.keys)
@@ -138,6 +140,21 @@ class Placer:
                 return ir.Project(self._cut(Placed(rel.input, site, placed.facts, placed.notes)), rel.items)
         known = tuple((i, kind) for i, kind in ir.output(rel) if kind is not None)
         return ir.Cut(site, rel, known, placed.notes)
+
+    def _orderly(self, site: str) -> bool:
+        cap = self._capability(site)
+        return cap is None or cap.orderly
+
+    def _resorted(self, placed: Placed) -> Rel:
+        """The fragment of an engine whose answers may come in another order than they were found in, sorted here."""
+        rel = placed.rel
+        if isinstance(rel, ir.Project) and isinstance(rel.input, ir.Limit):
+            return ir.Project(self._resorted(replace(placed, rel=rel.input)), rel.items)
+        if isinstance(rel, ir.Limit) and isinstance(rel.input, ir.Sort):
+            return ir.Sort(self._cut(placed), rel.input.keys)
+        if isinstance(rel, ir.Limit) and isinstance(rel.input, ir.Project):
+            return ir.with_inputs(rel, (self._resorted(replace(placed, rel=rel.input)),))
+        return self._cut(placed)
 
     def _sides(self, apart: Apart) -> Rel:
         join, note = apart.join, Verdict("join", "NO", "its rows are more to send than those of both sides")

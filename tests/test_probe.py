@@ -85,6 +85,21 @@ def test_from_nothing_to_what_is_proven(project: Path, vdw: Cli, sent: list[str]
     assert vdw("check", "-p", project)[0] == 0
 
 
+def test_an_order_is_made_here(project: Path, vdw: Cli) -> None:
+    """The connector asks for the rows of a derived table, which have no order by the standard: the first ones are found
+    there, in whichever order they come."""
+    _profile(project, claims=["order by int", "feature limit", "=(int, int)"])
+    _, told, _ = vdw("explain", "SELECT id FROM crm.t ORDER BY id DESC LIMIT 3", "-p", project, "--json")
+    explained = json.loads(told)
+    (fragment,) = explained["fragments"]
+    assert "ORDER BY" in fragment["sql"] and "LIMIT" in fragment["sql"]
+    assert "ORDER BY" in explained["merge"]["canon"]
+    _, told, _ = vdw("explain", "SELECT id FROM crm.t ORDER BY id DESC", "-p", project, "--json")
+    assert "ORDER BY" not in json.loads(told)["fragments"][0]["sql"]
+    _, rows, _ = vdw("query", "SELECT id FROM crm.t ORDER BY id DESC LIMIT 3", "-p", project, "--format", "csv")
+    assert rows.split() == ["id", "28", "27", "26"]
+
+
 def test_the_file(project: Path, vdw: Cli) -> None:
     """The same twice, but for its time; and nothing beside it."""
     code, out, _ = vdw("probe", "crm", "-p", project, "--json")

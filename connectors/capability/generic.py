@@ -151,6 +151,7 @@ def table(said: Words) -> Capability:
         sort=said.sort(said.dialect),
         sum_digits=DIGITS - 10,
         features=said.features if said.booleans else said.features | {"conditions"},
+        orderly=False,  # connectors may ask for the rows of a derived table
     )
 
 

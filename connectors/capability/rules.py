@@ -106,6 +106,7 @@ class Capability:
     sort: Sort
     sum_digits: int | None = None  # the most digits of a decimal that may be summed without overflow
     features: frozenset[str] = field(default_factory=frozenset)  # full join, intersect, except, filter ...
+    orderly: bool = True  # its answers come in the order that was asked for, whatever a connector wraps around
 
     def scalar(self, op: str, args: Sequence[PgType | None]) -> Rule | None:
         """The rule for an operator or function over arguments of those types."""
