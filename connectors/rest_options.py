@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from connectors.registry import ConnectionOptions
+from connectors.tls import Tls, local
 from connectors.types import named
 
 Operator = Literal["=", "<", "<=", ">", ">="]
@@ -80,14 +82,6 @@ class OauthSecret(Said):
     scope: str | None = None
     audience: str | None = None
     in_body: bool = Field(default=False, description="the client's name and secret in the form, not by Basic")
-
-
-class Tls(Said):
-    """Certificates are verified, always."""
-
-    ca: str | None = Field(default=None, description="file of the certificate authorities; the system's where absent")
-    certificate: str | None = Field(default=None, description="file of our own certificate, if the server wants one")
-    key: str | None = Field(default=None, description="file of its private key; in the certificate's file where absent")
 
 
 class Retries(Said):
@@ -237,14 +231,47 @@ class WebOptions(ConnectionOptions):
     url: str = Field(pattern="^https?://[^@]+$", description="what all paths stand behind; no password in it")
     auth: SecretAuth | None = Field(default=None, description="how requests are authenticated")
     headers: dict[str, str] = Field(default_factory=dict, description="sent with every request")
-    tls: Tls = Tls()
+    tls: Tls | None = Field(
+        default=None, description="whom we believe; verify-full where absent; disable allows http:// to another machine"
+    )
     retries: Retries = Retries()
     connect_timeout: float = Field(default=10.0, gt=0, le=300, description="seconds")
     idle: float = Field(default=60.0, gt=0, le=3600, description="seconds that an idle connection is used for")
     answer_bytes: int = Field(default=64 << 20, ge=1024, description="bytes of one answer (a page) at most")
     pages: int = Field(default=10_000, ge=1, description="pages of one request at most; more is an error")
     memory_limit: str = Field(default="256MB", description="memory of the DuckDB that filters this source's rows")
-    base_folder: str = Field(default=".", description="the project folder; set by vdw itself")
+
+    @model_validator(mode="after")
+    def _safe(self) -> WebOptions:
+        for name, address in self.addresses.items():
+            self._reached(name, address)
+        return self
+
+    def _reached(self, name: str, address: str) -> None:
+        """ValueError where whoever sits in between could read along, or answer in the service's place."""
+        parts, mode = urlsplit(address), None if self.tls is None else self.tls.mode
+        here = local(parts.hostname)
+        if mode == "prefer":
+            raise ValueError(f"tls: mode prefer: whether TLS is spoken stands in {name}, https:// or http://")
+        if parts.scheme == "https" and mode == "disable":
+            raise ValueError(f"tls: mode disable, and {name} begins with https://")
+        if parts.scheme == "https" and mode == "require" and not here:
+            raise ValueError(f"tls: mode require, and {name} is another machine, which has to prove who it is")
+        if parts.scheme != "https" and mode not in (None, "disable"):
+            raise ValueError(f"tls: mode {mode}, and {name} begins with http://")
+        if parts.scheme != "https" and mode is None and not here:
+            raise ValueError(f"{name} begins with http://: on a network that you trust, write tls: {{mode: disable}}")
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """All that is connected to, by option."""
+        token = self.auth.oauth2.token_url if self.auth is not None and self.auth.oauth2 is not None else None
+        return {"url": self.url, **({} if token is None else {"token_url": token})}
+
+    @property
+    def encryption(self) -> Tls:
+        """What counts where TLS is spoken."""
+        return self.tls or Tls()
 
 
 class RestOptions(WebOptions):

@@ -78,6 +78,17 @@ def local(host: str | None) -> bool:
         return False
 
 
+def context(tls: Tls) -> ssl.SSLContext:
+    """What it says as Python's ssl has it. OSError where a file of it cannot be read."""
+    made = ssl.create_default_context(cafile=None if tls.ca == SYSTEM else tls.ca)
+    made.check_hostname = tls.mode == "verify-full"
+    made.verify_mode = ssl.CERT_REQUIRED if tls.verifies else ssl.CERT_NONE
+    if tls.certificate is not None:
+        # without any passphrase the terminal would be asked for it
+        made.load_cert_chain(tls.certificate, tls.key, tls.passphrase.get_secret_value() if tls.passphrase else "")
+    return made
+
+
 def placed(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """`tls:` as written, its files (a path, or {file: path}) found from the project's folder."""
     found = dict(options)
@@ -97,7 +108,7 @@ def reason(tls: Tls, detail: str) -> str:
         return "check tls: {key, passphrase}"
     if not any(word in text for word in ("ssl", "tls", "certificate")):
         return ""
-    if "client certificate" in text:
+    if "client certificate" in text or "certificate required" in text:
         return "the server asks for a certificate of ours: tls: {certificate: FILE, key: FILE}"
     if "expired" in text:
         return "the server's certificate has expired: its owner has to renew it"

@@ -29,7 +29,7 @@ from connectors.logins import Logins
 from connectors.sockets import KEPT, readable, sever
 from connectors.stopping import GRACE, ended_there, server_timeout
 from connectors.tally import SESSION, Tally
-from connectors.tls import SYSTEM, Tls, reason
+from connectors.tls import Tls, context, reason
 
 Rows = list[list[Any]]
 ENCODINGS = ["json+zstd", "json+lz4", "json"]  # of the spooling protocol, the best first
@@ -109,17 +109,6 @@ class Access:
         return self.logins.scrub(text)
 
 
-def encrypted(tls: Tls) -> ssl.SSLContext:
-    """What TLS has to be like. OSError where a file of it cannot be read."""
-    context = ssl.create_default_context(cafile=None if tls.ca == SYSTEM else tls.ca)
-    context.check_hostname = tls.mode == "verify-full"
-    context.verify_mode = ssl.CERT_REQUIRED if tls.verifies else ssl.CERT_NONE
-    if tls.certificate is not None:
-        # without any passphrase the terminal would be asked for it
-        context.load_cert_chain(tls.certificate, tls.key, tls.passphrase.get_secret_value() if tls.passphrase else "")
-    return context
-
-
 class Line(requests.Session):
     """One kept connection to the coordinator. No request takes longer than until `deadline` and some grace.
 
@@ -133,7 +122,7 @@ class Line(requests.Session):
         self._connect = access.connect_timeout
         chosen = tls or access.tls
         try:
-            self._adapter = _Adapter(None if chosen.mode == "disable" else encrypted(chosen))
+            self._adapter = _Adapter(None if chosen.mode == "disable" else context(chosen))
         except OSError as error:
             raise unreachable(access, f"TLS: {error.strerror or type(error).__name__}") from None
         self.trust_env = False  # neither proxies nor passwords that the environment happens to name

@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import email.utils
-import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import httpcore
 import httpx
 import tenacity
 from cachetools import LRUCache
 
+from connectors import tls
 from connectors.base import Cancel
 from connectors.deadlines import Deadlines
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Leases
 from connectors.rest_options import WebOptions
-from connectors.sockets import readable, sever
 from connectors.stopping import stopping, timed_out
 from connectors.tally import Tally
 from connectors.web_auth import Auth
+from connectors.web_wire import Driver, Session, context
 
 _AGAIN = frozenset((429, 502, 503, 504))
-_SILENT = 20_000  # ms after which a network that swallows what we send is given up
 _KEPT_BODY, _KEPT = 1 << 20, 16 << 20  # bytes of one answer, and of all, that are kept for their ETag
 _CHUNK = 1 << 16
+_WANTED = "where the service asks for a certificate of ours, name it: tls: {certificate: FILE, key: FILE}"
 _STATES = {401: "28000", 403: "42501", 429: "53300", 503: "53300", 502: "08006", 504: "08006"}
 
 
@@ -63,117 +61,6 @@ class _Again(Exception):
         self.error, self.after = error, after
 
 
-class _Line(httpcore.NetworkStream):
-    """A connection that another thread can cut."""
-
-    def __init__(self, inner: httpcore.NetworkStream, wire: _Wire) -> None:
-        self._inner, self._wire = inner, wire
-        wire.line = self
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._inner.read(max_bytes, timeout)
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, timeout)
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Line(self._inner.start_tls(ssl_context, server_hostname, timeout), self._wire)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-    def descriptor(self) -> int:
-        """Of its socket; -1 where it is closed."""
-        found: int = self._inner.get_extra_info("socket").fileno()
-        return found
-
-
-class _Wire(httpcore.SyncBackend):
-    """Opens connections, and knows the last."""
-
-    def __init__(self) -> None:
-        self.line: _Line | None = None
-
-    def connect_tcp(self, host: str, port: int, *args: Any, **kwargs: Any) -> httpcore.NetworkStream:
-        return _Line(super().connect_tcp(host, port, *args, **kwargs), self)
-
-    def cut(self) -> None:
-        """Whoever reads gets an end at once."""
-        if self.line is not None and (descriptor := self.line.descriptor()) >= 0:
-            with contextlib.suppress(OSError):
-                sever(descriptor)
-
-
-@dataclass(slots=True)
-class Session:
-    """A client of one connection."""
-
-    client: httpx.Client
-    wire: _Wire
-
-
-class _Driver:
-    """Opens sessions (connectors.leases.Driver)."""
-
-    def __init__(self, options: WebOptions) -> None:
-        self._options = options
-        self._context: ssl.SSLContext | None = None
-
-    def open(self, seconds: float) -> Session:  # noqa: ARG002 -- the connection itself is made by the first request
-        if self._context is None:
-            self._context = _context(self._options)
-        wire = _Wire()
-        transport = httpx.HTTPTransport(verify=self._context, trust_env=False)
-        transport._pool = httpcore.ConnectionPool(  # httpx hands no network backend on
-            ssl_context=self._context,
-            max_connections=1,
-            keepalive_expiry=self._options.idle,
-            network_backend=wire,
-            socket_options=_socket_options(),
-        )
-        headers = {"Accept": "application/json", "User-Agent": "vdw", **self._options.headers}
-        return Session(httpx.Client(transport=transport, headers=headers, trust_env=False), wire)
-
-    def alive(self, session: Session, idle: float) -> bool:
-        """A connection that has anything to read while nothing was asked has been closed by the server."""
-        line = session.wire.line
-        if idle >= self._options.idle or line is None:
-            return False
-        descriptor = line.descriptor()
-        return descriptor >= 0 and not readable(descriptor, 0.0)
-
-    def close(self, session: Session) -> None:
-        session.client.close()
-
-
-def _socket_options() -> list[tuple[int, int, int]]:
-    made = [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)]
-    if hasattr(socket, "TCP_USER_TIMEOUT"):
-        made.append((socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT))
-    return made
-
-
-def _context(options: WebOptions) -> ssl.SSLContext:
-    base = Path(options.base_folder)
-    said = options.tls
-    try:
-        context = ssl.create_default_context(cafile=str(base / said.ca) if said.ca else None)
-        if said.certificate:
-            context.load_cert_chain(base / said.certificate, base / said.key if said.key else None)
-    except (OSError, ssl.SSLError) as error:
-        raise SourceError(
-            f"a certificate cannot be read: {error.strerror or type(error).__name__}",
-            sqlstate="08001",
-            hint="check connection: tls: in the source's file; relative paths start at the project folder",
-        ) from None
-    return context
-
-
 class Web:
     """One service. Thread-safe."""
 
@@ -182,7 +69,7 @@ class Web:
         self.options = options
         self.origin = httpx.URL(options.url)
         self._leases = Leases(name, options.pool_size)
-        self._driver = _Driver(options)
+        self._driver = Driver(options)
         self._deadlines = Deadlines()
         self._auth = Auth(options.auth, self._token)
         self._held = 0.0  # when the service may be asked again, by its own word
@@ -227,7 +114,8 @@ class Web:
         return found
 
     def _token(self, request: httpx.Request) -> httpx.Response:
-        with httpx.Client(verify=_context(self.options), timeout=self.options.connect_timeout, trust_env=False) as one:
+        trust = context(self.options, str(request.url))
+        with httpx.Client(verify=trust, timeout=self.options.connect_timeout, trust_env=False) as one:
             try:
                 return one.send(request)
             except httpx.HTTPError as error:
@@ -382,9 +270,26 @@ class Asking:
             raise SourceError(f"an answer cannot be decoded: {_kind(error)}") from None
         except (httpx.TransportError, OSError) as error:
             self._check()
-            if isinstance(_cause(error), ssl.SSLCertVerificationError):
-                raise _untrusted(error) from None
-            raise _Again(_lost("cannot be reached", error)) from None
+            self._believed(error)
+            lost = _lost("cannot be reached", error)
+            if self.web.origin.scheme == "https" and self.web.options.encryption.certificate is None:
+                lost.hint = lost.hint or _WANTED
+            raise _Again(lost) from None
+
+    def _believed(self, error: Exception) -> None:
+        """SourceError where the two do not agree on who is who, which no further attempt would change."""
+        inner = _cause(error)
+        if not isinstance(inner, ssl.SSLError) or isinstance(inner, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return
+        if isinstance(inner, ssl.SSLCertVerificationError):
+            what, told = "its certificate is not trusted", inner.verify_message
+        else:
+            what, told = "TLS fails", (inner.reason or "").replace("_", " ").lower()
+        raise SourceError(
+            f"the service cannot be reached: {what}: {told}",
+            sqlstate="08001",
+            hint=tls.reason(self.web.options.encryption, f"TLS: {told}"),
+        ) from None
 
     def _refusal(self, response: httpx.Response, body: bytes) -> Exception:
         error = self._refused(response, body)
@@ -466,14 +371,4 @@ def _lost(what: str, error: Exception) -> SourceError:
         f"the service {what}: {_kind(error)}" if connecting else f"the connection to the service broke: {_kind(error)}",
         sqlstate="08001" if connecting else "08006",
         hint="check connection: url: in the source's file" if connecting else None,
-    )
-
-
-def _untrusted(error: Exception) -> SourceError:
-    inner = _cause(error)
-    said = getattr(inner, "verify_message", "") or type(inner).__name__
-    return SourceError(
-        f"the service's certificate is not trusted: {said}",
-        sqlstate="08001",
-        hint="name the certificate authority under connection: tls: ca: in the source's file",
     )

@@ -9,6 +9,7 @@ import contextlib
 import json
 import re
 import sqlite3
+import ssl
 import threading
 import time
 from collections import Counter
@@ -46,7 +47,7 @@ class Manners:
 class RestServer:
     """Tables of a SQLite file at /{style}/{table}; to be used as a context."""
 
-    def __init__(self, path: Path, certificate: tuple[str, str] | None = None) -> None:
+    def __init__(self, path: Path, certificate: tuple[str, str] | None = None, clients: str | None = None) -> None:
         self.path, self.port = path, free_port()
         self.manners = Manners()
         self.requests: list[str] = []
@@ -55,7 +56,7 @@ class RestServer:
         self.active = 0
         self.most_active = 0
         self.tokens = 0
-        self._certificate = certificate
+        self._certificate, self._clients = certificate, clients  # files: our own and its key; whose clients may ask
 
     @property
     def url(self) -> str:
@@ -98,8 +99,12 @@ class RestServer:
                 Route("/{style}/{table}/{column}/{value}", self._rows),
             ]
         )
-        ssl = dict(zip(("ssl_certfile", "ssl_keyfile"), self._certificate, strict=True)) if self._certificate else {}
-        config = uvicorn.Config(app, "127.0.0.1", self.port, log_level="critical", timeout_graceful_shutdown=1, **ssl)
+        said: dict[str, Any] = {}
+        if self._certificate:
+            said = dict(zip(("ssl_certfile", "ssl_keyfile"), self._certificate, strict=True))
+        if self._clients:
+            said |= {"ssl_ca_certs": self._clients, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+        config = uvicorn.Config(app, "127.0.0.1", self.port, log_level="critical", timeout_graceful_shutdown=1, **said)
         self._uvicorn = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._uvicorn.run, daemon=True)
         self._thread.start()
