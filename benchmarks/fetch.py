@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.engine import URL
 
-from benchmarks import figures, native, stage, wide, wide_files
+from benchmarks import figures, native, stage, wide, wide_files, wide_rest
 from benchmarks.figures import show
 from connectors import registry
 from connectors.base import Cancel, SourceQuery
@@ -159,6 +159,12 @@ def trino(made: Stage) -> Subject:
     )
 
 
+def rest(made: Stage) -> Subject:
+    """JSON over HTTP, pages from memory."""
+    url = made.stack.enter_context(wide_rest.serving(wide_rest.pages(made.place, made.file)))
+    return Subject("rest", wide_rest.connection(url), {"url": url}, (native.rest_tuples, native.rest_arrow))
+
+
 SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "PostgreSQL": postgresql,
     "MariaDB": mariadb,
@@ -175,6 +181,7 @@ SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "ODBC PostgreSQL": odbc_postgresql,
     "ODBC MariaDB": odbc_mariadb,
     "Trino": trino,
+    "REST": rest,
 }
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from benchmarks.wide import COLUMNS
 
 BATCH = 65_536
 
@@ -154,6 +157,33 @@ def pyarrow_s3(options: Options, sql: str) -> int:
     place = fs.S3FileSystem(**keys, endpoint_override=said["endpoint"], region="us-east-1")
     with place.open_input_file(options["folder"].removeprefix("s3://") + "/wide.parquet") as raw:
         return sum(batch.num_rows for batch in pq.ParquetFile(raw, pre_buffer=True).iter_batches(BATCH))
+
+
+def rest_tuples(options: Options, sql: str) -> int:
+    """httpx and msgspec: tuples of Python values, texts of times and floats of numbers, wrong or not."""
+    from operator import itemgetter
+
+    del sql
+    return sum(len(list(map(itemgetter(*COLUMNS), items))) for items in _items(options["url"]))
+
+
+def rest_arrow(options: Options, sql: str) -> int:
+    """httpx and msgspec, and Arrow's types by guess."""
+    del sql
+    return sum(pa.RecordBatch.from_pylist(items).num_rows for items in _items(options["url"]))
+
+
+def _items(url: str) -> Iterator[list[Any]]:
+    import httpx
+    import msgspec
+
+    decode = msgspec.json.Decoder().decode
+    with httpx.Client(base_url=url, trust_env=False) as client:
+        following = "/orders"
+        while following:
+            page = decode(client.get(following).content)
+            yield page["items"]
+            following = page["next"]
 
 
 def _drained(connection: Any, sql: str) -> int:
