@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import re
 import socket
 import ssl
 import time
@@ -50,6 +51,8 @@ _STATES = {
     "CLUSTER_OUT_OF_MEMORY": "53200",
     "OUT_OF_SPILL_SPACE": "53100",
 }
+# an INVALID_CAST_ARGUMENT, as are texts that are no numbers
+_TOO_LARGE = re.compile(r"Cannot cast (DECIMAL\(.*\) )?'-?[\d.]+' to [A-Z]")
 
 
 class Refused(Exception):
@@ -364,5 +367,5 @@ def _said(access: Access, error: exceptions.TrinoQueryError, late: LimitExceeded
     message = access.scrub(error.message)
     if name in _GONE:
         return Lost(f'the connection to source "{access.source}" was lost', detail=f"{name}: {message}")
-    state = _STATES.get(name, SourceError.sqlstate)
+    state = "22003" if _TOO_LARGE.match(message) else _STATES.get(name, SourceError.sqlstate)
     return SourceError(f'source "{access.source}" refused the statement: {message}', sqlstate=state, detail=name)

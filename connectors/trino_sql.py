@@ -23,6 +23,7 @@ DIGITS = 38
 _FAR = re.compile(
     r"(?P<year>\d{4,})(?P<rest>-\d\d-\d\d(?: \d\d:\d\d:\d\d(?:\.\d{1,6})?)?)(?:\+00)?(?P<bc> BC)?", re.ASCII
 )
+_COUNT = re.compile(r"\b(LIMIT|OFFSET|FETCH FIRST)\s+\Z", re.IGNORECASE)
 # a statement that begins so reads; there is one in a request
 _QUERY = re.compile(r"[\s(]*(SELECT|WITH|VALUES|TABLE)\b", re.IGNORECASE)
 
@@ -44,7 +45,16 @@ def written(query: SourceQuery, place: str) -> str:
 
 def text_of(parts: Sequence[str | int], params: Sequence[Bound]) -> str:
     """A statement with its parameters written in place."""
-    return "".join(part if isinstance(part, str) else literal(params[part]) for part in parts)
+    made: list[str] = []
+    for part in parts:
+        counted = isinstance(part, int) and made and _COUNT.search(made[-1])
+        made.append(part if isinstance(part, str) else _count(params[part]) if counted else literal(params[part]))
+    return "".join(made)
+
+
+def _count(bound: Bound) -> str:
+    """Behind LIMIT or OFFSET Trino takes a bare number."""
+    return "ALL" if bound.value is None else str(int(bound.value))
 
 
 def literal(bound: Bound) -> str:

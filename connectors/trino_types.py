@@ -102,6 +102,8 @@ def _column(values: Sequence[Any], signature: Mapping[str, Any], kind: PgType, a
         made = convert(values, signature) if convert is not None else _texts(values)
     except Misfit as misfit:
         raise arrow.unfit(where, misfit.found, kind, _REMEDY) from misfit
+    if kind.name == "numeric" and pa.types.is_integer(made.type):  # parts of dates, which are integers there
+        made = made.cast(pa.string())
     return arrow.conform(_unpadded(made, kind), kind, where)
 
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from tests import trino_server
 from tests.differential.file_formats import load_files
 from tests.differential.placements import BY, ENGINES, Piece
 from tests.rest_server import RestServer
-from tests.servers import Server
+from tests.servers import Server, running
 
 _LOOSE = """CREATE COLLATION public.loose (provider = icu, locale = 'und-u-ks-level1', deterministic = false)"""
 
@@ -188,6 +190,45 @@ def _insert(cursor: Any, piece: Piece, pieces: list[Piece]) -> None:
         cursor.execute(f"CREATE INDEX `{piece.name}_{column}` ON {piece.name} (`{column}`{length})")
 
 
+def load_trino(server: Server, schema: str, pieces: list[Piece]) -> dict[str, Any]:
+    """A schema of the catalog `memory`; a statement for each table."""
+    server.run(f"CREATE SCHEMA memory.{schema}")
+    for piece in pieces:
+        columns = ", ".join(f'"{c.stored}" {c.native}' for c in piece.columns)
+        create = f"CREATE TABLE {piece.name} ({columns})"
+        rows = [f"({', '.join(map(_literal, row))})" for row in _rows(piece)]
+        given = ", ".join(f"v{at}" for at in range(len(piece.columns)))
+        items = ", ".join(
+            _VALUES.get(c.native, "CAST({} AS " + c.native + ")").format(f"v{at}") for at, c in enumerate(piece.columns)
+        )
+        fill = f"INSERT INTO {piece.name} SELECT {items} FROM (VALUES {', '.join(rows)}) AS t({given})"
+        server.run(create, *([fill] if rows else []), database=schema)
+    return {
+        "host": server.host,
+        "port": server.port,
+        "catalog": "memory",
+        "schemas": [schema],
+        "source": "differential",
+    }
+
+
+_VALUES = {"VARBINARY": "from_hex(CAST({} AS VARCHAR))"}  # of a text
+
+
+def _literal(value: Any) -> str:
+    return "NULL" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+
+def started(kind: str) -> AbstractContextManager[Server]:
+    """A private server of a kind of ENGINES."""
+    return trino_server.running() if kind == "trino" else running(kind)
+
+
+def needed(engines: Iterable[str]) -> list[str]:
+    """The kinds of servers that sources need."""
+    return sorted({ENGINES[engine] for engine in engines} & {"postgresql", "mariadb", "trino"})
+
+
 def _address(server: Server) -> dict[str, Any]:
     return {"host": server.host, "port": server.port, "user": server.user, "password": {"file": "password"}}
 
@@ -217,6 +258,8 @@ def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Ser
     kind = ENGINES[source]
     if kind == "postgresql":
         return load_postgresql(servers[kind], f"d{tag}_{source}", source == "icu", pieces)
+    if kind == "trino":
+        return load_trino(servers[kind], f"d{tag}_{source}", pieces)
     if kind == "mariadb":
         return load_mariadb(servers[kind], f"d{tag}_{source}", pieces)
     if kind == "sqlite":
@@ -231,6 +274,13 @@ def drop_all(connections: dict[str, dict[str, Any]], servers: dict[str, Server])
         kind = ENGINES[source]
         if kind == "rest":
             _SERVICES.pop(connection["url"]).stop()
-        if kind in servers:
+        if kind == "trino":
+            _drop_schema(servers[kind], connection["schemas"][0])
+        elif kind in servers:
             force = " WITH (FORCE)" if kind == "postgresql" else ""
             servers[kind].run(f"DROP DATABASE IF EXISTS {connection['database']}{force}")
+
+
+def _drop_schema(server: Server, schema: str) -> None:
+    tables = server.run(f"SHOW TABLES FROM memory.{schema}")
+    server.run(*(f"DROP TABLE memory.{schema}.{name}" for (name,) in tables), f"DROP SCHEMA memory.{schema}")

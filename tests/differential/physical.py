@@ -39,6 +39,7 @@ class Physical:
 def physical(kind: str, column: Column, values: list[Any], chance: random.Random, stored: str) -> Physical:
     """One of the ways in which a source of `kind` can hold this column."""
     native, encode = _KINDS[kind](column.type, values, chance)
+    stored = stored.lower() if kind == "trino" else stored  # it has no other names
     quoted = f'"{stored}"'
     cast = f"{quoted}::{column.type.sql}"
     if native == "BOOLEAN" and kind == "mariadb":  # a tinyint, and PostgreSQL casts no smallint to boolean
@@ -223,6 +224,53 @@ def _rest(kind: PgType, values: list[Any], chance: random.Random) -> tuple[str, 
     return kind.sql, encode
 
 
+_TRINO = {
+    "bool": "BOOLEAN", "int2": "SMALLINT", "int4": "INTEGER", "int8": "BIGINT", "float4": "REAL", "float8": "DOUBLE",
+    "date": "DATE", "time": "TIME(6)", "timestamp": "TIMESTAMP(6)", "timestamptz": "TIMESTAMP(6) WITH TIME ZONE",
+    "bytea": "VARBINARY", "uuid": "UUID", "text": "VARCHAR",
+}  # fmt: skip
+
+
+def _trino(kind: PgType, values: list[Any], chance: random.Random) -> tuple[str, Encode]:
+    """Values are texts that Trino casts; a time with a zone keeps the zone that it is written in."""
+    if kind.name in ("varchar", "bpchar"):
+        own = "CHAR" if kind.name == "bpchar" else chance.choice(("VARCHAR", "VARCHAR", "CHAR"))
+        blanks = any(value is not None and value.endswith(" ") for value in values)  # which a CHAR would lose
+        return f"{'VARCHAR' if kind.name == 'varchar' and blanks else own}({kind.mod - 4})", _as_is
+    if kind.name == "numeric" and kind.mod >= 0 and 0 <= kind.precision_scale[1] <= kind.precision_scale[0] <= 38:
+        return "DECIMAL({},{})".format(*kind.precision_scale), _text_of(kind)
+    odd = kind.name != "text" and any(isinstance(value, str) for value in values)  # infinity, 24:00, before Christ
+    if kind.name not in _TRINO or odd:
+        return "VARCHAR", _text_of(kind)
+    if kind.name == "bytea":
+        return "VARBINARY", lambda value: None if value is None else value.hex()
+    if kind.name == "timestamptz":
+        return _TRINO["timestamptz"], chance.choice((_in_utc, _in_india))
+    if kind.name in ("float4", "float8"):
+        return _TRINO[kind.name], _float_word
+    coarse = all(value is None or value.microsecond % 1000 == 0 for value in values) if kind.name == "timestamp" else 0
+    return "TIMESTAMP(3)" if coarse and chance.random() < 0.5 else _TRINO[kind.name], _text_of(kind)
+
+
+def _float_word(value: float | None) -> str | None:
+    if value is None or math.isfinite(value):
+        return None if value is None else repr(value)
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _in_utc(value: dt.datetime | None) -> str | None:
+    return None if value is None else _local(value, dt.UTC) + " UTC"
+
+
+def _in_india(value: dt.datetime | None) -> str | None:
+    there = dt.timezone(dt.timedelta(hours=5, minutes=30))
+    return None if value is None else _local(value, there) + " +05:30"
+
+
+def _local(value: dt.datetime, zone: dt.timezone) -> str:
+    return value.astimezone(zone).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
 _KINDS: dict[str, Callable[[PgType, list[Any], random.Random], tuple[Any, Encode]]] = {
     "postgresql": _postgresql,
     "mariadb": _mariadb,
@@ -230,4 +278,5 @@ _KINDS: dict[str, Callable[[PgType, list[Any], random.Random], tuple[Any, Encode
     "files": _arrow_native,
     "duckdb": _duckdb,
     "rest": _rest,
+    "trino": _trino,
 }

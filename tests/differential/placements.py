@@ -27,7 +27,9 @@ ENGINES = {
     "odbc_plain": "postgresql",
     "odbc_maria": "mariadb",
     "odbc_lite": "sqlite",
+    "trino": "trino",
 }
+USUAL = tuple(name for name in ENGINES if name != "trino")  # each statement costs Trino some tens of milliseconds
 # Sources whose engine is reached by another kind than its own, and what their files say besides.
 BY: dict[str, tuple[str, dict[str, str]]] = {
     "alchemy": ("sqlalchemy", {"url": "postgresql+pg8000://"}),

@@ -19,11 +19,11 @@ from federation.canon.server import Canon
 from tests.differential.cases import Case, load
 from tests.differential.data import Table, tables
 from tests.differential.generate import random_cases
-from tests.differential.loaders import drop_all, load_all
+from tests.differential.loaders import drop_all, load_all, needed, started
 from tests.differential.oracle import Answer, Oracle, deep_views, filled
-from tests.differential.placements import ENGINES, Placement, draw, write_project
+from tests.differential.placements import ENGINES, USUAL, Placement, draw, write_project
 from tests.differential.suite import Difference, Running, compare
-from tests.servers import Server, running
+from tests.servers import Server
 
 MOST_ROWS = 20_000
 
@@ -33,7 +33,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="first placement; the next ones count up")
     parser.add_argument("--placements", type=int, default=3)
     parser.add_argument("--data-seed", type=int, default=1)
-    parser.add_argument("--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--engines", default=",".join(USUAL), help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--only", default="", help="only queries whose name or group contains this")
     parser.add_argument("--zone", default="UTC", help="time zone of the session")
     parser.add_argument("--rules", action="store_true", help="also with each rule of the planner left out")
@@ -113,7 +113,6 @@ def main() -> int:
     data = tables(arguments.data_seed)
     cases = [*load(), *random_cases(arguments.seed, arguments.random, data)]
     cases = [case for case in cases if arguments.only in f"{case.group} {case.name}"]
-    needed = {ENGINES[engine] for engine in arguments.engines.split(",")} & {"postgresql", "mariadb"}
     start = time.monotonic()
     totals: dict[str, Any] = {}
     with contextlib.ExitStack() as stack:
@@ -123,7 +122,7 @@ def main() -> int:
             each.zone(arguments.zone)
         wanted = {case.name: holder.ask(case) for case in cases}
         cases = [case for case in cases if case.group != "random" or _useful(case, wanted[case.name], again)]
-        servers = {kind: stack.enter_context(running(kind)) for kind in sorted(needed)}
+        servers = {kind: stack.enter_context(started(kind)) for kind in needed(arguments.engines.split(","))}
         for number in range(arguments.seed, arguments.seed + arguments.placements):
             for key, value in _placement(number, cases, wanted, servers, arguments).items():
                 totals[key] = totals.get(key, 0) + value

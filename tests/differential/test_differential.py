@@ -16,7 +16,7 @@ from tests.differential.data import tables
 from tests.differential.generate import random_cases
 from tests.differential.loaders import drop_all, load_all
 from tests.differential.oracle import Answer, Oracle, deep_views, filled
-from tests.differential.placements import EMBEDDED, ENGINES, Placement, draw, write_project
+from tests.differential.placements import EMBEDDED, USUAL, Placement, draw, write_project
 from tests.differential.suite import Running, compare
 from tests.servers import Server
 
@@ -111,7 +111,7 @@ def served(
     seed, zone = request.param
     servers = {"postgresql": postgresql, "mariadb": mariadb}
     folder = tmp_path_factory.mktemp("served")
-    placed = Placed(draw(seed, tables(), tuple(ENGINES)), folder, servers, str(seed), zone)
+    placed = Placed(draw(seed, tables(), USUAL), folder, servers, str(seed), zone)
     yield placed
     placed.close()
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.differential.placements import ENGINES
+from tests.differential.placements import ENGINES, USUAL
 from tests.fuzz.run import Run
 
 
@@ -16,7 +16,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="rounds are begun for so long")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--engines", default=",".join(USUAL), help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--round", type=int, default=0, help="only the round of this number (from 1)")
     parser.add_argument("--keep", type=Path, help="folder for what fails, reduced to cases (default: a temporary one)")
     parser.add_argument("--no-reduce", action="store_true", help="keep failures as they were found")

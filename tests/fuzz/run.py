@@ -15,8 +15,9 @@ from typing import Any
 import psycopg
 
 from federation.canon.server import Canon
+from tests.differential.loaders import needed, started
 from tests.differential.oracle import Answer, Oracle
-from tests.differential.placements import ENGINES, Placement
+from tests.differential.placements import Placement
 from tests.differential.suite import Difference, How, Running
 from tests.fuzz import configurations
 from tests.fuzz.cases import Failure, Spots, write
@@ -25,7 +26,7 @@ from tests.fuzz.schema import tables
 from tests.fuzz.shrink import settled, smaller_data, smaller_query, verdict
 from tests.fuzz.siblings import sibling
 from tests.fuzz.world import Oracles, Schema, draw_views, placed, relations, served
-from tests.servers import Server, running
+from tests.servers import Server
 
 QUERIES = 150  # of a round
 WAYS = 2  # (placement, configuration) for each query
@@ -98,10 +99,10 @@ class Run:
     def go(self, seconds: float, only: int = 0) -> dict[str, Any]:
         """Rounds until the time is over (the one under way is ended); what came of them."""
         start = time.monotonic()
-        kinds = sorted({ENGINES[engine] for engine in self.engines} & {"postgresql", "mariadb"})
+        kinds = needed(self.engines)
         with contextlib.ExitStack() as stack:
             both = stack.enter_context(oracles())
-            servers = {kind: stack.enter_context(running(kind)) for kind in kinds}
+            servers = {kind: stack.enter_context(started(kind)) for kind in kinds}
             number = only or 1
             while number == (only or 1) or (not only and time.monotonic() - start < seconds):
                 self.round(number, both, servers, start + seconds)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.differential.oracle import Answer
-from tests.differential.placements import ENGINES
+from tests.differential.placements import USUAL
 from tests.fuzz import cases, reduce
 from tests.fuzz.cases import Failure
 from tests.fuzz.queries import Query
@@ -80,7 +80,7 @@ def test_a_case_is_read_as_it_was_written(tmp_path: Path) -> None:
         schema = Schema("r1", tables(seed), (("w0", "SELECT 1 FROM t1"),))
         from tests.differential.placements import draw
 
-        place = draw(seed, schema.tables, tuple(ENGINES))
+        place = draw(seed, schema.tables, USUAL)
         spots = {name: [p.spot for p in pieces] for name, pieces in place.pieces.items()}
         query = Query("SELECT * FROM t1", (("int4", None),), sorted=2)
         failure = Failure(query, schema, spots, cases.How(frozenset(("bind",)), ("keys by seven",), 2), "wrong")
@@ -138,7 +138,7 @@ def test_kept_cases_on_servers(both: Oracles, postgresql: Server, mariadb: Serve
 )
 def test_a_short_run_finds_nothing(seed: int, tmp_path: Path) -> None:
     print(f"seed {seed}")
-    total = Run(seed, tuple(ENGINES), tmp_path, quiet=True, queries=40).go(math.inf, only=1)
+    total = Run(seed, USUAL, tmp_path, quiet=True, queries=40).go(math.inf, only=1)
     assert total["tried"] >= 60
     assert not total["wrong"] + total["refused"], f"seed {seed}\n" + "\n".join(total["failures"])
 

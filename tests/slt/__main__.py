@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from tests.differential.placements import ENGINES
+from tests.differential.placements import ENGINES, USUAL
 from tests.slt.run import Run, corpus, picked
 
 
@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=0, help="at most so many of each state of a script's tables")
     parser.add_argument("--only", default="", help="scripts whose name contains this")
     parser.add_argument("--seed", type=int, default=1, help="of placements, configurations and choices")
-    parser.add_argument("--engines", default=",".join(ENGINES), help=f"of {', '.join(ENGINES)}")
+    parser.add_argument("--engines", default=",".join(USUAL), help=f"of {', '.join(ENGINES)}")
     parser.add_argument("--json", action="store_true", help="print nothing but the one object")
     arguments = parser.parse_args()
     scripts = picked([s for s in corpus() if arguments.only in s.name], arguments.files, arguments.seed)

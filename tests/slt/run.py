@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.differential.loaders import needed, started
 from tests.differential.oracle import Answer, Oracle
-from tests.differential.placements import ENGINES, Placement, draw
+from tests.differential.placements import Placement, draw
 from tests.differential.suite import Difference, How, Running, served
 from tests.fuzz import configurations
 from tests.fuzz.run import oracles
 from tests.fuzz.verdict import differs
-from tests.servers import Server, running
+from tests.servers import Server
 from tests.slt.script import Record, agrees, records
 from tests.slt.states import Asked, State, order_of, play
 
@@ -55,10 +56,10 @@ class Run:
     def go(self, scripts: Sequence[Script], queries: int = 0) -> dict[str, Any]:
         """All of them; `queries` is the most of one state (0: all). What came of it."""
         start = time.monotonic()
-        kinds = sorted({ENGINES[engine] for engine in self.engines} & {"postgresql", "mariadb"})
+        kinds = needed(self.engines)
         with contextlib.ExitStack() as stack:
             oracle = stack.enter_context(oracles()).one
-            servers = {kind: stack.enter_context(running(kind)) for kind in kinds}
+            servers = {kind: stack.enter_context(started(kind)) for kind in kinds}
             states = self.states(scripts, oracle, queries)
             for batch in range(0, len(states), AT_ONCE):
                 self.batch(states[batch : batch + AT_ONCE], servers, f"slt{batch}")

@@ -7,7 +7,7 @@ import secrets
 import pytest
 
 from tests.differential.oracle import Answer
-from tests.differential.placements import EMBEDDED, ENGINES
+from tests.differential.placements import EMBEDDED, USUAL
 from tests.fuzz.queries import Query
 from tests.slt.run import Run, compared, corpus, picked
 from tests.slt.script import Record, agrees, records
@@ -104,7 +104,7 @@ def test_some_scripts_over_files(seed: int) -> None:
 @pytest.mark.slow
 @pytest.mark.service
 def test_some_scripts_over_servers() -> None:
-    _check(secrets.randbelow(10**6), tuple(ENGINES), 5, 12)
+    _check(secrets.randbelow(10**6), USUAL, 5, 12)
 
 
 def _check(seed: int, engines: tuple[str, ...], scripts: int, queries: int) -> None:
