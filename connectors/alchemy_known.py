@@ -119,7 +119,7 @@ class Mysql(Behind):
     def batch(self, rows: Sequence[Sequence[Any]], description: Sequence[Any], query: SourceQuery) -> pa.RecordBatch:
         """As mysqlclient's raw rows."""
         raw = [tuple(row) for row in rows]
-        return mariadb_rows.to_batch(raw, [told[1] for told in description], query, zero_dates_null=False)
+        return mariadb_rows.to_batch(raw, [told[1] for told in description], query)
 
     def limit(self, milliseconds: int) -> str | None:
         """Whichever of the two has."""
@@ -136,7 +136,7 @@ class Mysql(Behind):
         """Those of kind mariadb, in the connection's database unless others are named."""
         own: Any = self.dialect.default_schema_name  # in raw bytes, as all that comes
         shown = schemas or ((own.decode() if isinstance(own, bytes) else own,) if own else ())
-        return mariadb_catalog.tables(self.source, self._asking(connection), shown, names, zero_dates_null=False)
+        return mariadb_catalog.tables(self.source, self._asking(connection), shown, names)
 
     def dropped(self, *objects: Any) -> None:
         """PyMySQL would read all that is left, when it closes a cursor and even when that is collected."""

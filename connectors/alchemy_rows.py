@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from connectors import arrow
+from connectors import arrow, decimals
 from connectors.base import SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType
@@ -124,10 +124,9 @@ def _plain(text: str, kind: PgType, name: str) -> str:
     if word.lower() in ("nan", "infinity", "-infinity"):
         return {"nan": "NaN", "infinity": "Infinity", "-infinity": "-Infinity"}[word.lower()]
     try:
-        number = Decimal(word)
-    except ArithmeticError:
+        return decimals.plain(Decimal(word))
+    except (ArithmeticError, ValueError):
         raise arrow.unfit(name, f"text of {len(text)} characters that is no number", kind) from None
-    return format(number, "f")
 
 
 def _whole(value: Any) -> int:
@@ -143,9 +142,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _number(value: Any) -> str:
-    if isinstance(value, Decimal) and not value.is_finite():
-        return {"NaN": "NaN", "Infinity": "Infinity", "-Infinity": "-Infinity"}[str(value)]
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return decimals.plain(value) if isinstance(value, Decimal) else str(value)
 
 
 def _float(value: Any) -> float:

@@ -13,12 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors import decimals
 from connectors.base import SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType
 
 US_PER_DAY = 86_400_000_000
-POLICY = "say under unfit: in the source's file that they are NULL, or that the column is text"
+KEY = "TABLE.COLUMN"  # stands for the column's name, which connectors do not know
+POLICY = f"write unfit: {{{KEY}: null}} in the source's file to read them as NULL, or text for what it prints"
 REMEDY = "exclude such rows with a filter, or correct them or the column's type at the source"
 LEFT_OUT = b"vdw.left_out"  # metadata of a batch: JSON, column -> number of its values that did not fit and are NULL
 _DATES = (-2_440_588, 2_145_042_905)  # days of 4714-11-24 BC and 5874897-12-31, PostgreSQL's first and last
@@ -64,6 +66,9 @@ def conform(values: pa.Array, expected: PgType, column: str) -> pa.Array:
         return from_text(values, expected, column)
     if pa.types.is_null(values.type) or _widens(values.type, target):
         try:
+            if pa.types.is_decimal(values.type) and pa.types.is_string(target):
+                scale = expected.precision_scale[1] if expected.name == "numeric" and expected.mod >= 0 else None
+                return decimals.printed(values, scale)
             return values.cast(target, safe=True)
         except pa.ArrowInvalid:
             raise unfit(column, "a number out of range", expected) from None

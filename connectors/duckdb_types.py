@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from connectors import arrow
 from connectors.base import Bound, SourceQuery
+from connectors.decimals import plain
 from connectors.errors import SourceError
 from connectors.types import PgType, numeric
 
@@ -144,10 +145,10 @@ def _encode_list(element: PgType, values: list[Any] | None, place: str) -> tuple
         return f"CAST(? AS {natural(element)}[])", values if values is None else [
             _plain(value, element.name) for value in values
         ]
-    decimals = [value if value is None else _decimal(value, place) for value in values]
-    scale = max((-int(value.as_tuple().exponent) for value in decimals if value is not None), default=0)
+    numbers = [value if value is None else _decimal(value, place) for value in values]
+    scale = max((-int(value.as_tuple().exponent) for value in numbers if value is not None), default=0)
     # as texts: of a list of Python's decimals DuckDB rounds some
-    texts = [value if value is None else format(value, "f") for value in decimals]
+    texts = [value if value is None else plain(value) for value in numbers]
     return f"CAST(? AS DECIMAL(38,{max(scale, 0)})[])", texts
 
 

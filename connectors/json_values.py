@@ -14,7 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors import arrow
+from connectors import arrow, decimals
 from connectors.types import PgType
 
 Raw = bytes | None
@@ -121,12 +121,9 @@ def _integer(text: str) -> str:
 
 
 def _number(text: str) -> str:
-    if "e" not in text and "E" not in text:
+    if "e" not in text and "E" not in text and not text.startswith("-0"):
         return text
-    number = Decimal(text)
-    if not number.is_finite() or abs(number.adjusted()) > 131_072:
-        raise ValueError("too many digits")
-    return format(number, "f")
+    return decimals.plain(Decimal(text))
 
 
 def _finite(found: pa.Array, texts: Sequence[str | None], kind: PgType, name: str) -> pa.Array:

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 from pydantic import Field, SecretStr, field_validator
@@ -65,7 +65,6 @@ class MariadbOptions(ReplicatedOptions):
     tls: Tls | None = Field(
         None, description="how the connection is encrypted; verify-full where the host is not this machine"
     )
-    zero_dates: Literal["error", "null"] = Field("error", description="what 0000-00-00 is read as")
     connect_timeout: int = Field(10, ge=1, description="seconds")
 
     @property
@@ -149,7 +148,7 @@ class MariadbConnector:
         shown = schemas or self._options.shown
         with self._leased(ASK_TIMEOUT, Cancel()) as lease:
             ask = partial(self._ask, lease.session)
-            return mariadb_catalog.tables(self.name, ask, shown, tables, self._options.zero_dates == "null")
+            return mariadb_catalog.tables(self.name, ask, shown, tables)
 
     def statistics(self, tables: Sequence[Table], known: Mapping[Key, TableStatistics]) -> dict[Key, TableStatistics]:
         """Sizes, index cardinalities, and histograms where we may read them; three queries, none of a table."""
@@ -289,11 +288,11 @@ class MariadbConnector:
 
     def _batch(self, result: Any, rows: int, query: SourceQuery) -> pa.RecordBatch:
         """So many rows, or what is left of them."""
-        fields, null = [field[1] for field in result.describe()], self._options.zero_dates == "null"
-        pieces = [to_batch(result.fetch_row(min(PIECE, rows)), fields, query, null)]
+        fields = [field[1] for field in result.describe()]
+        pieces = [to_batch(result.fetch_row(min(PIECE, rows)), fields, query)]
         taken = PIECE
         while taken < rows and pieces[-1].num_rows == PIECE:
-            pieces.append(to_batch(result.fetch_row(min(PIECE, rows - taken)), fields, query, null))
+            pieces.append(to_batch(result.fetch_row(min(PIECE, rows - taken)), fields, query))
             taken += PIECE
         return arrow.together(pieces)
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 from connectors.base import Bound, Collation, Column, ForeignKey, Partitions, Profile, Table
-from connectors.mariadb_rows import exact
 from connectors.mariadb_sql import literal
 from connectors.types import PgType, bpchar, numeric, varchar
 
@@ -76,9 +75,7 @@ def _reads_only(grants: Sequence[str]) -> bool:
     return all(one is not None for one in allowed) and {re.sub(r"\(.*", "", word).strip() for word in words} <= _READING
 
 
-def tables(
-    source: str, ask: Ask, schemas: Sequence[str], names: Sequence[str], zero_dates_null: bool
-) -> tuple[Table, ...]:
+def tables(source: str, ask: Ask, schemas: Sequence[str], names: Sequence[str]) -> tuple[Table, ...]:
     """Base tables and views outside the system's databases; seven queries, however many tables."""
     where = _where(schemas, names)
     found = _by_table(ask(_TABLES + where))
@@ -91,7 +88,7 @@ def tables(
     documents = _json_columns(ask)
     return tuple(
         replace(
-            _table(source, key, found[key][0], columns[key], indexes[key], foreign[key], documents, zero_dates_null),
+            _table(source, key, found[key][0], columns[key], indexes[key], foreign[key], documents),
             partitions=_partitions(parted[key]),
         )
         for key in sorted(found)
@@ -158,7 +155,6 @@ def _table(
     indexes: Sequence[Row],
     foreign: Sequence[Row],
     documents: frozenset[tuple[str, str, str]],
-    zero_dates_null: bool,
 ) -> Table:
     view, rows, comment = row[2] == "VIEW", row[3], row[4]
     groups = _grouped(indexes, 2)
@@ -168,7 +164,7 @@ def _table(
         source=source,
         schema=key[0],
         name=key[1],
-        columns=tuple(_column(column, documents, zero_dates_null) for column in columns),
+        columns=tuple(_column(column, documents) for column in columns),
         keys=tuple(_names(group) for group in sorted(unique, key=lambda group: group[0][2] != "PRIMARY")),
         indexes=tuple(dict.fromkeys(_names(group) for group in whole if group[0][7] in ("BTREE", "HASH"))),
         foreign_keys=tuple(_foreign_key(key[0], group) for group in _grouped(foreign, 2)),
@@ -177,10 +173,10 @@ def _table(
     )
 
 
-def _column(row: Row, documents: frozenset[tuple[str, str, str]], zero_dates_null: bool) -> Column:
+def _column(row: Row, documents: frozenset[tuple[str, str, str]]) -> Column:
     schema, table, name, nullable, _, native, _, _, _, collation, comment = row
     kind = PgType("json") if (schema, table, name) in documents else column_type(row[4:9])
-    column = Column(
+    return Column(
         name=str(name),
         type=kind,
         nullable=nullable == "YES",
@@ -189,7 +185,6 @@ def _column(row: Row, documents: frozenset[tuple[str, str, str]], zero_dates_nul
         collated=collation or "",
         comment=comment or "",
     )
-    return replace(column, exact=exact(column, zero_dates_null))
 
 
 def column_type(row: Row) -> PgType:

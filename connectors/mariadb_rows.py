@@ -8,39 +8,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import arrow
-from connectors.base import Column, SourceQuery
+from connectors.base import SourceQuery
 from connectors.errors import SourceError
 from connectors.types import PgType
 
 FLOAT, BIT = 4, 16  # field types of the wire protocol
-DATES = frozenset(("date", "timestamp", "timestamptz"))
 Raw = Sequence[tuple[bytes | None, ...]]
 
 
-def to_batch(rows: Raw, fields: Sequence[int], query: SourceQuery, zero_dates_null: bool) -> pa.RecordBatch:
+def to_batch(rows: Raw, fields: Sequence[int], query: SourceQuery) -> pa.RecordBatch:
     """Rows (each a tuple of raw bytes) with the wire's field types, as a record batch of the expected columns."""
     columns = query.columns
     if len(fields) != len(columns):
         raise SourceError(f"the source delivers {len(fields)} columns where {len(columns)} were planned")
     raw = list(zip(*rows, strict=True)) if rows else [() for _ in columns]
-    return arrow.assembled(
-        query, raw, lambda at, values: _column(values, fields[at], columns[at], f"c{at}", zero_dates_null)
-    )
+    return arrow.assembled(query, raw, lambda at, values: _column(values, fields[at], columns[at], f"c{at}"))
 
 
-def _column(values: Sequence[bytes | None], field: int, column: PgType, name: str, zero_dates_null: bool) -> pa.Array:
+def _column(values: Sequence[bytes | None], field: int, column: PgType, name: str) -> pa.Array:
     if field == BIT and column.name != "bytea":
         return _bits(values, column, name)
     if field == FLOAT and column.name != "text":
         raise arrow.mistyped(name, "a FLOAT, of which the server prints six digits only", column, "read it as real")
-    if zero_dates_null and column.name in DATES:
-        values = [None if value is not None and value.startswith(b"0000-00-00") else value for value in values]
-    try:
-        return arrow.from_bytes(values, column, name)
-    except SourceError as error:
-        if "a zero date" in error.message:
-            error.hint = "correct such rows, or set `zero_dates: null` in the source's connection to read them as NULL"
-        raise
+    return arrow.from_bytes(values, column, name)
 
 
 def _bits(values: Sequence[bytes | None], column: PgType, name: str) -> pa.Array:
@@ -52,8 +42,3 @@ def _bits(values: Sequence[bytes | None], column: PgType, name: str) -> pa.Array
     if pc.max(numbers).as_py() not in (None, 0, 1):
         raise arrow.mistyped(name, "a bit string", column)
     return numbers.cast(pa.bool_())
-
-
-def exact(column: Column, zero_dates_null: bool) -> bool:
-    """Whether predicates may go to the source: not where a zero date would be NULL only after it came here."""
-    return not (zero_dates_null and column.type.name in DATES)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 
-from connectors import arrow
+from connectors import arrow, decimals
 from connectors.base import Bound, Collation, Column, Profile, SourceQuery, Table
 from connectors.errors import SourceError
 from connectors.lists import listed
@@ -185,7 +185,7 @@ _CONVERT: Mapping[str, tuple[tuple[type, ...], Callable[[Any], Any]]] = {
     "bool": ((bool, int), lambda value: {0: False, 1: True}[value]),
     **dict.fromkeys(("int2", "int4", "int8", "oid"), ((int, Decimal), _whole)),
     **dict.fromkeys(("float4", "float8"), ((float,), _same)),
-    "numeric": ((int, Decimal), lambda value: format(Decimal(value), "f")),
+    "numeric": ((int, Decimal), lambda value: decimals.plain(Decimal(value))),
     "bytea": ((bytes, bytearray), bytes),
     "date": ((dt.date,), _same),
     "time": ((dt.time,), _same),

@@ -88,7 +88,7 @@ class Mariadb(Engine):
         return mariadb_catalog.profile(partial(_told, given), self.answers, given.facts.numbers)
 
     def tables(self, given: Given, schemas: tuple[str, ...], tables: tuple[str, ...]) -> tuple[Table, ...]:
-        return mariadb_catalog.tables(given.source, partial(_told, given), schemas or given.schemas, tables, False)
+        return mariadb_catalog.tables(given.source, partial(_told, given), schemas or given.schemas, tables)
 
     def statistics(
         self, given: Given, tables: Sequence[Table], known: Mapping[Key, TableStatistics]

@@ -44,6 +44,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors import decimals
 from connectors.base import Bound
 from connectors.errors import SourceError
 from connectors.types import PgType, bpchar, numeric, varchar
@@ -258,12 +259,19 @@ def _digits(value: int | float | str) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, str):
-        return value.strip() if value.strip() in ("NaN", "Infinity", "-Infinity") else format(_parsed(value), "f")
+        return value.strip() if value.strip() in ("NaN", "Infinity", "-Infinity") else _numeric_text(_parsed(value))
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
     if abs(value) >= _EXACT_FLOAT:
         raise Misfit("a real that does not tell its decimal")
-    return format(Decimal(repr(value).removesuffix(".0")), "f")
+    return _numeric_text(Decimal(repr(value).removesuffix(".0")))
+
+
+def _numeric_text(number: Decimal) -> str:
+    try:
+        return decimals.plain(number)
+    except ValueError as error:
+        raise Misfit("a number of more digits than a numeric has") from error
 
 
 def _parsed(text: str) -> Decimal:

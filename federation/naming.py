@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 
 import pyarrow as pa
 
+from connectors.arrow import KEY
 from connectors.errors import SourceError
 
 _COLUMN = re.compile(r"\bcolumn c(\d+)\b")
@@ -30,9 +31,12 @@ def explained(error: SourceError, source: str, sql: str) -> SourceError:
         error.place = f'source "{source}"'
     number = _COLUMN.search(error.message)
     if number is not None:
-        column = re.search(rf"{_QUOTED} AS [\"`]c{number[1]}[\"`]", sql)
+        column = re.search(rf"(?:(?P<of>\w+)\.)?{_QUOTED} AS [\"`\[]?c{number[1]}\b", sql)
         if column is not None:
             error.message = error.message.replace(number[0], f'column "{column["name"]}"', 1)
             error.args = (error.message,)
+            table = re.search(rf"{_QUOTED} (?:AS )?{column['of']}\b", sql)
+            if table is not None and error.hint:
+                error.hint = error.hint.replace(KEY, f"{table['name']}.{column['name']}")
         error.detail = error.detail or f"The source was asked: {sql}"
     return error

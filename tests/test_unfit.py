@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from connectors.errors import SourceError
 from federation.session import Session
 from tests.folders import read, write
 from tests.folders import told as messages
+from tests.servers import Server
 from tests.serving import Serving
 
 TABLES = """
@@ -168,5 +170,29 @@ def test_a_policy_for_no_column_is_told_with_the_nearest_one(tmp_path: Path) -> 
         first, second = serving.diagnostics
         assert first.startswith('sources/shop.yml:5:3: error: `unfit`: there is no column "t.dd" (did you mean `t.d`?')
         assert second.startswith('sources/shop.yml:6:3: error: `unfit`: there is no column "z.d" (')
+    finally:
+        serving.close()
+
+
+@pytest.mark.service
+def test_zero_dates_of_mariadb_need_the_policy(mariadb: Server, tmp_path: Path) -> None:
+    mariadb.run("DROP DATABASE IF EXISTS zeros", "CREATE DATABASE zeros", "GRANT ALL ON zeros.* TO vdw@'%'")
+    mariadb.run(
+        "SET SESSION sql_mode = ''",
+        "CREATE TABLE t (id int PRIMARY KEY, d date, m datetime, s timestamp NULL)",
+        "INSERT INTO t VALUES (1, '0000-00-00', '0000-00-00 00:00:00', 0), (2, '2024-01-02', '2024-01-02', NULL)",
+        database="zeros",
+    )
+    said = f"kind: mariadb\nconnection: {json.dumps({**mariadb.options, 'database': 'zeros'})}\n"
+    policy = "unfit: {t.d: null, t.m: text, t.s: null}\n"
+    serving = Serving(write(tmp_path, {"sources/strict.yml": said, "sources/loose.yml": said + policy}), 60)
+    try:
+        with pytest.raises(SourceError, match='column "d" holds a zero date, which date cannot hold') as error:
+            rows(serving, "SELECT d FROM strict.t")
+        assert "write unfit: {t.d: null} in the source's file" in str(error.value.hint)
+        got, left = rows(serving, "SELECT d::text, m, s FROM loose.t ORDER BY id")
+        assert got == [(None, "0000-00-00 00:00:00", None), ("2024-01-02", "2024-01-02 00:00:00", None)]
+        assert left == {"t.d": 1, "t.s": 1}
+        assert rows(serving, "SELECT id FROM loose.t WHERE d IS NULL")[0] == [(1,)]
     finally:
         serving.close()

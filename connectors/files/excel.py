@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 
 import pyarrow as pa
 
+from connectors import decimals
 from connectors.errors import SourceError
 from connectors.files import needs
 from connectors.files.places import File
@@ -273,4 +274,4 @@ def _digits(number: float) -> str:
         return str(number)
     if not math.isfinite(number) or len(Decimal(repr(number)).normalize().as_tuple().digits) > _DIGITS:
         raise ValueError("a number of more digits than a workbook can tell")
-    return format(Decimal(repr(number)).normalize(), "f")
+    return decimals.plain(Decimal(repr(number)).normalize())

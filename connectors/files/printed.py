@@ -11,13 +11,14 @@ from typing import Any
 
 import pyarrow as pa
 
+from connectors import decimals
 from connectors.types import PgType
 
 
 def printed(values: pa.Array, kind: PgType) -> pa.Array:
     """Each value as text: decimals digit by digit, nested ones as JSON, bytes in JSON as hexadecimal digits."""
-    if pa.types.is_decimal(values.type) or pa.types.is_integer(values.type):
-        return _each(values, _scalar)  # Arrow's own cast writes 1E-7
+    if pa.types.is_decimal(values.type):
+        return decimals.printed(values)
     if kind.name == "json" or pa.types.is_nested(values.type):
         return _each(values, _document)
     if pa.types.is_duration(values.type) or pa.types.is_interval(values.type):
@@ -63,7 +64,7 @@ def _scalar(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return decimals.plain(value)
     if isinstance(value, bytes):
         return "\\x" + value.hex()
     if isinstance(value, dt.datetime):

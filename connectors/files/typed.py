@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from connectors import arrow
+from connectors import arrow, decimals
 from connectors.errors import ConfigError, SourceError
 from connectors.types import BUILTIN, PgType, bpchar, numeric, varchar
 
@@ -134,8 +134,7 @@ def _digits(text: str) -> str:
         return special[text.lower()]
     if not re.match(_DECIMAL, text):
         raise ValueError("no number")
-    printed = format(Decimal(text), "f")
-    return printed[1:] if printed.startswith("-") and not printed.strip("-0.") else printed
+    return decimals.plain(Decimal(text))
 
 
 def _within(values: pa.Array, kind: PgType) -> pa.Array:
@@ -146,7 +145,7 @@ def _within(values: pa.Array, kind: PgType) -> pa.Array:
 
 def _scaled(text: str, precision: int, scale: int) -> str:
     exact = Context(prec=precision, traps=[Inexact, InvalidOperation])
-    return format(Decimal(text).quantize(Decimal(1).scaleb(-scale), context=exact), "f")
+    return decimals.plain(Decimal(text).quantize(Decimal(1).scaleb(-scale), context=exact))
 
 
 def _floats(values: pa.Array, kind: PgType) -> pa.Array:

@@ -108,21 +108,3 @@ def test_a_thousand_tables_take_few_queries(postgresql: Server) -> None:
     assert len(connector.tables()) == 1000
     assert postgresql.run(count, database="shop")[0][0] - before < 15
     connector.close()
-
-
-def test_zero_dates_become_null_only_when_told(mariadb: Server) -> None:
-    from connectors.conformance.asking import ask
-
-    fresh(
-        mariadb,
-        "zeros",
-        "SET SESSION sql_mode = ''",
-        "CREATE TABLE t (d date)",
-        "INSERT INTO t VALUES ('0000-00-00'), ('2024-01-02')",
-    ).close()
-    connector = connect("mariadb", "shop", {**mariadb.options, "database": "zeros", "zero_dates": "null"})
-    (table,) = connector.tables()
-    assert not table.column("d").exact
-    answer = ask(connector, "SELECT d FROM t ORDER BY d", columns=(table.column("d").type,))
-    assert [value is None for value in answer.column(0).to_pylist()] == [True, False]
-    connector.close()

@@ -28,7 +28,7 @@ def test_an_unknown_option_suggests_the_nearest(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "option", "value"), [("postgresql", "port", "secret"), ("mariadb", "zero_dates", "secret")]
+    ("kind", "option", "value"), [("postgresql", "port", "secret"), ("mariadb", "connect_timeout", "secret")]
 )
 def test_a_wrong_value_is_named_but_not_shown(kind: str, option: str, value: str) -> None:
     with pytest.raises(ConfigError) as error:
