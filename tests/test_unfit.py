@@ -175,7 +175,9 @@ def test_a_policy_for_no_column_is_told_with_the_nearest_one(tmp_path: Path) -> 
 
 
 @pytest.mark.service
-def test_zero_dates_of_mariadb_need_the_policy(mariadb: Server, tmp_path: Path) -> None:
+def test_zero_dates_of_mariadb_need_the_policy(
+    mariadb: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     mariadb.run("DROP DATABASE IF EXISTS zeros", "CREATE DATABASE zeros", "GRANT ALL ON zeros.* TO vdw@'%'")
     mariadb.run(
         "SET SESSION sql_mode = ''",
@@ -183,7 +185,9 @@ def test_zero_dates_of_mariadb_need_the_policy(mariadb: Server, tmp_path: Path) 
         "INSERT INTO t VALUES (1, '0000-00-00', '0000-00-00 00:00:00', 0), (2, '2024-01-02', '2024-01-02', NULL)",
         database="zeros",
     )
-    said = f"kind: mariadb\nconnection: {json.dumps({**mariadb.options, 'database': 'zeros'})}\n"
+    monkeypatch.setenv("ZEROS_PASSWORD", mariadb.password)
+    options = {**mariadb.options, "database": "zeros", "password": {"env": "ZEROS_PASSWORD"}}
+    said = f"kind: mariadb\nconnection: {json.dumps(options)}\n"
     policy = "unfit: {t.d: null, t.m: text, t.s: null}\n"
     serving = Serving(write(tmp_path, {"sources/strict.yml": said, "sources/loose.yml": said + policy}), 60)
     try:
