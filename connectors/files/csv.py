@@ -113,25 +113,30 @@ class _Csv(OfFiles):
             text.readline()
         if said.header:
             _skip_record(text, self.spec)
-        reader = pacsv.open_csv(
-            text,
-            read_options=pacsv.ReadOptions(column_names=list(header), block_size=_BLOCK, use_threads=False),
-            parse_options=pacsv.ParseOptions(
-                delimiter=_delimiter(self.spec),
-                quote_char=said.quote or False,
-                double_quote=not said.escape,
-                escape_char=said.escape or False,
-                newlines_in_values=bool(said.quote),
-                ignore_empty_lines=len(header) > 1,
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(header, pa.string()),
-                include_columns=list(names),
-                null_values=list(said.nulls),
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=False,
-            ),
-        )
+        try:
+            reader = pacsv.open_csv(
+                text,
+                read_options=pacsv.ReadOptions(column_names=list(header), block_size=_BLOCK, use_threads=False),
+                parse_options=pacsv.ParseOptions(
+                    delimiter=_delimiter(self.spec),
+                    quote_char=said.quote or False,
+                    double_quote=not said.escape,
+                    escape_char=said.escape or False,
+                    newlines_in_values=bool(said.quote),
+                    ignore_empty_lines=len(header) > 1,
+                ),
+                convert_options=pacsv.ConvertOptions(
+                    column_types=dict.fromkeys(header, pa.string()),
+                    include_columns=list(names),
+                    null_values=list(said.nulls),
+                    strings_can_be_null=True,
+                    quoted_strings_can_be_null=False,
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            if str(error).startswith("Empty CSV file"):  # nothing but a header
+                return
+            raise
         yield from reader
 
     def _broken(self, file: File, told: str, work: Work) -> SourceError:

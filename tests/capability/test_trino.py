@@ -181,7 +181,15 @@ def test_joins_and_set_operations_of_trino(site: TrinoSite) -> None:
     shift = 1000
     second = ir.Project(site.leaf, tuple((n + shift, ir.col((n, kind))) for n, kind in ir.output(site.leaf)))
     bags = {f for f in site.cap.features if f.split()[0] in ("union", "intersect", "except")}
-    assert bags and site.cap.features == bags | {"full join", "distinct", "filter", "typed"}
+    assert bags and site.cap.features == bags | {
+        "join",
+        "half join",
+        "full join",
+        "distinct",
+        "filter",
+        "limit",
+        "typed",
+    }
     low = ir.Filter(site.leaf, (Call("<", (site.id, Lit("40", INT4)), test_claims.BOOL),))
     high = ir.Filter(second, (Call("<", (Col(shift, INT4), Lit("25", INT4)), test_claims.BOOL),))
     for column in (c for kind in site.cap.keys for c in test_aggregates.columns(site, kind)):

@@ -135,6 +135,13 @@ def test_a_row_that_comes_later_and_breaks_the_proven_type(source: Open, put: Pu
     assert kinds(connector, "t") == {"n": "text"}
 
 
+def test_a_header_alone_is_an_empty_table(source: Open, put: Put) -> None:
+    put("none.csv", "id,name\r\n")
+    connector = source()
+    assert kinds(connector, "none") == {"id": "text", "name": "text"}
+    assert rows(connector, "none", "id", "name") == []
+
+
 def test_null_and_the_empty_text(source: Open, put: Put) -> None:
     put("t.csv", 'a,b\n,""\nNA,"NA"\n')
     assert rows(source(), "t", "a", "b") == [{"a": None, "b": ""}, {"a": "NA", "b": "NA"}]

@@ -21,7 +21,9 @@ from tests.connectors.cases import CASES
 from tests.connectors.embedded_cases import EMBEDDED
 
 _ENGINES = [case for case in (*CASES, *EMBEDDED) if case.kind in ("postgresql", "mariadb", "sqlite", "duckdb")]
-_PARAMS = [pytest.param(case, id=case.kind, marks=case.marks) for case in _ENGINES]
+# two hundred types of PostgreSQL at once take minutes
+_DEEP = {"postgresql": (pytest.mark.deep,)}
+_PARAMS = [pytest.param(c, id=c.kind, marks=(*c.marks, *_DEEP.get(c.kind, ()))) for c in _ENGINES]
 _TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
 _TINY = 1e-30  # MariaDB's literals and SQLite's have no subnormal numbers
 

@@ -176,7 +176,7 @@ def test_killed_replicas(site: Site, source: Callable[..., Replicated], small: b
 
 def test_without_its_primary(site: Site, source: Callable[..., Replicated]) -> None:
     crm, strict = source(), source(max_lag="2s")
-    assert ask(crm)[1].replica and ask(strict)[1].replica
+    assert ask(crm)[1].replica and eventually(lambda: ask(strict)[1].replica, 60)
     site.primary.stop(signal.SIGKILL)
     try:
         value, served = ask(crm)
