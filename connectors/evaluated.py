@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import duckdb
 import pyarrow as pa
 
-from connectors import duckdb_types
 from connectors.base import Cancel, SourceQuery
-from connectors.duckdb_answer import answer
-from connectors.duckdb_instance import Instance
+from connectors.duckdb import types as duckdb_types
+from connectors.duckdb.answer import answer
+from connectors.duckdb.instance import Instance
 from connectors.errors import Error, SourceError
 
 _THREADS = 1  # some thousand rows at a time

@@ -21,7 +21,7 @@ from connectors.base import Cancel
 from connectors.deadlines import Deadlines
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Leases
-from connectors.rest_options import WebOptions
+from connectors.rest.options import WebOptions
 from connectors.stopping import stopping, timed_out
 from connectors.tally import Tally
 from connectors.web_auth import Auth

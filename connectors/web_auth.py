@@ -9,7 +9,7 @@ from collections.abc import Callable
 import httpx
 
 from connectors.errors import SourceError
-from connectors.rest_options import OauthSecret, SecretAuth
+from connectors.rest.options import OauthSecret, SecretAuth
 
 _EARLY = 30.0  # seconds before its end at which a token is replaced
 

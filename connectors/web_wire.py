@@ -13,7 +13,7 @@ import httpx
 
 from connectors import tls
 from connectors.errors import SourceError
-from connectors.rest_options import WebOptions
+from connectors.rest.options import WebOptions
 from connectors.sockets import readable, sever
 
 _SILENT = 20_000  # ms after which a network that swallows what we send is given up

@@ -16,8 +16,8 @@ from cache.results import ResultCache
 from connectors import registry
 from connectors.base import Bound, Cancel, SourceQuery, Stale
 from connectors.errors import Error, LimitExceeded
-from connectors.postgresql import PostgresqlConnector
-from connectors.postgresql_prompt import KEPT, PostgresqlPrompt
+from connectors.postgresql.connector import PostgresqlConnector
+from connectors.postgresql.prompt import KEPT, PostgresqlPrompt
 from connectors.types import PgType, numeric
 from federation.bind import Given
 from federation.deadline import Deadline

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from api.cli import main
-from connectors.alchemy import AlchemyConnector
+from connectors.alchemy.connector import AlchemyConnector
 from connectors.base import SourceQuery
 
 Cli = Callable[..., tuple[int, str, str]]

@@ -10,7 +10,7 @@ import psycopg
 from psycopg import pq
 
 from api.probe.cases import LISTS
-from connectors import postgresql_sql
+from connectors.postgresql import sql as postgresql_sql
 from connectors.types import PgType
 from planner import ir
 from planner.emit import Emitter

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 import duckdb
 import pyarrow as pa
 
-from connectors import duckdb_statistics
 from connectors.base import PING, Cancel, SourceQuery, Table
-from connectors.duckdb_engine import PATIENCE, Embedded
-from connectors.duckdb_instance import Instance
-from connectors.duckdb_schema import quote
+from connectors.duckdb import statistics as duckdb_statistics
+from connectors.duckdb.engine import PATIENCE, Embedded
+from connectors.duckdb.instance import Instance
+from connectors.duckdb.schema import quote
 from connectors.errors import Error, SourceError
 from connectors.files.discover import Discovery
 from connectors.files.formats import opener

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from connectors.duckdb_engine import EngineOptions
+from connectors.duckdb.engine import EngineOptions
 
 Format = Literal["parquet", "csv", "tsv", "json", "arrow", "excel", "delta", "iceberg"]
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.base import Collation, Column
-from connectors.duckdb_schema import literal, quote
-from connectors.duckdb_types import mapped, natural
+from connectors.duckdb.schema import literal, quote
+from connectors.duckdb.types import mapped, natural
 from connectors.errors import SourceError
 from connectors.files.csv import unreadable
 from connectors.files.ipc import conformed, united, wider

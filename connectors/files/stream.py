@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from connectors.base import Column
-from connectors.duckdb_schema import quote
-from connectors.duckdb_types import natural
+from connectors.duckdb.schema import quote
+from connectors.duckdb.types import natural
 from connectors.files.table import Opened, Work
 from connectors.types import PgType
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from connectors.apart import watched
 from connectors.base import Cancel, Collation, Column
-from connectors.duckdb_types import natural
+from connectors.duckdb.types import natural
 from connectors.errors import SourceError
 from connectors.files.compressed import suffix
 from connectors.files.options import Reading

@@ -12,7 +12,7 @@ import pyarrow as pa
 from psycopg.pq.abc import PGresult
 
 from connectors.errors import Error
-from connectors.postgresql_rows import few
+from connectors.postgresql.rows import few
 from connectors.types import PgType
 from federation.canon.arrays import AS_TEXT, EPOCH_DAYS, EPOCH_MICROS, FIXED, LAST_DAY, LAST_MICRO, MOMENTS
 

@@ -22,7 +22,7 @@ from connectors.capability.rules import V
 from connectors.capability.signatures import Signature
 from connectors.conformance.texts import float_text, python_text
 from connectors.errors import Error
-from connectors.trino_sql import TYPES, literal
+from connectors.trino.sql import TYPES, literal
 from connectors.types import PgType
 from planner import ir
 from planner.prove import prove, prove_aggregate

@@ -21,7 +21,7 @@ from connectors.capability import capability
 from connectors.capability.rules import FAMILIES, Rule
 from connectors.capability.trino import template
 from connectors.errors import Error
-from connectors.trino_sql import text_of
+from connectors.trino.sql import text_of
 from connectors.types import PgType
 from planner import ir
 from planner.emit import Emitter

@@ -22,12 +22,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors import sqlite_schema
 from connectors.base import Bound, Cancel, Collation, Connector, Table
 from connectors.conformance.asking import INT8, ask, statement
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.registry import connect, options_model
-from connectors.sqlite_types import Misfit, declared, decode, encode
+from connectors.sqlite import schema as sqlite_schema
+from connectors.sqlite.types import Misfit, declared, decode, encode
 from connectors.types import PgType, numeric
 
 TEXT = PgType("text")

@@ -16,8 +16,8 @@ from api.project import open_project
 from connectors.base import Cancel, Connector
 from connectors.conformance.texts import column_texts
 from connectors.errors import SourceError
-from connectors.odata import bound, written
-from connectors.odata_metadata import Property, parsed
+from connectors.odata.connector import bound, written
+from connectors.odata.metadata import Property, parsed
 from connectors.registry import connect
 from connectors.types import PgType, numeric
 from federation.session import Session

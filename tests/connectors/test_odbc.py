@@ -17,12 +17,12 @@ from connectors.base import Bound, Connector, Profile, SourceQuery
 from connectors.capability import capability
 from connectors.conformance.asking import INT8, ask, statement
 from connectors.errors import ConfigError, Error, LimitExceeded
-from connectors.odbc_drivers import Access, keyword
-from connectors.odbc_engine import Facts, Where
-from connectors.odbc_engines import BY_NAME, GENERIC, KNOWN, guessed
-from connectors.odbc_oracle import column_type as oracle_type
-from connectors.odbc_sqlserver import column_type as sqlserver_type
-from connectors.odbc_sqlserver import moment, stamp
+from connectors.odbc.drivers import Access, keyword
+from connectors.odbc.engine import Facts, Where
+from connectors.odbc.engines import BY_NAME, GENERIC, KNOWN, guessed
+from connectors.odbc.oracle import column_type as oracle_type
+from connectors.odbc.sqlserver import column_type as sqlserver_type
+from connectors.odbc.sqlserver import moment, stamp
 from connectors.registry import connect
 from connectors.tls import Tls
 from connectors.types import PgType, bpchar, numeric, varchar

@@ -12,7 +12,7 @@ from connectors.conformance.asking import ask, statement
 from connectors.errors import Error
 from connectors.registry import connect
 from connectors.stopping import GRACE
-from connectors.trino import TrinoConnector
+from connectors.trino.connector import TrinoConnector
 from tests.connectors.test_old_connections import later, one
 from tests.faults.proxy import Proxy
 from tests.trino_server import TrinoServer
