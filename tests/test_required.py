@@ -315,6 +315,48 @@ def test_each_request_counts_for_the_owners_rate_and_number(tmp_path: Path) -> N
         assert shop.most_active <= 3
 
 
+def test_a_service_that_has_no_room_is_asked_less_and_then_left_alone(tmp_path: Path) -> None:
+    """One 503 on the way: fewer statements at once. Nothing but 503: the breaker opens, nothing reaches the service, and
+    it is tried again."""
+    build(tmp_path)
+    with RestServer(tmp_path / "shop.sqlite") as shop:
+        said = {"url": shop.url, "tables": SHOP, "retries": {"attempts": 2, "first": 0.01}}
+        rules = {"limits": {"concurrency": 8}, "breaker": {"failures": 3, "pause": "300ms"}}
+        (tmp_path / "sources" / "web.yml").write_text(json.dumps({"kind": "rest", "connection": said, **rules}))
+
+        async def run() -> None:
+            async with plans._opened(tmp_path) as runtime:
+                gate = runtime.engine.gates.of("web")
+                text = "SELECT count(*) FROM web.orders_of WHERE customer_id = {}"
+
+                async def ask(number: int) -> str:
+                    try:
+                        await (await runtime.engine.query(text.format(number), plans.SESSION)).table()
+                    except Error as error:
+                        return error.sqlstate
+                    return "ok"
+
+                assert await ask(1) == "ok"
+                before = gate.most
+                shop.manners.failing = ["503"]
+                assert await ask(2) == "ok"
+                assert gate.most < before
+                shop.manners.failing = ["503"] * 1000
+                assert {await ask(number) for number in range(3, 8)} == {"53300", "57P03"}
+                assert gate.breaker is not None and gate.breaker.state == "open"
+                asked = len(shop.requests)
+                assert await ask(8) == "57P03"
+                assert len(shop.requests) == asked
+                shop.manners.failing = []
+                for number in range(9, 300):
+                    if await ask(number) == "ok":
+                        break
+                    await asyncio.sleep(0.05)
+                assert gate.breaker.state == "closed"
+
+        asyncio.run(run())
+
+
 def test_views_that_can_never_be_read_are_told(world: plans.World) -> None:
     told = [d for d in world.runtime.diagnostics if "can never be read" in d.message]
     assert sorted(d.file for d in told) == ["views/n/cut_off.view.sql", "views/n/hidden.view.sql"]
