@@ -316,8 +316,8 @@ def test_each_request_counts_for_the_owners_rate_and_number(tmp_path: Path) -> N
 
 
 def test_a_service_that_has_no_room_is_asked_less_and_then_left_alone(tmp_path: Path) -> None:
-    """One 503 on the way: fewer statements at once. Nothing but 503: the breaker opens, nothing reaches the service, and
-    it is tried again."""
+    """One 503 on the way: fewer statements at once. Nothing but 503: the breaker opens, nothing reaches the service
+    any more, and it is tried again."""
     build(tmp_path)
     with RestServer(tmp_path / "shop.sqlite") as shop:
         said = {"url": shop.url, "tables": SHOP, "retries": {"attempts": 2, "first": 0.01}}

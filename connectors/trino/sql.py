@@ -47,14 +47,19 @@ def text_of(parts: Sequence[str | int], params: Sequence[Bound]) -> str:
     """A statement with its parameters written in place."""
     made: list[str] = []
     for part in parts:
-        counted = isinstance(part, int) and made and _COUNT.search(made[-1])
-        made.append(part if isinstance(part, str) else _count(params[part]) if counted else literal(params[part]))
+        if isinstance(part, str):
+            made.append(part)
+            continue
+        counted = _COUNT.search(made[-1]) if made else None
+        made.append(literal(params[part]) if counted is None else _count(params[part], counted[1].upper()))
     return "".join(made)
 
 
-def _count(bound: Bound) -> str:
+def _count(bound: Bound, word: str) -> str:
     """Behind LIMIT or OFFSET Trino takes a bare number."""
-    return "ALL" if bound.value is None else str(int(bound.value))
+    if bound.value is None:
+        return "0" if word == "OFFSET" else "ALL"
+    return str(int(bound.value))
 
 
 def literal(bound: Bound) -> str:
