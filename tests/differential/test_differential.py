@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
 
-from federation.canon.server import Canon
 from tests.differential.cases import Case, load
 from tests.differential.data import tables
 from tests.differential.generate import random_cases
 from tests.differential.loaders import drop_all, load_all
-from tests.differential.oracle import Answer, Oracle, deep_views, filled
+from tests.differential.oracle import Answer, Oracle, deep_views
 from tests.differential.placements import EMBEDDED, USUAL, Placement, draw, write_project
 from tests.differential.suite import Running, compare
 from tests.servers import Server
@@ -48,20 +46,6 @@ class Oracles:
         answer = self.ask(case, zone)
         self.shuffled.zone(zone)
         return not answer.error and compare(case, answer, self.shuffled.ask(case)) is None
-
-
-@pytest.fixture(scope="session")
-def oracles(canon: Canon) -> Iterator[Oracles]:
-    names = ("oracle", "oracle_shuffled")
-    with psycopg.connect(canon.dsn(), autocommit=True) as connection:
-        for name in names:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-        one, shuffled = (filled(canon.dsn(dbname=name), tables(), s) for name, s in zip(names, (None, 7), strict=True))
-        yield Oracles(one, shuffled)
-        one.close()
-        shuffled.close()
-        for name in names:
-            connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
 
 class Placed:

@@ -15,10 +15,9 @@ from tests.differential.data import tables
 from tests.differential.loaders import drop_all, load_all
 from tests.differential.placements import ENGINES, draw, write_project
 from tests.differential.suite import Running
-from tests.differential.test_differential import Oracles, Placed, check, deep_views, oracles
+from tests.differential.test_differential import Oracles, Placed, check, deep_views
 from tests.servers import Server
 
-__all__ = ["oracles"]
 CASES = load()
 DRIVERS = {"postgresql": "postgresql+psycopg", "mariadb": "mariadb+pymysql", "duckdb": "duckdb", "sqlite": "sqlite"}
 

@@ -9,10 +9,9 @@ import pytest
 from tests.differential.cases import load
 from tests.differential.data import tables
 from tests.differential.placements import draw
-from tests.differential.test_differential import Oracles, Placed, check, oracles
+from tests.differential.test_differential import Oracles, Placed, check
 from tests.trino_server import TrinoServer
 
-__all__ = ["oracles"]
 CASES = load()
 SHARE = 24  # one query in so many, others at each placement
 
