@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from connectors.base import Cancel
-from connectors.errors import LimitExceeded, SourceError
+from connectors.errors import Error, LimitExceeded, SourceError
 
 T = TypeVar("T")
 _AT_ONCE = 1.0  # seconds within which a connection that died unseen shows it
@@ -27,6 +27,15 @@ class Lost(SourceError):
 
     sqlstate = "08006"
     retry = False
+
+
+def lost(source: str, message: str) -> Lost:
+    """The error of a connection that has died."""
+    return Lost(
+        f'the connection to source "{source}" was lost',
+        detail=message,
+        hint="the server was stopped or restarted, or the network failed: try again",
+    )
 
 
 class Driver(Protocol):
@@ -70,6 +79,16 @@ class Lease:
         it must not be asked again by us.
         """
         return self.reused and time.monotonic() - self.taken < _AT_ONCE
+
+    def told(self, deadline: float, cancel: Cancel, late: LimitExceeded, ours: Callable[[], Error]) -> Error:
+        """What a driver's error means to whoever asked: why he stopped the statement, `late` where its time is over,
+        else `ours()`, of which it is said whether another connection may be tried."""
+        if cancel.reason is not None:
+            return cancel.reason
+        found = late if time.monotonic() >= deadline else ours()
+        if isinstance(found, Lost):
+            found.retry = self.stale
+        return found
 
 
 class Leases:

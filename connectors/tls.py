@@ -10,6 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from connectors.errors import SourceError
+
+CHECK = "check host, port, database, user and password of its file in sources/, and that the server runs"
+
 Mode = Literal["disable", "prefer", "require", "verify-ca", "verify-full"]
 SYSTEM = "system"
 FILES = ("ca", "certificate", "key")
@@ -99,6 +103,16 @@ def placed(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         if isinstance(value, str) and not (key == "ca" and value == SYSTEM):
             found[key] = str(folder / value)
     return found
+
+
+def unreachable(source: str, server: str, tls: Tls, why: str, check: str = CHECK) -> SourceError:
+    """08001, with the reason in `detail`; `check` is the remedy where it was not for TLS's sake."""
+    return SourceError(
+        f'cannot connect to source "{source}" ({server})',
+        sqlstate="08001",
+        detail=why,
+        hint=reason(tls, why) or check,
+    )
 
 
 def reason(tls: Tls, detail: str) -> str:

@@ -23,7 +23,7 @@ from connectors.alchemy.known import dialect_of
 from connectors.alchemy.sql import asked
 from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
-from connectors.leases import Lease, Leases, Lost
+from connectors.leases import Lease, Leases
 from connectors.pump import pumped
 from connectors.registry import ConnectionOptions
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
@@ -214,22 +214,12 @@ class AlchemyConnector:
             except Error:
                 raise
             except Exception as error:  # whatever class a driver has for it
-                if cancel.reason is not None:
-                    raise cancel.reason from None
-                ours = late if time.monotonic() >= deadline else self._access.translate(error, late)
-                if isinstance(ours, Lost):
-                    ours.retry = lease.stale
-                raise ours from None
+                ours = partial(self._access.translate, error, late)
+                raise lease.told(deadline, cancel, late, ours) from None
 
     def _asked(self, question: Callable[[Session], T], what: str) -> T:
         """The answer to a question of our own, once more where a pooled connection had died."""
-        try:
-            return self._asked_once(question, what)
-        except Lost as lost:
-            if not lost.retry:
-                raise
-            self._leases.clear()
-            return self._asked_once(question, what)
+        return self._leases.again(lambda: self._asked_once(question, what))
 
     def _asked_once(self, question: Callable[[Session], T], what: str) -> T:
         late = timed_out(self.name, ASK_TIMEOUT)

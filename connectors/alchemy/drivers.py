@@ -22,7 +22,7 @@ from connectors.alchemy.known import raw_arguments
 from connectors.alchemy.sql import asked
 from connectors.apart import apart
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
-from connectors.leases import Lost
+from connectors.leases import lost
 from connectors.logins import Logins
 from connectors.sockets import readable, sever
 from connectors.stopping import ended_there
@@ -92,11 +92,7 @@ class Access:
             return ended_there(self.source)
         message = self.scrub(told.message)
         if told.what == dialects.LOST or _disconnected(error) or isinstance(original, OSError):
-            return Lost(
-                f'the connection to source "{self.source}" was lost',
-                detail=message,
-                hint="the server was stopped or restarted, or the network failed: try again",
-            )
+            return lost(self.source, message)
         said = f'source "{self.source}" refused the statement: {message}'
         return SourceError(said, sqlstate=told.what, detail=told.state)
 

@@ -15,7 +15,7 @@ from connectors import arrow
 from connectors.base import PING, Cancel, Connector, Pressure, Profile, Replication, SourceQuery, Table
 from connectors.deadlines import Deadlines
 from connectors.errors import LimitExceeded
-from connectors.leases import Lease, Leases, Lost
+from connectors.leases import Lease, Leases
 from connectors.mariadb import catalog as mariadb_catalog
 from connectors.mariadb import explain as mariadb_explain
 from connectors.mariadb import statistics as mariadb_statistics
@@ -342,12 +342,7 @@ class MariadbConnector:
         try:
             yield
         except driver().MySQLError as error:
-            if cancel.reason is not None:
-                raise cancel.reason from None
-            ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
-            if isinstance(ours, Lost):
-                ours.retry = lease.stale
-            raise ours from None
+            raise lease.told(deadline, cancel, late, partial(translate, self._access, error, late)) from None
 
     @contextlib.contextmanager
     def _closing(self, session: Session) -> Iterator[None]:

@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from connectors.deadlines import Deadlines
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.identity import Identity
-from connectors.leases import Lost
+from connectors.leases import lost as gone
 from connectors.logins import Logins
 from connectors.sockets import readable, sever, watch
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
-from connectors.tls import Tls, reason
+from connectors.tls import Tls, unreachable
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -110,14 +110,7 @@ class Access:
     def unreachable(self, error: Exception) -> SourceError:
         """08001, with the server's reason in `detail`."""
         where = self.arguments.get("unix_socket") or f"{self.arguments.get('host')}:{self.arguments.get('port')}"
-        detail = self.scrub(_message(error))
-        return SourceError(
-            f'cannot connect to source "{self.source}" (MariaDB or MySQL at {where})',
-            sqlstate="08001",
-            detail=detail,
-            hint=reason(self.tls, detail)
-            or "check host, port, database, user and password of its file in sources/, and that the server runs",
-        )
+        return unreachable(self.source, f"MariaDB or MySQL at {where}", self.tls, self.scrub(_message(error)))
 
 
 def refused(error: Exception) -> bool:
@@ -276,11 +269,7 @@ def meaning(source: str, code: int, message: str, late: LimitExceeded, *, lost: 
     if code == KILLED:
         return ended_there(source)
     if lost or code in LOST:
-        return Lost(
-            f'the connection to source "{source}" was lost',
-            detail=message,
-            hint="the server was stopped or restarted, or the network failed: try again",
-        )
+        return gone(source, message)
     state = state_of(code, message)
     said = f'source "{source}" refused the statement: {message}'
     return SourceError(said, sqlstate=state, detail=f"error {code}")

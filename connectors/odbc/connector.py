@@ -20,15 +20,14 @@ from connectors.odbc.asking import Asking
 from connectors.odbc.drivers import Access, OdbcDriver, Running, Session, driver, translate
 from connectors.odbc.engine import Given, Where
 from connectors.odbc.engines import BY_NAME, GENERIC, KNOWN, guessed
-from connectors.pump import Pump
+from connectors.pump import pumped
 from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
 from connectors.statistics import Key, TableStatistics
-from connectors.stopping import Stopper, server_timeout, stopping, timed_out
+from connectors.stopping import server_timeout, stopping, timed_out
 from connectors.tls import Tls, chosen
 
 T = TypeVar("T")
-_UNWANTED = LimitExceeded("nobody reads the rows any more", sqlstate="57014")
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 256, 8192, 4 << 20  # a batch ends at the rows that have about so many bytes
 _OWN = frozenset(("dsn", "driver", "uid", "user", "pwd", "password", "server", "servername", "port", "database", "db"))
@@ -171,7 +170,7 @@ class OdbcConnector:
             source = _batches(session, running, limit, query)
             if session.engine.holds(session.facts):
                 source = _held(source, self._access)
-            with stopping(cancel, running.stop) as stopper, _pumped(source, stopper, lease) as pump:
+            with stopping(cancel, running.stop) as stopper, pumped(source, stopper, lease) as pump:
                 for batch in pump.batches(stopper, deadline, late):
                     lease.reused = False  # rows are out: too late to begin again
                     yield batch
@@ -188,23 +187,12 @@ class OdbcConnector:
                 lost.retry = lease.stale
                 raise
             except driver().Error as error:
-                if cancel.reason is not None:
-                    raise cancel.reason from None
-                engine = lease.session.engine
-                ours = late if time.monotonic() >= deadline else translate(self._access, engine, error, late)
-                if isinstance(ours, Lost):
-                    ours.retry = lease.stale
-                raise ours from None
+                ours = partial(translate, self._access, lease.session.engine, error, late)
+                raise lease.told(deadline, cancel, late, ours) from None
 
     def _asked(self, what: str, work: Callable[[Session, Given], T], timeout: float = ASK_TIMEOUT) -> T:
         """What `work` makes of questions of our own; `what` they are for. Once more where a connection had died."""
-        try:
-            return self._asked_once(what, work, timeout)
-        except Lost as lost:
-            if not lost.retry:
-                raise
-            self._leases.clear()
-            return self._asked_once(what, work, timeout)
+        return self._leases.again(lambda: self._asked_once(what, work, timeout))
 
     def _asked_once(self, what: str, work: Callable[[Session, Given], T], timeout: float) -> T:
         deadline = time.monotonic() + timeout
@@ -224,15 +212,6 @@ def _profile(session: Session, given: Given) -> Profile:
     found, facts = session.engine.profile(given), session.facts
     more = {"odbc_driver": f"{facts.driver} {facts.driver_version}", "proven": session.engine.proven}
     return Profile(found.engine, found.version, {**found.facts, **more}, found.dialect)
-
-
-@contextlib.contextmanager
-def _pumped(source: Generator[pa.RecordBatch, None, None], stopper: Stopper, lease: Lease) -> Iterator[Pump]:
-    pump = Pump(source, partial(lease.driver.close, lease.session))
-    try:
-        yield pump
-    finally:
-        lease.abandoned = not pump.close(stopper, _UNWANTED)
 
 
 def _batches(

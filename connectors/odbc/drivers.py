@@ -15,11 +15,12 @@ from pydantic import SecretStr
 
 from connectors.apart import apart
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
+from connectors.leases import lost
 from connectors.logins import Logins
-from connectors.odbc.engine import CANARY, Engine, Facts, lost
+from connectors.odbc.engine import CANARY, Engine, Facts
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
-from connectors.tls import Tls, reason
+from connectors.tls import Tls, unreachable
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -123,15 +124,11 @@ class Access:
 
     def unreachable(self, error: BaseException) -> SourceError:
         """08001, with the driver's reason in `detail`."""
-        detail = self.scrub(told(error)[2])
-        return SourceError(
-            f'cannot connect to source "{self.source}" (ODBC, {self.where})',
-            sqlstate="08001",
-            detail=detail,
-            hint=reason(self.tls, detail)
-            or "check driver or dsn, server, database, user and password of its file in sources/;"
-            " `odbcinst -q -d` lists the drivers, and the server must run",
+        check = (
+            "check driver or dsn, server, database, user and password of its file in sources/; `odbcinst -q -d` lists"
+            " the drivers, and the server must run"
         )
+        return unreachable(self.source, f"ODBC, {self.where}", self.tls, self.scrub(told(error)[2]), check)
 
     def engine(self, facts: Facts) -> Engine:
         """The engine that answers, by what it calls itself."""

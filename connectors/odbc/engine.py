@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import Error, LimitExceeded, SourceError
-from connectors.leases import Lost
+from connectors.leases import lost
 from connectors.reading import Reading
 from connectors.statistics import Key, TableStatistics
 from connectors.tls import Tls
@@ -145,15 +145,6 @@ class Engine:
         if state.startswith("08") or state in ("HYT01", "01002"):
             return lost(source, message)
         return refused(source, state, message)
-
-
-def lost(source: str, message: str) -> Lost:
-    """The error of a connection that has died."""
-    return Lost(
-        f'the connection to source "{source}" was lost',
-        detail=message,
-        hint="the server was stopped or restarted, or the network failed: try again",
-    )
 
 
 def refused(source: str, state: str, message: str) -> SourceError:

@@ -19,7 +19,7 @@ from pydantic import Field, SecretStr
 from connectors import arrow
 from connectors.base import PING, Cancel, Connector, Pressure, Profile, Prompt, Replication, SourceQuery, Table
 from connectors.errors import LimitExceeded
-from connectors.leases import Lease, Leases, Lost
+from connectors.leases import Lease, Leases
 from connectors.postgresql import catalog as postgresql_catalog
 from connectors.postgresql import explain as postgresql_explain
 from connectors.postgresql import statistics as postgresql_statistics
@@ -293,12 +293,7 @@ class PostgresqlConnector:
         try:
             yield
         except (psycopg.Error, adbc_driver_manager.Error, pa.ArrowException, OSError) as error:
-            if cancel.reason is not None:
-                raise cancel.reason from None
-            ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
-            if isinstance(ours, Lost):
-                ours.retry = lease.stale
-            raise ours from None
+            raise lease.told(deadline, cancel, late, partial(translate, self._access, error, late)) from None
 
     def _ask(
         self, text: str, values: Sequence[Any], timeout: float = ASK_TIMEOUT, what: str = "catalog"

@@ -19,12 +19,12 @@ from pydantic import SecretStr
 from connectors.apart import apart
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.identity import Identity
-from connectors.leases import Lost
+from connectors.leases import lost
 from connectors.logins import Logins
 from connectors.sockets import readable
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
-from connectors.tls import Tls, reason
+from connectors.tls import Tls, unreachable
 
 T = TypeVar("T")
 PROLOGUE = {
@@ -113,14 +113,7 @@ class Access:
     def unreachable(self, error: BaseException) -> SourceError:
         """08001, with the driver's reason in `detail`."""
         where = f"{self.parameters.get('host') or 'localhost'}:{self.parameters.get('port')}"
-        detail = self.scrub(str(error))
-        return SourceError(
-            f'cannot connect to source "{self.source}" (PostgreSQL at {where})',
-            sqlstate="08001",
-            detail=detail,
-            hint=reason(self.tls, detail)
-            or "check host, port, database, user and password of its file in sources/, and that the server runs",
-        )
+        return unreachable(self.source, f"PostgreSQL at {where}", self.tls, self.scrub(str(error)))
 
     def _encryption(self) -> dict[str, str | None]:
         """What libpq is told of TLS; where nothing is said in any way, its own environment counts."""
@@ -258,11 +251,7 @@ def meaning(source: str, state: str | None, message: str, detail: str, late: Lim
     if state == "57014":
         return ended_there(source) if "user request" in message else late
     if state is None or state.startswith("08") or state in LOST_STATES:
-        return Lost(
-            f'the connection to source "{source}" was lost',
-            detail=message,
-            hint="the server was stopped or restarted, or the network failed: try again",
-        )
+        return lost(source, message)
     return SourceError(
         f'source "{source}" refused the statement: {message}',
         # a data exception or a limit is what PostgreSQL itself would have answered: the client is told its own code

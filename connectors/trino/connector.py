@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, Self
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ from pydantic import Field, SecretStr, model_validator
 from connectors import arrow
 from connectors.base import PING, Cancel, Pressure, Profile, SourceQuery, Table
 from connectors.errors import LimitExceeded, SourceError
-from connectors.leases import Lease, Leases, Lost
+from connectors.leases import Lease, Leases
 from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
 from connectors.statistics import Key, TableStatistics
@@ -188,12 +189,7 @@ class TrinoConnector:
         try:
             yield
         except FAULTS as error:
-            if cancel.reason is not None:
-                raise cancel.reason from None
-            ours = late if time.monotonic() >= deadline else translate(self._access, error, late)
-            if isinstance(ours, Lost):
-                ours.retry = lease.stale
-            raise ours from None
+            raise lease.told(deadline, cancel, late, partial(translate, self._access, error, late)) from None
 
     def _ask(self, text: str, what: str = "catalog", timeout: float = ASK_TIMEOUT) -> list[list[Any]]:
         """Rows of a question of our own, as the protocol has them; `what` it is for."""

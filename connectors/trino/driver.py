@@ -24,13 +24,14 @@ from trino.mapper import RowMapperFactory
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
+from connectors import tls
 from connectors.errors import Error, LimitExceeded, SourceError
-from connectors.leases import Lost
+from connectors.leases import Lost, lost
 from connectors.logins import Logins
 from connectors.sockets import KEPT, readable, sever
 from connectors.stopping import GRACE, ended_there, server_timeout
 from connectors.tally import SESSION, Tally
-from connectors.tls import Tls, context, reason
+from connectors.tls import Tls, context
 
 Rows = list[list[Any]]
 ENCODINGS = ["json+zstd", "json+lz4", "json"]  # of the spooling protocol, the best first
@@ -334,22 +335,14 @@ def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
         return unreachable(access, access.scrub(str(error)))
     if isinstance(error, ValueError | KeyError) and not isinstance(error, requests.RequestException):
         return unreachable(access, "what answers there is no Trino")
-    return Lost(
-        f'the connection to source "{access.source}" was lost',
-        detail=access.scrub(str(error)),
-        hint="the server was stopped or restarted, or the network failed: try again",
-    )
+    return lost(access.source, access.scrub(str(error)))
 
 
 def unreachable(access: Access, why: str) -> SourceError:
     """08001, with the reason in `detail`."""
-    return SourceError(
-        f'cannot connect to source "{access.source}" (Trino at {access.scheme}://{access.host}:{access.port})',
-        sqlstate="08001",
-        detail=why,
-        hint=reason(access.tls, why)
-        or "check host, port, user and password of its file in sources/, and that the server runs",
-    )
+    server = f"Trino at {access.scheme}://{access.host}:{access.port}"
+    check = "check host, port, user and password of its file in sources/, and that the server runs"
+    return tls.unreachable(access.source, server, access.tls, why, check)
 
 
 def _unmade(error: Exception) -> bool:
