@@ -105,8 +105,11 @@ def test_keyboard_alone(tab: Open) -> None:
     page = tab("main")
     page.press("Tab")
     assert page.focused() == "A Skip to content"
+    before = len(page.asked)
     page.press("Enter")
     assert page.page.evaluate("document.activeElement.id") == "main"
+    page.page.wait_for_url("**/main#main")
+    assert len(page.asked) == before, "a link within the page asks the sources nothing"
     page.page.locator("#panel-by_kind .stage").focus()
     page.press("ArrowRight", "ArrowRight")
     page.until(lambda: page.heard().strip() == "web: Amount 582")

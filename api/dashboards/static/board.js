@@ -110,8 +110,10 @@ export class Board {
   }
 
   #returned() {
-    this.fields.read(new URLSearchParams(location.search));
-    this.#anew(new URLSearchParams(location.search));
+    const values = new URLSearchParams(location.search);
+    if (String(values) === String(this.given)) return; // a link within the page asks the sources nothing
+    this.fields.read(values);
+    this.#anew(values);
   }
 
   #anew(values) {
