@@ -11,9 +11,9 @@ from typing import TypeVar
 import pytest
 
 from tests import s3_server
-from tests import trino_server as trino
 from tests.s3_server import S3Server
 from tests.servers import Missing, Server, running
+from tests.shared import shared
 from tests.trino_server import TrinoServer
 
 # A gate that runs in the background of a shell ignores Ctrl-C, and so would every process that the tests start.
@@ -28,7 +28,10 @@ S = TypeVar("S", bound=Server)
 # Files that take longest, in this order: those that start last decide when the whole is done. The rest as collected.
 LONGEST_FIRST = (
     "tests/differential/test_differential.py",
-    "tests/capability/test_trino.py",
+    "tests/capability/test_trino.py",  # and the others that share its server
+    "tests/connectors/test_trino.py",
+    "tests/differential/test_trino.py",
+    "tests/connectors/test_trino_network.py",
     "tests/capability/test_claims.py",
     "tests/test_tryton.py",
     "tests/differential/test_source_down.py",
@@ -91,8 +94,8 @@ def mariadb() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def trino_server() -> Iterator[TrinoServer]:
-    """A private Trino; as above."""
-    yield from _server(trino.running())
+    """The Trino that all workers of this run share, which nobody may stop; as above."""
+    yield from _server(shared("tests.trino_server:running"))
 
 
 @pytest.fixture(scope="session")

@@ -130,7 +130,7 @@ class Server:
     def paused(self) -> Iterator[None]:
         """While inside, the server answers nothing, though its sockets stay open."""
         assert self.process is not None
-        ids = [self.process.pid, *_children(self.process.pid)]
+        ids = [self.process.pid, *children(self.process.pid)]
         for process in ids:
             os.kill(process, signal.SIGSTOP)
         try:
@@ -304,7 +304,8 @@ def running(kind: str, *more: str) -> Iterator[Server]:
         atexit.unregister(server.remove)
 
 
-def _children(parent: int) -> list[int]:
+def children(parent: int) -> list[int]:
+    """Ids of the processes that a process has started."""
     listed = Path(f"/proc/{parent}/task/{parent}/children")
     return [int(child) for child in listed.read_text().split()] if listed.exists() else []
 

@@ -16,6 +16,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -37,7 +38,6 @@ CATALOGS = {
     "tpch": "connector.name=tpch\ntpch.splits-per-node=1\n",
 }
 PLUGINS = ("memory", "tpch", "postgresql", "geospatial", "password-authenticators", "spooling-filesystem")
-KEY = secrets.token_bytes(32)  # of tokens
 FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
 # Quick to start and small: C1 and one collector, for a server that lives a minute.
 JVM = (
@@ -58,6 +58,7 @@ class TrinoServer(Server):
     patience = 240
     pause = 0.5
     secure_port: int = 0
+    key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # of tokens
     settings: dict[str, object] = field(default_factory=dict)  # more lines of config.properties
 
     def create(self) -> None:
@@ -71,7 +72,7 @@ class TrinoServer(Server):
         (etc / "log.properties").write_text("io.trino=WARN\nio.airlift=WARN\n")
         (etc / "catalog-store.properties").write_text(f"catalog.config-dir={etc / 'catalog'}\n")
         _certificates(etc, self.user)
-        (etc / "jwt.key").write_text(base64.b64encode(KEY).decode())
+        (etc / "jwt.key").write_text(base64.b64encode(self.key).decode())
         (etc / "passwords").write_text(f"{self.user}:{_hashed(self.password)}\n")
         chosen = f"password-authenticator.name=file\nfile.password-file={etc / 'passwords'}\n"
         (etc / "password-authenticator.properties").write_text(chosen)
@@ -83,7 +84,12 @@ class TrinoServer(Server):
         config.write_text("".join(f"{name}={value}\n" for name, value in self._configuration(etc).items()))
         files = (f"-Dconfig={config}", f"-Dlog.levels-file={etc / 'log.properties'}")
         main = ("-cp", f"{home() / 'lib'}/*", "io.trino.server.TrinoServer")
-        return ["nice", "-n", "5", str(java()), *JVM, *files, *main]
+        # It ends with us, even if we are killed.
+        return ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "5", str(java()), *JVM, *files, *main]
+
+    def remove(self) -> None:
+        self.stop(signal.SIGKILL)  # nobody wants its data
+        super().remove()
 
     def _configuration(self, etc: Path) -> dict[str, object]:
         own = {
@@ -135,7 +141,7 @@ class TrinoServer(Server):
         """A JSON web token of `user`."""
         head, body = {"alg": "HS256", "typ": "JWT"}, {"sub": self.user, "exp": int(time.time()) + 3600}
         text = ".".join(_coded(json.dumps(part).encode()) for part in (head, body))
-        return f"{text}.{_coded(hmac.digest(KEY, text.encode(), 'sha256'))}"
+        return f"{text}.{_coded(hmac.digest(self.key, text.encode(), 'sha256'))}"
 
     @contextlib.contextmanager
     def catalog(self, name: str, behind: Server, database: str) -> Iterator[str]:

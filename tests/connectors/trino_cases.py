@@ -176,7 +176,7 @@ def _memory(request: pytest.FixtureRequest) -> Iterator[Site]:
         plain = (text.replace(" PRIMARY KEY", "") for text in statements)  # Trino has none
         return [tuple(row) for row in server.run(*plain, database="conform")]
 
-    yield Site({**server.options, "schemas": ["conform"]}, run, server)
+    yield Site({**server.options, "schemas": ["conform"], "source": "conform"}, run, server)
     if not server.run("SHOW SCHEMAS FROM memory LIKE 'conform'"):
         return  # its memory went with a restart
     for (table,) in server.run("SHOW TABLES FROM memory.conform"):
@@ -211,9 +211,9 @@ MEMORY = Case(
     numbers="SELECT sequential_number AS g FROM TABLE(sequence(1, {n}))",
     slow="SELECT count(*) FROM TABLE(sequence(1, 100000000000)) WHERE sequential_number % 7 = 8",
     writes=("INSERT INTO guarded VALUES (2)", "DELETE FROM guarded", "CREATE TABLE other (id int)", "CALL x.y()"),
-    active="SELECT count(*) FROM system.runtime.queries WHERE source = 'vdw' "
+    active="SELECT count(*) FROM system.runtime.queries WHERE source = 'conform' "
     "AND state IN ('QUEUED', 'PLANNING', 'STARTING', 'RUNNING', 'FINISHING')",
-    connected="SELECT count(*) FROM system.runtime.queries WHERE source = 'vdw' "
+    connected="SELECT count(*) FROM system.runtime.queries WHERE source = 'conform' "
     "AND state IN ('QUEUED', 'PLANNING', 'STARTING', 'RUNNING', 'FINISHING')",
     wide="rpad('x', {width}, 'x')",
     printing=Printing(_text, _canonical),
