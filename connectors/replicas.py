@@ -10,6 +10,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar, cast
 
 import pyarrow as pa
@@ -170,7 +171,7 @@ class Replicated:
                 lost += isinstance(error, Lost)
                 self._after(member, error)
                 # what has brought down two servers is not tried at a third
-                if delivered or cancel.reason is not None or lost > 1 or not _elsewhere(error):
+                if delivered or cancel.reason is not None or lost > 1 or not elsewhere(error):
                     raise
                 tried.append(member)
                 if not self._others(tried):
@@ -188,34 +189,35 @@ class Replicated:
             prompt.served = self._served(member)
         return prompt
 
-    def snapshot(self, *, timeout: float) -> Snapshot | None:
-        """See Connector: a state of one server."""
+    def snapshot(self, *, timeout: float, key: str = "", fresh: float = math.inf) -> Snapshot | None:
+        """See Connector: a state of one server, chosen as for a statement."""
 
         def at(member: Member) -> Snapshot | None:
             take = getattr(member.connector, "snapshot", None)
+            served = self._served(member)
             made = None if take is None else take(timeout=timeout)
-            return None if made is None else _Told(made, self._served(member))
+            return None if made is None else _Told(made, served, partial(self._after, member))
 
-        return self._asked(at)
+        return self._asked(at, key, fresh)
 
     def _others(self, tried: Sequence[Member]) -> bool:
         return any(member not in tried for member in self._order(""))
 
     def _after(self, member: Member, error: Error) -> None:
-        if _CONFLICT not in (error.detail or "") and (_elsewhere(error) or getattr(error, "hangs", False)):
+        if _CONFLICT not in (error.detail or "") and (elsewhere(error) or getattr(error, "hangs", False)):
             member.failed(error)
 
-    def _asked(self, work: Callable[[Member], T]) -> T:
+    def _asked(self, work: Callable[[Member], T], key: str = "", fresh: float = math.inf) -> T:
         """What `work` gives of the first server that answers."""
         tried: list[Member] = []
         while True:
-            member = self._choice("", math.inf, tried)
+            member = self._choice(key, fresh, tried)
             try:
                 return work(member)
             except Error as error:
                 self._after(member, error)
                 tried.append(member)
-                if not _elsewhere(error) or not self._others(tried):
+                if not elsewhere(error) or not self._others(tried):
                     raise
 
     # -- what it tells --------------------------------------------------------------------------------------------
@@ -288,24 +290,29 @@ class Replicated:
 class _Told:
     """A snapshot that says whose state it is."""
 
-    def __init__(self, snapshot: Snapshot, served: Served) -> None:
-        self._snapshot, self._served = snapshot, served
+    def __init__(self, snapshot: Snapshot, served: Served, failed: Callable[[Error], None]) -> None:
+        self._snapshot, self._served, self._failed = snapshot, served, failed
         self.parallel = snapshot.parallel
 
     def execute(
         self, query: SourceQuery, *, timeout: float, cancel: Cancel, beside: bool = False
     ) -> Iterator[pa.RecordBatch]:
-        """See Snapshot."""
+        """See Snapshot. Another server has another state: an error is told, and what is said of the server noted."""
         cancel.served = self._served
-        return self._snapshot.execute(query, timeout=timeout, cancel=cancel, beside=beside)
+        try:
+            yield from self._snapshot.execute(query, timeout=timeout, cancel=cancel, beside=beside)
+        except Error as error:
+            if cancel.reason is None:
+                self._failed(error)
+            raise
 
     def close(self) -> None:
         """See Snapshot."""
         self._snapshot.close()
 
 
-def _elsewhere(error: Error) -> bool:
-    """Whether another server may well answer."""
+def elsewhere(error: Error) -> bool:
+    """Whether another server may well answer what one said that of."""
     if isinstance(error, LimitExceeded):
         return False
     return error.sqlstate.startswith(("08", "57P0")) or _CONFLICT in (error.detail or "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -179,8 +180,8 @@ class Engine:
                 if prepared.plain:
                     raise
                 prepared = prepared.plainly(params, query.session)
-            except SnapshotLost:  # by another query's error: this one did nothing wrong
-                lost += 1
+            except SnapshotLost as error:  # by another query's error, or with a server: this one did nothing wrong
+                lost += AGAIN if error.server else 1
                 if lost > AGAIN:
                     raise
             except Error as error:
@@ -446,7 +447,8 @@ class Engine:
         sources = [step.fragment.source for step in prepared.terms.steps]
         sender = self._fetcher.sender
         generation = sender.generation(query)
-        with generation.held(), sender.kept.of(sources, generation.connectors) as snapshots:
+        fresh = partial(_fresh, prepared, query)
+        with generation.held(), sender.kept.of(sources, generation.connectors, fresh) as snapshots:
             asked = Asked(query, bind.Given(params, computed or ()), deadline, cancel, snapshots=snapshots)
             if prepared.plan.boundaries:
                 await self._boundaries(prepared, asked)
@@ -466,6 +468,12 @@ def _watched(answer: Result, query: Query) -> Result:
     query.engine = answer.engine
     answer.batches = Watched(answer.batches, answer.parts, query)
     return answer
+
+
+def _fresh(prepared: Prepared, query: Query, source: str) -> float:
+    """Seconds that a source's data may be behind in that query."""
+    steps = [step for step in prepared.terms.steps if step.fragment.source == source]
+    return math.inf if query.contract is None else query.contract.least(steps)
 
 
 def _bounded(answer: Result, prepared: Prepared) -> Result:

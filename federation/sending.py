@@ -18,6 +18,7 @@ import pyarrow as pa
 from cache.results import ResultCache
 from connectors.base import Cancel, Connector, Prompt, SourceQuery, Stale
 from connectors.errors import Error, SourceError
+from connectors.replicas import elsewhere
 from connectors.stopping import hanging, timed_out
 from federation.channel import Channel
 from federation.deadline import Deadline
@@ -31,7 +32,7 @@ from federation.gate.refusals import reason
 from federation.generations import Generation, Generations
 from federation.naming import named
 from federation.query import Query, outcome
-from federation.snapshots import Held, Kept
+from federation.snapshots import Held, Kept, lost
 from federation.steps import Rows, Step
 from federation.watch import Sent, Watch
 from views.catalog import Catalog, Source
@@ -195,8 +196,11 @@ class Sender:
         try:
             rows = await self._run(errand)
         except Error as error:
-            error.source = source
-            raise
+            told = _without(error, errand, self._connector(source, errand.asker))
+            told.source = source
+            if told is error:
+                raise
+            raise told from error
         rows.as_of = age.live(rows.read_at) if self.ages.kind(source) == "live" else as_of
         if rows.served is not None and self.ages.kind(source) == "live":
             lag = rows.served.lag
@@ -372,6 +376,16 @@ def _unread(source: Source) -> SourceError:
         sqlstate="57P03",
         hint=f"It is asked again as soon as it tells of its tables; those that are known are of {source.remembered}.",
     )
+
+
+def _without(error: Error, errand: Errand, connector: Connector) -> Error:
+    """The same; where another server may have what a state was read of, that the state is lost."""
+    read = errand.held is not None and errand.held.read_at
+    if not read or not hasattr(connector, "members") or not elsewhere(error):
+        return error
+    told = lost(error.source or connector.name, error.message)
+    told.server = True
+    return told
 
 
 def _leave(permit: Permit, way: Way | None, error: BaseException | None) -> None:

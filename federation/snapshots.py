@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,9 +26,11 @@ Threads = Callable[[Callable[[], Any]], "asyncio.Future[Any]"]  # runs it in a t
 
 
 class SnapshotLost(SourceError):
-    """The state that others of the query's statements have read is gone; the query can be asked anew."""
+    """The state that others of the query's statements have read is gone; the query can be asked anew, but only once
+    where a `server` was lost with it: what has brought down two is not tried at a third."""
 
     sqlstate = "40001"
+    server = False
 
 
 @dataclass(slots=True, eq=False)
@@ -35,12 +38,16 @@ class Held:
     """A source's state. It has one of the source's places from its first statement on, until nobody needs it; there one
     statement at a time runs, others beside it where the gate has room for them at once.
 
-    `number` is unlike all others'; `born` the cache's clock and `read_at` the time of day when it was made.
+    `number` is unlike all others'; `born` the cache's clock and `read_at` the time of day when it was made. Where a
+    source has several servers, `key` says which: that of the state before it, that time cannot go back within a query;
+    its data may be `fresh` seconds behind.
     """
 
     source: str
     longest: float
     clock: Callable[[], float]
+    fresh: float = math.inf
+    key: str = ""
     number: int = field(default_factory=lambda: next(_numbers))
     born: float = 0.0
     read_at: float = 0.0
@@ -56,6 +63,9 @@ class Held:
     _error: BaseException | None = None
     _timer: asyncio.TimerHandle | None = None
     _threads: Threads = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.key = self.key or f"{self.source} {self.number}"
 
     @property
     def open_to_others(self) -> bool:
@@ -122,7 +132,8 @@ class Held:
         self._threads = threads
         permit = await gate.enter(wish._replace(holding=True))
         self.waited, self.born, self.read_at = permit.waited, self.clock(), time.time()
-        making = threads(partial(connector.snapshot, timeout=gate.limits.longest))  # type: ignore[attr-defined]
+        which = {"key": self.key, "fresh": self.fresh} if hasattr(connector, "members") else {}
+        making = threads(partial(connector.snapshot, timeout=gate.limits.longest, **which))  # type: ignore[attr-defined]
         try:
             self._snapshot = await asyncio.shield(making)
         except asyncio.CancelledError:
@@ -179,10 +190,15 @@ class Held:
 
     def _lost(self) -> SnapshotLost:
         said = self._error.message if isinstance(self._error, Error) else "it was open for too long"
-        return SnapshotLost(
-            f"the snapshot of source {self.source} was lost: {said}",
-            hint=f"Ask again; snapshot: in sources/{self.source}.yml bounds it, or does without.",
-        )
+        return lost(self.source, said)
+
+
+def lost(source: str, why: str) -> SnapshotLost:
+    """A state of that source is gone."""
+    return SnapshotLost(
+        f"the snapshot of source {source} was lost: {why}",
+        hint=f"Ask again; snapshot: in sources/{source}.yml bounds it, or does without.",
+    )
 
 
 @dataclass(slots=True)
@@ -196,10 +212,16 @@ class Kept:
     _unable: WeakSet[Connector] = field(default_factory=WeakSet)
 
     @contextmanager
-    def of(self, sources: Collection[str], connectors: Mapping[str, Connector]) -> Iterator[Snapshots]:
-        """The states for one run of a query that sends a statement to each of these sources, by its connectors."""
+    def of(
+        self,
+        sources: Collection[str],
+        connectors: Mapping[str, Connector],
+        fresh: Callable[[str], float] = lambda _source: math.inf,
+    ) -> Iterator[Snapshots]:
+        """The states for one run of a query that sends a statement to each of these sources, by its connectors; a
+        source's data may be `fresh` seconds behind."""
         asked = Counter(sources)
-        made = Snapshots(self, connectors, {source for source, count in asked.items() if count > 1})
+        made = Snapshots(self, connectors, {source for source, count in asked.items() if count > 1}, fresh)
         try:
             yield made
         finally:
@@ -213,12 +235,12 @@ class Kept:
         """It has turned out that it keeps none."""
         self._unable.add(connector)
 
-    def held(self, source: str, connector: Connector) -> Held:
-        """One of that connector that is not made yet."""
+    def held(self, source: str, connector: Connector, fresh: float, key: str = "") -> Held:
+        """One of that connector that is not made yet, no further behind; of a `key` it is nobody else's."""
         longest = self.bounds[source]
         latest, by = self._latest.get(source, (None, None))
-        if latest is None or by is not connector or not latest.open_to_others:
-            latest = Held(source, longest, self.clock)
+        if key or latest is None or by is not connector or not latest.open_to_others or latest.fresh > fresh:
+            latest = Held(source, longest, self.clock, fresh, key)
             self._latest[source] = latest, connector
         latest.take()
         return latest
@@ -231,6 +253,7 @@ class Snapshots:
     kept: Kept
     connectors: Mapping[str, Connector] = field(default_factory=dict)
     sources: set[str] = field(default_factory=set)
+    fresh: Callable[[str], float] = lambda _source: math.inf
     _held: dict[str, Held] = field(default_factory=dict)
 
     def several(self, source: str) -> None:
@@ -242,14 +265,14 @@ class Snapshots:
         long is replaced: the parts of the answer say so."""
         if source not in self.sources:
             return None
-        held = self._held.get(source)
+        held, key = self._held.get(source), ""
         if held is not None and held.expired:
             del self._held[source]
             held.give()
-            held = None
+            key, held = held.key, None
         connector = self.connectors.get(source)
         if held is None and connector is not None and self.kept.able(source, connector):
-            held = self._held[source] = self.kept.held(source, connector)
+            held = self._held[source] = self.kept.held(source, connector, self.fresh(source), key)
         return held
 
     def close(self) -> None:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cache.results import ResultCache
 from connectors.base import Cancel, Served
 from connectors.conformance.asking import INT8, statement
 from connectors.errors import ConfigError, Error, SourceError
 from connectors.registry import connect
 from connectors.replicas import Replicated
+from federation.bind import Given
+from federation.deadline import Deadline
+from federation.fetch import Fetcher
+from federation.query import Query
+from federation.session import Session
+from federation.snapshots import SnapshotLost
+from federation.steps import Asked, Step
 from tests.replication import Site, replicated
 from tests.servers import Missing
+from tests.sources import catalog, fragment
+from views.catalog import Limits
 
 pytestmark = [pytest.mark.service, pytest.mark.slow]
 BOTH = pytest.mark.parametrize("small", [True, False], ids=["point", "bulk"])
@@ -233,3 +245,64 @@ def test_what_it_tells(site: Site, source: Callable[..., Replicated]) -> None:
     finally:
         with_snapshot.close()
     assert cancel.served is not None and cancel.served.server in names(site)
+
+
+def held(crm: Replicated, **more: Any) -> tuple[int, Served]:
+    """What a snapshot's two statements read, the same, and at which server."""
+    table = "shop.t" if crm.profile().engine == "mariadb" else "public.t"
+    read = statement(f"SELECT n + 0 FROM {table}", columns=(INT8,), small=True)
+    snapshot, cancel = crm.snapshot(timeout=10, **more), Cancel()
+    assert snapshot is not None
+    try:
+        rows = [batch.column(0)[0].as_py() for _ in "12" for batch in snapshot.execute(read, timeout=5, cancel=cancel)]
+    finally:
+        snapshot.close()
+    assert cancel.served is not None and len(set(rows)) == 1
+    return rows[0], cancel.served
+
+
+def test_a_snapshot_is_of_the_server_that_a_statement_would_ask(site: Site, source: Callable[..., Replicated]) -> None:
+    """Of the same key the same one, that a query never goes from one replica to another; and young enough."""
+    crm = source()
+    for key in ("a", "b", "c", "d"):
+        assert eventually(lambda key=key: len({held(crm, key=key)[1].server for _ in range(4)}) == 1)
+        assert held(crm, key=key)[1].server == ask(crm, key=key)[1].server
+    with site.paused(0, 1):
+        now = current(site) + 1
+        site.write(now)
+        assert held(crm)[0] == now - 1, "as old as replicas are, where nobody minds"
+        assert eventually(lambda: held(crm, fresh=1.5) == (now, Served(crm.members[0].name, False, 0.0)))
+
+
+def test_a_query_whose_snapshot_died_with_its_server_is_asked_anew(
+    site: Site, source: Callable[..., Replicated]
+) -> None:
+    """Of another server, from its first statement on; and the one that died is left alone."""
+    crm = source()
+
+    async def run() -> None:
+        fetcher = Fetcher(ResultCache(1 << 20, max_entry=1 << 20))
+        made = catalog({"crm": Limits(concurrency=4, timeout=20)})
+        made = replace(made, sources={name: replace(one, snapshot=30.0) for name, one in made.sources.items()})
+        fetcher.swap(made, {"crm": crm})
+        table = "shop.t" if site.kind == "mariadb" else "public.t"
+        step = Step(replace(fragment(0, "crm", f"SELECT n + 0 AS n FROM {table}", {"n": INT8}), small=True), 0.0, "1")
+        try:
+            servers = []
+            for attempt in range(2):
+                with fetcher.sender.kept.of(["crm", "crm"], {"crm": crm}) as snapshots:
+                    asked = Asked(Query("q", Session("ann"), Cancel()), Given(()), Deadline.after(20), Cancel())
+                    asked.snapshots = snapshots
+                    (part,) = (await fetcher.gather([step], asked)).parts
+                    servers += part.servers
+                    if attempt == 0:
+                        (died,) = [one for one in site.replicas if part.servers[0].startswith(f"{one.host}:{one.port}")]
+                        await asyncio.to_thread(died.stop, signal.SIGKILL)
+                        with pytest.raises(SnapshotLost) as lost:
+                            await fetcher.gather([step], asked)
+                        assert lost.value.server
+            assert servers[0].split()[0] != servers[1].split()[0]
+        finally:
+            await fetcher.close()
+
+    asyncio.run(run())
