@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import uuid
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from connectors.base import Cancel, SourceQuery
+from connectors.base import Bound, Cancel, SourceQuery
 from connectors.duckdb import types as duckdb_types
 from connectors.duckdb.answer import answer
 from connectors.duckdb.instance import Instance
 from connectors.errors import Error, SourceError
+from connectors.types import PgType
 
 _THREADS = 1  # some thousand rows at a time
 
@@ -44,7 +48,7 @@ class Evaluator:
         """The statement over `rows` in the place of `table`; batches without rows are left out."""
         cursor.register(table, rows)
         try:
-            with contextlib.closing(answer(cursor, query, self._place)) as reader:
+            with contextlib.closing(answer(cursor, _told(query), self._place)) as reader:
                 return [duckdb_types.batch(batch, query) for batch in reader if batch.num_rows]
         except Error:
             raise
@@ -61,6 +65,23 @@ class Evaluator:
             if self._instance is not None:
                 self._instance.close()
                 self._instance = None
+
+
+def _told(query: SourceQuery) -> SourceQuery:
+    """The statement with uuids as texts: the rows hold them so, and DuckDB compares no list of uuids with a text."""
+    return replace(query, params=tuple(map(_text, query.params)))
+
+
+def _text(bound: Bound) -> Bound:
+    kind = {"uuid": "text", "_uuid": "_text"}.get(bound.type.name)
+    if kind is None:
+        return bound
+    many = isinstance(bound.value, list)
+    return Bound(PgType(kind), [_canonical(v) for v in bound.value] if many else _canonical(bound.value))
+
+
+def _canonical(value: Any) -> str | None:
+    return None if value is None else str(uuid.UUID(str(value)))
 
 
 def _state(text: str) -> str:

@@ -14,6 +14,7 @@ from connectors.types import PgType
 from tests.differential.data import Column, Link, Table
 from tests.differential.placements import Placement, Spot, piece
 from tests.differential.suite import How
+from tests.fuzz.expressions import Params
 from tests.fuzz.queries import Query
 from tests.fuzz.schema import value_of
 from tests.fuzz.world import Schema, names_in
@@ -26,7 +27,8 @@ Spots = dict[str, list[Spot]]
 class Failure:
     """A query under a configuration over a schema whose tables' rows are at `spots`; `said` is what went wrong.
 
-    `before` are statements that were asked first, with the query's parameters: their plans are known by then.
+    `before` are statements that were asked first, so their plans are known by then: with the query's parameters, or
+    with `earlier` where it is given.
     """
 
     query: Query
@@ -35,6 +37,7 @@ class Failure:
     how: How
     said: str = ""
     before: tuple[str, ...] = ()
+    earlier: Params = ()
 
     @property
     def sources(self) -> set[str]:
@@ -113,6 +116,7 @@ def _told(failure: Failure) -> dict[str, Any]:
         **promised,
         "how": {key: value for key, value in way.items() if value},
         **({"before": list(failure.before)} if failure.before else {}),
+        **({"earlier": [list(p) for p in failure.earlier]} if failure.earlier else {}),
         "views": dict(failure.schema.views),
         "tables": {table.name: _table(table, failure.spots[table.name]) for table in failure.schema.tables},
     }
@@ -159,7 +163,8 @@ def read(path: Path) -> Failure:
         ]
     schema = Schema(path.stem.replace("-", "_"), tuple(tables), tuple((said.get("views") or {}).items()))
     how = How(frozenset(way.get("off", ())), tuple(way.get("knobs", ())), way.get("lies", 0))
-    return Failure(query, schema, spots, how, said.get("said", ""), tuple(said.get("before", ())))
+    earlier = tuple((kind, value) for kind, value in said.get("earlier", ()))
+    return Failure(query, schema, spots, how, said.get("said", ""), tuple(said.get("before", ())), earlier)
 
 
 def _read_table(name: str, facts: dict[str, Any]) -> Table:

@@ -21,10 +21,11 @@ from tests.differential.placements import Placement
 from tests.differential.suite import Difference, How, Running
 from tests.fuzz import configurations
 from tests.fuzz.cases import Failure, Spots, write
-from tests.fuzz.queries import Queries, Query
+from tests.fuzz.queries import Query
+from tests.fuzz.rare import Rare
 from tests.fuzz.schema import tables
 from tests.fuzz.shrink import settled, smaller_data, smaller_query, verdict
-from tests.fuzz.siblings import sibling
+from tests.fuzz.siblings import rebound, sibling
 from tests.fuzz.world import Oracles, Schema, draw_views, placed, relations, served
 from tests.servers import Server
 
@@ -128,7 +129,7 @@ class Run:
             for at in range(self.queries):
                 if time.monotonic() > end:
                     break
-                writer = Queries(random.Random(seed * 1000 + at), readable, both.describe, parameters=at % 3 == 0)
+                writer = Rare(random.Random(seed * 1000 + at), readable, both.describe, parameters=at % 3 == 0)
                 self.query(writer.query(), schema, places, project, both, random.Random(seed * 1000 + at))
         both.drop(schema)
         told = self.counts
@@ -153,12 +154,14 @@ class Run:
         for place in r.sample(list(places), WAYS):
             if self.tried(Failure(query, schema, _spots(place), configurations.draw(r)), wanted, place, project, both):
                 return
-        other = sibling(query, r) if r.random() < SIBLINGS and not wanted.error else None
-        if other is not None:
+        others = [rebound(query, r), rebound(query, r)] if not wanted.error else []
+        others += [sibling(query, r)] if r.random() < SIBLINGS and not wanted.error else []
+        for other in (each for each in others if each is not None):
             answer, why = settled(other, both)
             place = r.choice(list(places))
             if not why:
-                failure = Failure(other, schema, _spots(place), How(), before=(query.sql,))
+                earlier = query.params if other.sql == query.sql else ()
+                failure = Failure(other, schema, _spots(place), How(), before=(query.sql,), earlier=earlier)
                 self.tried(failure, answer, place, project, both)
 
     def tried(

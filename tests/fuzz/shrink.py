@@ -41,7 +41,7 @@ def verdict(failure: Failure, wanted: Answer, project: Running, both: Oracles, s
     query = failure.query
     try:
         for sql in failure.before:
-            project.ask(replace(query.case, sql=sql), failure.how, (schema,))
+            project.ask(replace(query.case, sql=sql, params=failure.earlier or query.params), failure.how, (schema,))
         got = project.ask(query.case, failure.how, (schema,))
     except Exception as error:  # a query that hangs or breaks the harness must not end the run
         return Difference("refused", f"harness: {type(error).__name__}: {error}")

@@ -1,4 +1,5 @@
-"""The same statement with other constants: what was planned for one must hold for the other, or be planned again."""
+"""The same statement with other constants or parameters: what was planned for one must hold for the other, or be
+planned again."""
 
 from __future__ import annotations
 
@@ -37,3 +38,26 @@ def sibling(query: Query, r: random.Random) -> Query | None:
     )
     # Rows that tie would need the text without its LIMIT changed in the same way.
     return changed if changed.sql != query.sql and not query.unlimited else None
+
+
+def rebound(query: Query, r: random.Random) -> Query | None:
+    """The statement with other parameters: each NULL, or one of its type that another has; None where none changes."""
+    if not query.params or query.unlimited:
+        return None
+    pool: dict[str, list[str | None]] = {}
+    for kind, value in query.params:
+        pool.setdefault(kind, [None, *_OTHERS.get(kind, ())]).append(value)
+    params = tuple((kind, r.choice(pool[kind])) for kind, _ in query.params)
+    changed = replace(query, params=params, features=frozenset(("other parameters",)))
+    return changed if params != query.params else None
+
+
+_OTHERS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("int2", "int4", "int8"), ("0", "1", "-1", "7", "32767")),
+    **dict.fromkeys(("text", "varchar"), ("a", "A", "", "a ", "é", "%")),
+    **dict.fromkeys(("date", "timestamp"), ("2024-02-29", "2024-05-01", "1970-01-01")),
+    "timestamptz": ("2024-02-29 00:00:00+00:00", "2024-03-10 07:00:00+00:00"),
+    "numeric": ("0.00", "1.50", "-1", "100.000"),
+    "float8": ("0.0", "1.5", "-2.5"),
+    "bool": ("t", "f"),
+}
