@@ -102,12 +102,15 @@ def from_text(values: pa.Array, expected: PgType, column: str) -> pa.Array:
         raise _blame(values, target, convert, expected, column) from None
 
 
-def from_bytes(values: Sequence[bytes | None], expected: PgType, column: str) -> pa.Array:
+def from_bytes(values: Sequence[bytes | None] | pa.BinaryArray, expected: PgType, column: str) -> pa.Array:
     """Values as a driver's raw bytes: UTF-8 text of the server, or the bytes themselves for bytea."""
-    if len(values) <= _FEW and (parse := _FEW_FROM_BYTES.get(expected.name)):
-        with contextlib.suppress(ValueError, pa.ArrowInvalid, OverflowError):
-            return pa.array([None if value is None else parse(value) for value in values], expected.arrow)
-    raw = pa.array(values, pa.binary())
+    if isinstance(values, pa.Array):
+        raw = values
+    else:
+        if len(values) <= _FEW and (parse := _FEW_FROM_BYTES.get(expected.name)):
+            with contextlib.suppress(ValueError, pa.ArrowInvalid, OverflowError):
+                return pa.array([None if value is None else parse(value) for value in values], expected.arrow)
+        raw = pa.array(values, pa.binary())
     if expected.name == "bytea":
         return raw
     try:

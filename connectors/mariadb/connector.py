@@ -30,7 +30,7 @@ from connectors.mariadb.drivers import (
     translate,
     version,
 )
-from connectors.mariadb.rows import to_batch
+from connectors.mariadb.rows import Raw, gathered, to_batch
 from connectors.mariadb.sql import inlined
 from connectors.reading import Reading
 from connectors.replicas import Replicated, ReplicatedOptions, Shared
@@ -42,8 +42,9 @@ from connectors.tls import Tls, chosen
 from connectors.transaction import Transaction
 
 FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
+MOST_BYTES = 2 * BATCH_BYTES  # as the server sends them: rows that turn out larger than those before end a batch sooner
 ALL = 1 << 62
-PIECE = 1024  # rows that are Python objects at once: more of them only make the garbage collector work
+PIECE = 1024  # rows that are Python objects at once: more of them leave the processor's cache
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 # a consistent read there is at this level only, and the owner's default may be another
 _SNAPSHOT = (
@@ -290,14 +291,13 @@ class MariadbConnector:
         yield arrow.empty(query.columns)
 
     def _batch(self, result: Any, rows: int, query: SourceQuery) -> pa.RecordBatch:
-        """So many rows, or what is left of them."""
+        """So many rows, or what is left of them, or fewer that are large."""
         fields = [field[1] for field in result.describe()]
-        pieces = [to_batch(result.fetch_row(min(PIECE, rows)), fields, query)]
-        taken = PIECE
-        while taken < rows and pieces[-1].num_rows == PIECE:
-            pieces.append(to_batch(result.fetch_row(min(PIECE, rows - taken)), fields, query))
-            taken += PIECE
-        return arrow.together(pieces)
+        first = result.fetch_row(min(PIECE, rows))
+        if len(first) < PIECE or rows == PIECE:
+            return to_batch(first, fields, query)
+        most = ALL if rows == ALL else MOST_BYTES
+        return gathered(_pieces(result, first, rows), most, fields, query)
 
     @contextlib.contextmanager
     def _prepared(
@@ -355,6 +355,15 @@ class MariadbConnector:
             with contextlib.suppress(Exception):
                 sever(session.descriptor)
             raise
+
+
+def _pieces(result: Any, first: Raw, rows: int) -> Iterator[Raw]:
+    """The rows by pieces, after the first; so many at most."""
+    piece = first
+    while piece:
+        yield piece
+        rows -= len(piece)
+        piece = result.fetch_row(min(PIECE, rows)) if rows and len(piece) == PIECE else ()
 
 
 def _next_rows(batch: pa.RecordBatch) -> int:
