@@ -271,7 +271,7 @@ def postgresql_binaries() -> Path:
 
 def unprivileged(kind: str) -> dict[str, Any]:
     """Arguments of subprocess.run that give up root; PostgreSQL and MariaDB refuse to run as root."""
-    if os.getuid() != 0 or kind in ("trino", "s3", "odata"):
+    if os.getuid() != 0 or kind in ("trino", "s3", "odata", "mysql"):
         return {}
     names = ("postgres", "nobody") if kind == "postgresql" else ("mysql", "nobody")
     user = next(entry for name in names if (entry := _user(name)))

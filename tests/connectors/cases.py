@@ -14,6 +14,8 @@ from connectors.conformance.printing import POSTGRESQL as PRINTED_BY_POSTGRESQL
 from connectors.types import PgType
 from tests.connectors.mariadb_samples import MARIADB
 from tests.connectors.mariadb_samples import TYPES as MARIADB_TYPES
+from tests.connectors.mysql_samples import MYSQL as MYSQL_SAMPLES
+from tests.connectors.mysql_samples import TYPES as MYSQL_TYPES
 from tests.connectors.postgresql_samples import POSTGRESQL, SETUP, TYPES
 from tests.servers import Server
 
@@ -26,9 +28,9 @@ def _serving(fixture: str, *setup: str) -> Callable[[pytest.FixtureRequest], Abs
         server: Server = request.getfixturevalue(fixture)
         database = f"conform_{fixture}"
         # neither strict nor escaping: literals are written as elsewhere, and zero dates can be stored
-        prologue = ("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'",) if fixture == "mariadb" else ()
+        prologue = ("SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'",) if fixture != "postgresql" else ()
         server.run(f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database}")
-        if fixture == "mariadb":
+        if fixture != "postgresql":
             server.run(f"GRANT ALL ON {database}.* TO vdw@'%'")
 
         def run(*statements: str) -> list[tuple[Any, ...]]:
@@ -79,4 +81,27 @@ CASES = (
         printing=PRINTED_BY_MARIADB,
         types=MARIADB_TYPES,
     ),
+)
+# a file of its own: its server takes seconds to start
+MYSQL = Case(
+    kind="mysql",
+    open=_serving(
+        "mysql",
+        "CREATE TABLE thousand (n int PRIMARY KEY)",
+        "INSERT INTO thousand WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 999) "
+        "SELECT n FROM r",
+        "ANALYZE TABLE thousand",
+    ),
+    samples=MYSQL_SAMPLES,
+    unfit=(("text", "'abc'", T("int4")),),
+    schema="conform_mysql",
+    # nested loops in this order, so that the first rows are the first numbers
+    numbers="SELECT /*+ JOIN_FIXED_ORDER() NO_BNL() */ CAST(1 + c.n + 1000 * b.n + 1000000 * a.n AS SIGNED) AS g "
+    "FROM thousand a, thousand b, thousand c LIMIT {n}",
+    slow="SELECT count(*) FROM thousand a, thousand b, thousand c, thousand d WHERE a.n + b.n + c.n + d.n < 0",
+    writes=("INSERT INTO guarded VALUES (2)", "DELETE FROM guarded", "CREATE TABLE other (id int)"),
+    active="SELECT count(*) FROM performance_schema.processlist WHERE user = 'vdw' AND command = 'Query'",
+    connected="SELECT count(*) FROM performance_schema.processlist WHERE user = 'vdw'",
+    printing=PRINTED_BY_MARIADB,
+    types=MYSQL_TYPES,
 )

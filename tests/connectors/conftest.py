@@ -10,7 +10,7 @@ from connectors.conformance import cases
 from connectors.conformance.fixtures import connector, samples, site, watched  # noqa: F401
 from tests.connectors import odbc_cases
 from tests.connectors.alchemy_cases import ALCHEMY, ONLY_DEEP
-from tests.connectors.cases import CASES
+from tests.connectors.cases import CASES, MYSQL
 from tests.connectors.embedded_cases import EMBEDDED
 from tests.connectors.files_cases import CONDUCT_AS_PARQUET, FILES
 from tests.connectors.odbc_cases import ODBC
@@ -19,7 +19,7 @@ from tests.connectors.trino_cases import BEHIND, MEMORY
 from tests.connectors.trino_share import shared
 
 ALL = (*CASES, *EMBEDDED, *FILES, *ALCHEMY, *ODBC)  # add the cases of further connectors here
-APART = (MEMORY, BEHIND, REST)  # cases whose tests have a file of their own
+APART = (MYSQL, MEMORY, BEHIND, REST)  # cases whose tests have a file of their own
 case = cases(*ALL)
 
 CONDUCT = Path(__file__).with_name("test_conduct.py")

@@ -5,15 +5,6 @@ from __future__ import annotations
 from connectors.conformance import Unproven
 from tests.connectors.rest_cases import ODATA
 
-_DEBIAN = "no MySQL server runs here (Debian has MariaDB only); the connector is that of MariaDB"
-MYSQL = (
-    "bit", "tinyint", "tinyint unsigned", "smallint", "smallint unsigned", "mediumint", "mediumint unsigned", "int",
-    "int unsigned", "bigint", "bigint unsigned", "decimal", "float", "double", "date", "datetime", "timestamp", "time",
-    "year", "char", "varchar", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "tinytext", "text",
-    "mediumtext", "longtext", "enum", "set", "json", "geometry", "point", "linestring", "polygon", "multipoint",
-    "multilinestring", "multipolygon", "geometrycollection", "vector",
-)  # fmt: skip
-
 _SQLSERVER = "no SQL Server runs here; the connector is written from its documentation"
 _ORACLE = "no Oracle runs here; the connector is written from its documentation"
 SQLSERVER = (
@@ -30,7 +21,6 @@ ORACLE = (
 )  # fmt: skip
 
 UNPROVEN = (
-    Unproven("mysql", MYSQL, _DEBIAN),
     Unproven("odbc to SQL Server", SQLSERVER, _SQLSERVER),
     Unproven("odbc to Oracle", ORACLE, _ORACLE),
     ODATA,
