@@ -95,7 +95,14 @@ def mariadb() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def mysql() -> Iterator[MysqlServer]:
-    """A private MySQL; as above, but skipped in CI too where Debian has no such package (tests/mysql_server.py)."""
+    """The MySQL that all workers of this run share, which nobody may stop; as above, but skipped in CI too where Debian
+    has no such package (tests/mysql_server.py)."""
+    yield from _server(shared("tests.mysql_server:running"))
+
+
+@pytest.fixture(scope="session")
+def mysql_alone() -> Iterator[MysqlServer]:
+    """A MySQL that its only user may stop; as above."""
     yield from _server(mysql_server.running())
 
 

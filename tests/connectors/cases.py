@@ -86,7 +86,7 @@ CASES = (
 MYSQL = Case(
     kind="mysql",
     open=_serving(
-        "mysql",
+        "mysql_alone",
         "CREATE TABLE thousand (n int PRIMARY KEY)",
         "INSERT INTO thousand WITH RECURSIVE r(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM r WHERE n < 999) "
         "SELECT n FROM r",
@@ -94,7 +94,7 @@ MYSQL = Case(
     ),
     samples=MYSQL_SAMPLES,
     unfit=(("text", "'abc'", T("int4")),),
-    schema="conform_mysql",
+    schema="conform_mysql_alone",
     # nested loops in this order, so that the first rows are the first numbers
     numbers="SELECT /*+ JOIN_FIXED_ORDER() NO_BNL() */ CAST(1 + c.n + 1000 * b.n + 1000000 * a.n AS SIGNED) AS g "
     "FROM thousand a, thousand b, thousand c LIMIT {n}",
