@@ -45,6 +45,12 @@ class Account(StrEnum):
     json = "json"
 
 
+class Doing(StrEnum):
+    """What can be done with a source."""
+
+    test = "test"
+
+
 class Which(StrEnum):
     """The files that have a JSON Schema."""
 
@@ -227,6 +233,20 @@ def sources(project: Folder = HERE, as_json: AsJson = False) -> None:
     from api.listing import sources as listed
 
     _guarded(lambda: listed(project, as_json))
+
+
+@app.command()
+def source(
+    do: Annotated[Doing, typer.Argument(help="test: reach it, and say how.")],
+    name: Annotated[str, typer.Argument(help="Which source.", metavar="NAME")],
+    project: Folder = HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Reach one source alone: what and who answers, TLS in use, clock, tables, and what its owner allows."""
+    from api.reach import test as reach
+
+    assert do is Doing.test  # noqa: S101 -- there is no other
+    _guarded(lambda: reach(project, name, as_json))
 
 
 @app.command()

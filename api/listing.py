@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,22 +22,23 @@ def sources(project: Path, as_json: bool) -> int:
 
     def show(runtime: Runtime) -> int:
         catalog = runtime.engine.catalog
-        found = [_source(source, catalog) for source in catalog.sources.values() if not source.system]
+        by = runtime.engine.connectors
+        found = [_source(one, catalog, by.get(one.name)) for one in catalog.sources.values() if not one.system]
         for one in found:
-            one["servers"] = _servers(runtime.engine.connectors.get(one["name"]))
+            one["servers"] = servers(by.get(one["name"]))
         if as_json:
             typer.echo(listed(found))
         else:
             rows = [
                 [
                     *(_text(one[key]) for key in ("name", "kind", "server")),
-                    _role(one["facts"]),
+                    role(one["facts"]),
                     *(_text(one[key]) for key in ("tables", "ttl", "limits", "state")),
                 ]
                 for one in found
             ]
             for row, one in zip(rows, found, strict=True):
-                row[-1] = "; ".join([row[-1], *map(_server, one["servers"])])
+                row[-1] = "; ".join([row[-1], *map(server, one["servers"])])
             headers = ("source", "kind", "server", "role", "tables", "ttl", "limits", "state")
             console.table(headers, rows, (False, False, False, False, True, True))
         return 3 if any(one["state"] != "up" for one in found) else 0
@@ -75,7 +76,7 @@ def _with(project: Path, show: Callable[[Runtime], int]) -> int:
     return interrupt.run(work)
 
 
-def _source(source: Source, catalog: Catalog) -> dict[str, Any]:
+def _source(source: Source, catalog: Catalog, connector: Connector | None) -> dict[str, Any]:
     profile, limits = source.profile, source.limits
     version = ".".join(map(str, profile.version)) if profile else ""
     return {
@@ -86,11 +87,11 @@ def _source(source: Source, catalog: Catalog) -> dict[str, Any]:
         "ttl": source.ttl,
         "limits": {"concurrency": limits.concurrency, "timeout": limits.timeout, "rows": limits.rows},
         "state": source.fault or "up",
-        "facts": {one.name: one.value for one in facts(catalog, source.name) if one.relation is None},
+        "facts": {one.name: one.value for one in facts(catalog, source.name, connector) if one.relation is None},
     }
 
 
-def _servers(connector: Connector | None) -> list[dict[str, Any]]:
+def servers(connector: Connector | None) -> list[dict[str, Any]]:
     """Those of a source of several."""
     members: Sequence[Member] = getattr(connector, "members", ())
     return [
@@ -104,7 +105,7 @@ def _servers(connector: Connector | None) -> list[dict[str, Any]]:
     ]
 
 
-def _server(told: dict[str, Any]) -> str:
+def server(told: dict[str, Any]) -> str:
     behind = (
         ""
         if told["role"] == "primary"
@@ -115,7 +116,7 @@ def _server(told: dict[str, Any]) -> str:
     return f"{told['role']} {told['server']} {told['state']}{behind if told['state'] == 'up' else ''}"
 
 
-def _role(known: dict[str, str | None]) -> str:
+def role(known: Mapping[str, str | None]) -> str:
     """What is behind it, and whether we could do harm there."""
     place = {"yes": "replica", "no": "primary"}.get(known.get("replica") or "", "not known")
     login = {"yes": "read-only login", "no": "login that may write"}.get(known.get("read_only_login") or "", "")

@@ -294,8 +294,12 @@ class Connector(Protocol):
     A connector may also have `prompt(query, *, timeout) -> Prompt | None`: send a `small` statement now, over a
     connection that lies idle. None, where that cannot be done without waiting, leaves it to `execute`.
 
+    A connector may also have `link(timeout) -> Link` (connectors.link): TLS in use, round trip, clock; read now. With
+    `linked: Link | None` it is read with the facts, and kept there.
+
     A connector may also have `snapshot(*, timeout) -> Snapshot | None`: one state for several statements, from now on.
-    None where the source cannot keep one without being in its users' way.
+    None where the source cannot keep one without being in its users' way. One of several servers takes `key` and
+    `fresh` too, as in Cancel.
     """
 
     name: str

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 from connectors.base import PING, Cancel, Connector, Pressure, Profile, Prompt, Served, Snapshot, SourceQuery, Table
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Leases, Lost
+from connectors.link import Link, reached
 from connectors.member import Member
 from connectors.reading import Reading
 from connectors.registry import ConnectionOptions
@@ -89,6 +90,7 @@ class Replicated:
         self._lock = threading.Lock()
         self._profile: Profile | None = None
         self._teller: Member | None = None
+        self.linked: Link | None = None
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -276,6 +278,10 @@ class Replicated:
     def orphaned(self) -> float:
         """See Connector."""
         return max(float(getattr(member.connector, "orphaned", math.inf)) for member in self.members)
+
+    def link(self, timeout: float = PING) -> Link:
+        """See Connector: of the server that would be asked."""
+        return self._asked(lambda member: reached(member.connector, timeout))
 
     def ping(self, timeout: float = PING) -> None:
         """Whether a server that may be asked answers."""

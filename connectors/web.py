@@ -21,6 +21,7 @@ from connectors.base import Cancel
 from connectors.deadlines import Deadlines
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Leases
+from connectors.link import Link, of_socket, timed
 from connectors.rest.options import WebOptions
 from connectors.stopping import stopping, timed_out
 from connectors.tally import Tally
@@ -97,6 +98,14 @@ class Web:
             error.place = error.place or f'source "{self.name}"'
             raise
 
+    def link(self, question: Question, seconds: float) -> Link:
+        """How the service is reached, by one request; its clock is the header Date, which counts whole seconds."""
+        with self.asking(seconds, Cancel()) as asking:
+            _, when = timed(lambda: asking.ask(question))
+            line = asking.session.wire.line
+            used = of_socket(self.options.encryption, None if line is None else line.get_extra_info("ssl_object"))
+            return when.link(used, _moment(asking.date), 1.0)
+
     def close(self) -> None:
         """Close the connections."""
         self._leases.close()
@@ -140,6 +149,7 @@ class Asking:
     stopped: threading.Event
     unfinished: bool = False
     sent: int = 0
+    date: str | None = None  # of the last answer
     reason: Callable[[], Error | None] = field(default=lambda: None)
 
     def stop(self) -> None:
@@ -205,7 +215,7 @@ class Asking:
             response = self.session.client.send(request, stream=True)
             with contextlib.closing(response):
                 body = self._body(response)
-        self.unfinished = False
+        self.unfinished, self.date = False, response.headers.get("Date")
         self._check()
         if response.status_code == 304 and kept is not None:
             return kept[1]
@@ -345,6 +355,12 @@ def _retry_after(response: httpx.Response) -> float | None:
         return float(text)
     with contextlib.suppress(TypeError, ValueError):
         return max(email.utils.parsedate_to_datetime(text).timestamp() - time.time(), 0.0)
+    return None
+
+
+def _moment(date: str | None) -> float | None:
+    with contextlib.suppress(TypeError, ValueError):
+        return email.utils.parsedate_to_datetime(date or "").timestamp()
     return None
 
 

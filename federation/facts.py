@@ -12,6 +12,7 @@ from typing import Any
 
 from connectors.base import Collation, Connector, Profile, Table
 from connectors.errors import Error
+from connectors.link import Link, look
 from connectors.statistics import TableStatistics
 from federation.gate.gates import Gates
 from federation.gate.patience import patiently
@@ -72,10 +73,12 @@ async def _other(
 
 
 def _asked(connector: Connector, schemas: Sequence[str], tables: Sequence[str]) -> str:
-    return told(connector.profile(), connector.tables(tuple(schemas), tuple(tables)))
+    mark = told(connector.profile(), connector.tables(tuple(schemas), tuple(tables)))
+    look(connector)
+    return mark
 
 
-def facts(catalog: Catalog, name: str) -> Iterator[Fact]:
+def facts(catalog: Catalog, name: str, connector: Connector | None = None) -> Iterator[Fact]:
     """All that is known of a source, and what of the usual is not."""
     source = catalog.sources[name]
     profile = source.profile
@@ -84,11 +87,36 @@ def facts(catalog: Catalog, name: str) -> Iterator[Fact]:
     yield say("version", ".".join(map(str, profile.version)) or None if profile else None)
     known = dict.fromkeys(USUAL) | dict(profile.facts if profile else {})
     yield from (say(key, _word(value)) for key, value in sorted(known.items()))
+    yield from (say(key, value) for key, value in of_link(getattr(connector, "linked", None)).items())
     if profile is not None and profile.claims:
         yield say("claims", str(len(profile.claims)))
     for key, relation in sorted(catalog.tables.items()):
         if key[0] == name and relation.table is not None:
             yield from _of_table(relation.key[1], relation.table, catalog.statistics.tables.get(key), name)
+
+
+def of_link(link: Link | None) -> dict[str, str | None]:
+    """How a source is reached, in words; {} of one that does not tell."""
+    if link is None:
+        return {}
+    used = link.encryption
+    return {
+        "tls": None if used is None else str(used),
+        "certificate": None if used is None or used.until is None else f"valid until {used.until:%Y-%m-%d %H:%M} UTC",
+        "clock": None if link.skew is None else f"{said(link.skew, link.doubt)} (± {link.doubt:.4f} s)",
+        "round trip": f"{link.round_trip * 1000:.1f} ms",
+    }
+
+
+def said(skew: float, doubt: float) -> str:
+    """How far a source's clock is from ours.
+
+    >>> said(0.001, 0.002), said(-3600.0, 0.01)
+    ('as ours', '3600.000 s behind ours')
+    """
+    if abs(skew) <= doubt:
+        return "as ours"
+    return f"{abs(skew):.3f} s {'ahead of' if skew > 0 else 'behind'} ours"
 
 
 USUAL = ("replica", "read_only_login")  # that every source is asked for

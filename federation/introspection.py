@@ -13,6 +13,7 @@ from typing import Any
 from connectors import registry
 from connectors.base import Connector, Profile, Table
 from connectors.errors import ConfigError, Error
+from connectors.link import look
 from connectors.secrets import public
 from federation import facts, profiles
 from federation.gate.gate import Gate
@@ -81,7 +82,7 @@ async def _introspect(
     project: Project, name: str, environment: Mapping[str, str], patience: float, before: Before, gates: Gates
 ) -> Found:
     file = project.sources[name]
-    found = Found(_described(name, file))
+    found = Found(described(name, file))
     place = f"sources/{name}.yml"
     try:
         given = await asyncio.to_thread(project.options, name, environment)  # a command may have to tell a secret
@@ -155,7 +156,7 @@ def _known(name: str, catalog: Catalog, before: Before) -> Found:
     return found
 
 
-def _described(name: str, file: SourceFile) -> Source:
+def described(name: str, file: SourceFile) -> Source:
     """What the owner's file says of it."""
     return Source(
         name,
@@ -184,7 +185,12 @@ def _server(kind: str, options: Mapping[str, Any]) -> str:
 def _asked(
     connector: Connector, schemas: Sequence[str], tables: Sequence[str]
 ) -> Callable[[], tuple[Profile, tuple[Table, ...]]]:
-    return lambda: (connector.profile(), connector.tables(tuple(schemas), tuple(tables)))
+    def ask() -> tuple[Profile, tuple[Table, ...]]:
+        told = connector.profile(), connector.tables(tuple(schemas), tuple(tables))
+        look(connector)
+        return told
+
+    return ask
 
 
 def _fault(found: Found, place: str, error: Error, remedy: str) -> None:

@@ -24,6 +24,7 @@ from connectors.alchemy.sql import asked
 from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.leases import Lease, Leases
+from connectors.link import Link, timed
 from connectors.pump import pumped
 from connectors.registry import ConnectionOptions
 from connectors.stopping import Stopper, server_timeout, stopping, timed_out
@@ -95,6 +96,7 @@ class AlchemyConnector:
         self._driver = AlchemyDriver(self._access, self._exists)
         self.tally = self._access.tally
         self._leases = Leases(name, options.pool_size)
+        self.linked: Link | None = None
         self._shapes: OrderedDict[tuple[str, tuple[PgType, ...]], frozenset[int]] = OrderedDict()
 
     @property
@@ -117,6 +119,11 @@ class AlchemyConnector:
             raise SourceError(f'source "{self.name}" is asked nothing but SELECT', sqlstate="25006")
         deadline = time.monotonic() + timeout
         yield from self._leases.retried(lambda: self._run(query, deadline, timeout, cancel))
+
+    def link(self, timeout: float = PING) -> Link:
+        """See Connector."""
+        found = self._asked(lambda session: self._known.link(session.connection), "catalog")
+        return found or timed(lambda: self.ping(timeout))[1].link(None, None)
 
     def ping(self, timeout: float = PING) -> None:
         """The dialect's own cheapest round trip."""

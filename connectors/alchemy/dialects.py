@@ -17,6 +17,7 @@ from connectors.alchemy import schema as alchemy_schema
 from connectors.alchemy.sql import Cast, bound
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import SourceError
+from connectors.link import Link
 from connectors.types import PgType
 
 LATE, ENDED, LOST = "late", "ended", "lost"
@@ -94,6 +95,11 @@ class Behind:
     def tables(self, connection: Connection, schemas: tuple[str, ...], names: tuple[str, ...]) -> tuple[Table, ...]:
         """What can be read, of these schemas and names where some are given."""
         raise NotImplementedError
+
+    def link(self, connection: Connection) -> Link | None:
+        """How it is reached; None: this engine is not asked that."""
+        del connection
+        return None
 
     def dropped(self, *objects: Any) -> None:
         """Connection and cursor are to be closed with rows unread."""

@@ -16,12 +16,15 @@ from connectors.alchemy.dialects import ENDED, LATE, LOST, Behind, Generic, Told
 from connectors.alchemy.sql import asked
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import SourceError
+from connectors.link import Link, timed
 from connectors.mariadb import catalog as mariadb_catalog
 from connectors.mariadb import drivers as mariadb_drivers
+from connectors.mariadb import link as mariadb_link
 from connectors.mariadb import rows as mariadb_rows
 from connectors.mariadb.sql import inlined
 from connectors.postgresql import catalog as postgresql_catalog
 from connectors.postgresql import drivers as postgresql_drivers
+from connectors.postgresql import link as postgresql_link
 from connectors.postgresql import sql as postgresql_sql
 from connectors.sqlite import connector as sqlite
 from connectors.sqlite import schema as sqlite_schema
@@ -66,6 +69,11 @@ class Postgresql(Behind):
         """Those of kind postgresql."""
         facts = self._known(connection).facts
         return postgresql_catalog.tables(self.source, self._asking(connection), facts, schemas, names)
+
+    def link(self, connection: Connection) -> Link | None:
+        """As kind postgresql; what the driver was told to verify we do not know."""
+        ((row,), when) = timed(lambda: _rows(connection, postgresql_link.QUESTION))
+        return when.link(*postgresql_link.read(row, None, None))
 
     def told(self, error: BaseException) -> Told:
         """By SQLSTATE, wherever the driver has it."""
@@ -142,6 +150,10 @@ class Mysql(Behind):
             result: Any = getattr(owner, "_result", None)
             if hasattr(result, "unbuffered_active"):
                 result.unbuffered_active = False
+
+    def link(self, connection: Connection) -> Link | None:
+        """As kind mariadb; what the driver was told to verify we do not know."""
+        return mariadb_link.link(self._asking(connection), None)
 
     def told(self, error: BaseException) -> Told:
         """By the server's number."""

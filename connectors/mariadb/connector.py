@@ -16,6 +16,7 @@ from connectors.base import PING, Cancel, Connector, Pressure, Profile, Replicat
 from connectors.deadlines import Deadlines
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
+from connectors.link import Link
 from connectors.mariadb import catalog as mariadb_catalog
 from connectors.mariadb import explain as mariadb_explain
 from connectors.mariadb import statistics as mariadb_statistics
@@ -30,6 +31,7 @@ from connectors.mariadb.drivers import (
     translate,
     version,
 )
+from connectors.mariadb.link import link as mariadb_link
 from connectors.mariadb.rows import Raw, gathered, to_batch
 from connectors.mariadb.sql import inlined
 from connectors.reading import Reading
@@ -124,6 +126,7 @@ class MariadbConnector:
         self._driver = MysqlDriver(self._access, self._deadlines)
         self.tally = self._access.tally
         self._leases = Leases(name, options.pool_size) if shared is None else shared.leases
+        self.linked: Link | None = None
 
     def profile(self) -> Profile:
         """Engine (which of the two answers), version, the server's own modes, role and the like."""
@@ -230,6 +233,11 @@ class MariadbConnector:
         if found.get("Slave_IO_Running") != "Yes" or found.get("Slave_SQL_Running") != "Yes" or behind is None:
             return Replication(True, None, "replication has stopped")
         return Replication(True, float(behind) + 1.0)
+
+    def link(self, timeout: float = PING) -> Link:
+        """See Connector."""
+        with self._leased(timeout, Cancel()) as lease:
+            return mariadb_link(partial(self._ask, lease.session), self._access.tls)
 
     def ping(self, timeout: float = PING) -> None:
         """A round trip."""

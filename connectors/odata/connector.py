@@ -25,6 +25,7 @@ from connectors.fetched import Fetched
 from connectors.json_rows import Field as JsonField
 from connectors.json_rows import Layout
 from connectors.json_values import among
+from connectors.link import Link
 from connectors.odata.metadata import Entity, Property, parsed, table
 from connectors.rest.options import Paging, WebOptions
 from connectors.rest.paging import Pager
@@ -87,6 +88,10 @@ class OdataConnector:
             left = Counter[str]()
             rows = _rows(entity, shape, query, asking, self._options, left)
             yield from Fetched(shape, query, self._evaluator, left).batches(rows, asking)
+
+    def link(self, timeout: float = PING) -> Link:
+        """See Connector."""
+        return self._web.link(Question("", headers=_JSON), timeout)
 
     def ping(self, timeout: float = PING) -> None:
         """The service document."""

@@ -16,6 +16,7 @@ from connectors import arrow
 from connectors.base import PING, Cancel, Profile, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases, Lost
+from connectors.link import Link, timed
 from connectors.odbc.asking import Asking
 from connectors.odbc.drivers import Access, OdbcDriver, Running, Session, driver, translate
 from connectors.odbc.engine import Given, Where
@@ -122,6 +123,7 @@ class OdbcConnector:
         self._driver = OdbcDriver(self._access)
         self._leases = Leases(name, options.pool_size)
         self._profile: Profile | None = None
+        self.linked: Link | None = None
 
     def profile(self) -> Profile:
         """Engine, version and facts, and which driver reaches it; asked once."""
@@ -146,6 +148,12 @@ class OdbcConnector:
         deadline = time.monotonic() + timeout
         way = self._point if query.small else self._stream
         yield from self._leases.retried(lambda: way(query, deadline, timeout, cancel))
+
+    def link(self, timeout: float = PING) -> Link:
+        """See Connector; what the driver's own keywords or DSN say of TLS is not known to us."""
+        tls = self._access.tls if self._options.tls is not None else None
+        found = self._asked("catalog", lambda session, given: session.engine.link(given, tls), timeout)
+        return found or timed(lambda: self.ping(timeout))[1].link(None, None)
 
     def ping(self, timeout: float = PING) -> None:
         """A round trip."""

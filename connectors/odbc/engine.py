@@ -12,6 +12,7 @@ import pyarrow as pa
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import lost
+from connectors.link import Link
 from connectors.reading import Reading
 from connectors.statistics import Key, TableStatistics
 from connectors.tls import Tls
@@ -121,6 +122,11 @@ class Engine:
         """How it would run a statement."""
         del given, query
         return Reading((), "this engine is not asked how it runs a statement")
+
+    def link(self, given: Given, tls: Tls | None) -> Link | None:
+        """How it is reached, told over a connection that was made by `tls`; None: this engine is not asked that."""
+        del given, tls
+        return None
 
     def holds(self, facts: Facts) -> bool:
         """Whether its driver takes an answer whole into memory before the first row is seen."""

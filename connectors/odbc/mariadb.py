@@ -14,8 +14,10 @@ import pyarrow.compute as pc
 from connectors import arrow
 from connectors.base import Profile, SourceQuery, Table
 from connectors.errors import Error, LimitExceeded, SourceError
+from connectors.link import Link
 from connectors.mariadb import catalog as mariadb_catalog
 from connectors.mariadb import explain as mariadb_explain
+from connectors.mariadb import link as mariadb_link
 from connectors.mariadb import statistics as mariadb_statistics
 from connectors.mariadb.drivers import BYTEWISE, PROLOGUE, UNREADABLE, limiting, meaning
 from connectors.mariadb.sql import derived, inlined
@@ -102,6 +104,9 @@ class Mariadb(Engine):
     def explain(self, given: Given, query: SourceQuery) -> Reading:
         said = inlined(query)
         return mariadb_explain.read(_told(given, mariadb_explain.question(said, self.answers)), said, self.answers)
+
+    def link(self, given: Given, tls: Tls | None) -> Link | None:
+        return mariadb_link.link(partial(_told, given), tls)
 
     def error(self, source: str, state: str, code: int, message: str, late: LimitExceeded) -> Error:
         return meaning(source, code, message, late, lost=state.startswith("08"))

@@ -14,16 +14,19 @@ import pyarrow.compute as pc
 from connectors import arrow
 from connectors.base import Bound, Profile, SourceQuery, Table
 from connectors.errors import Error, LimitExceeded
+from connectors.link import Link, timed
 from connectors.odbc.engine import CANARY, Engine, Facts, Given, Where
 from connectors.odbc.rows import cells, text
 from connectors.postgresql import catalog as postgresql_catalog
 from connectors.postgresql import explain as postgresql_explain
+from connectors.postgresql import link as postgresql_link
 from connectors.postgresql import statistics as postgresql_statistics
 from connectors.postgresql.drivers import meaning, prologue
 from connectors.postgresql.sql import inlined, literal
 from connectors.postgresql.text import days, instants
 from connectors.reading import Reading
 from connectors.statistics import Key, TableStatistics
+from connectors.tls import Tls
 from connectors.types import PgType
 
 _FETCH = 1000  # rows that the driver holds at once
@@ -101,6 +104,10 @@ class Postgresql(Engine):
     def explain(self, given: Given, query: SourceQuery) -> Reading:
         told = given.ask("EXPLAIN (FORMAT JSON) " + inlined(query, quote=quoted))
         return postgresql_explain.read(json.loads("\n".join(str(row[0]) for row in told)))
+
+    def link(self, given: Given, tls: Tls | None) -> Link | None:
+        ((row,), when) = timed(lambda: _asking(given)(postgresql_link.QUESTION, ()))
+        return when.link(*postgresql_link.read(row, tls, None))
 
     def error(self, source: str, state: str, code: int, message: str, late: LimitExceeded) -> Error:
         del code

@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, cast, get_args
 
@@ -20,10 +21,13 @@ from connectors import arrow
 from connectors.base import PING, Cancel, Connector, Pressure, Profile, Prompt, Replication, SourceQuery, Table
 from connectors.errors import LimitExceeded
 from connectors.leases import Lease, Leases
+from connectors.link import Link, encryption
 from connectors.postgresql import catalog as postgresql_catalog
 from connectors.postgresql import explain as postgresql_explain
 from connectors.postgresql import statistics as postgresql_statistics
 from connectors.postgresql.drivers import Access, BulkDriver, PointDriver, Session, tell, translate
+from connectors.postgresql.link import certified
+from connectors.postgresql.link import link as postgresql_link
 from connectors.postgresql.prompt import begin
 from connectors.postgresql.rows import from_batch, from_result
 from connectors.postgresql.snapshot import exported, fetched, inside
@@ -146,6 +150,7 @@ class PostgresqlConnector:
         self._bulk = BulkDriver(self._access)
         self._leases = Leases(name, options.pool_size) if shared is None else shared.leases
         self._profile: Profile | None = None
+        self.linked: Link | None = None
 
     def profile(self) -> Profile:
         """Version, database collation, settings, role and the like."""
@@ -192,6 +197,23 @@ class PostgresqlConnector:
     def snapshot(self, *, timeout: float) -> Transaction:
         """See Connector: a transaction that others join by the name under which it exports its state."""
         return self._leases.again(lambda: self._snapshot(timeout))
+
+    def link(self, timeout: float = PING) -> Link:
+        """See Connector."""
+        found = self._leases.again(lambda: self._link(timeout))
+        used, told = found.encryption, self._access.parameters
+        if used is None or not used.on:
+            return found
+        until = certified(self._leases, self._access.tls, told["host"], told["port"], timeout)
+        return replace(found, encryption=encryption(self._access.tls, True, used.protocol, used.cipher, until))
+
+    def _link(self, timeout: float) -> Link:
+        late = timed_out(self.name, timeout)
+        with self._leased(self._points, time.monotonic() + timeout, Cancel(), late) as lease:
+            self._points.limit(lease.session, server_timeout(timeout))
+            with self.tally.counted("catalog") as counted:
+                counted.rows = 1
+                return postgresql_link(lease.session.connection, self._access.tls)
 
     def prompt(self, query: SourceQuery, *, timeout: float) -> Prompt | None:
         """See Connector: a small statement over an idle connection, without a thread."""

@@ -18,6 +18,7 @@ from connectors.evaluated import Evaluator
 from connectors.fetched import Fetched
 from connectors.json_rows import Field, Layout, Page, segments
 from connectors.json_values import among, bound
+from connectors.link import Link
 from connectors.rest.options import RestColumn, RestOptions, RestTable
 from connectors.rest.paging import Pager
 from connectors.rest.requests import Call, calls
@@ -60,6 +61,10 @@ class RestConnector:
         with self._web.asking(timeout, cancel) as asking:
             rows = endpoint.rows(asking, query)
             yield from Fetched(shape, query, self._evaluator, endpoint.left).batches(rows, asking)
+
+    def link(self, timeout: float = PING) -> Link:
+        """See Connector."""
+        return self._web.link(Question(self._options.ping), timeout)
 
     def ping(self, timeout: float = PING) -> None:
         """One request, whose answer does not matter."""

@@ -73,7 +73,7 @@ def _facts(engine: Engine, visitor: Visitor) -> Iterator[Row]:
     for source in engine.catalog.sources.values():
         if source.system or not _any(visitor, source.name, engine):
             continue
-        for one in facts(engine.catalog, source.name):
+        for one in facts(engine.catalog, source.name, engine.connectors.get(source.name)):
             if one.relation is None or visitor.may_read(f"{source.name}.{one.relation}"):
                 yield {
                     "source": one.source,

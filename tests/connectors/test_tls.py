@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 
+from api.cli import main
 from connectors.base import Cancel
 from connectors.conformance.asking import ask
 from connectors.errors import ConfigError, SourceError
+from connectors.link import PLAIN, reached
 from connectors.registry import connect
 from connectors.tls import Tls, chosen
+from tests.folders import write
 from tests.servers import PASSWORD, Missing, Server
 from tests.tls_servers import Papers, encrypted, papers, show
 
@@ -160,7 +165,6 @@ def test_a_cancel_reaches_the_server_over_tls(server: Server, made: Papers) -> N
 
 
 def test_files_are_found_from_the_project(tmp_path: Path) -> None:
-    from tests.folders import write
     from views.load import load
 
     text = (
@@ -171,3 +175,61 @@ def test_files_are_found_from_the_project(tmp_path: Path) -> None:
     assert not project.diagnostics
     found = project.options("crm", {})["tls"]
     assert found == {"ca": str(tmp_path / "certs/ca.pem"), "certificate": str(tmp_path / "c.pem"), "key": "/k.pem"}
+
+
+def test_what_is_in_use_is_told(server: Server, made: Papers) -> None:
+    """By our own end of the connection and the server; the certificate's end is that of the one it shows."""
+    shown = {"authority and name": {"ca": made.ca}, "no": {"mode": "require"}}
+    for verified, tls in shown.items():
+        connector = connect(server.kind, "crm", {**server.options, "tls": tls, "pool_size": 1})
+        try:
+            link = reached(connector)
+        finally:
+            connector.close()
+        used = link.encryption
+        assert used is not None and used.on
+        assert used.protocol in ("TLSv1.2", "TLSv1.3") and used.cipher and used.verified == verified
+        if verified != "no" or server.kind == "mariadb":
+            assert used.until is not None
+            assert used.until.replace(tzinfo=None) == certificate(server).not_valid_after_utc.replace(tzinfo=None)
+        assert link.skew is not None and abs(link.skew) <= link.doubt + 0.5 and link.round_trip > 0
+    connector = connect(server.kind, "crm", {**server.options, "tls": {"mode": "disable"}})
+    assert reached(connector).encryption == PLAIN
+    connector.close()
+
+
+def certificate(server: Server) -> x509.Certificate:
+    return x509.load_pem_x509_certificate((server.folder / "server.pem").read_bytes())
+
+
+def test_one_source_is_tried_from_the_command_line(
+    server: Server, made: Papers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tried(tls: str, password: str = PASSWORD, *more: str) -> tuple[int, str, str]:
+        (tmp_path / "secret").write_text(password)
+        given = {key: value for key, value in server.options.items() if key != "password"}
+        connection = "".join(f"  {key}: {value}\n" for key, value in given.items())
+        text = f"kind: {server.kind}\nconnection:\n{connection}  password: {{file: secret}}\n  tls: {tls}\n"
+        files = {"vdw.yml": "name: x\n", "sources/crm.yml": text, "sources/broken.yml": "kind: [\n"}
+        write(tmp_path, files)
+        with pytest.raises(SystemExit) as left:
+            main(["source", "test", "crm", "-p", str(tmp_path), *more])
+        out, err = capsys.readouterr()
+        assert PASSWORD not in out + err and "wr0ng" not in out + err
+        return int(left.value.code or 0), out, err
+
+    code, out, _ = tried(f"{{ca: {made.ca}}}", PASSWORD, "--json")
+    told = json.loads(out)
+    assert code == 0 and told["tls"]["on"] and told["tls"]["verified"] == "authority and name"
+    assert told["tls"]["certificate_until"] and told["limits"]["concurrency"] == 4 and told["snapshot"] == 30.0
+    place = {"postgresql": "primary", "mariadb": "not known"}[server.kind]  # without SLAVE MONITOR
+    assert told["role"] == f"{place}, login that may write" and any("may write" in note for note in told["notes"])
+    assert tried("{mode: disable}")[1].count("tls") == 1
+    code, _, err = tried(f"{{ca: {made.other}}}")
+    assert code == 3 and "tls: {ca: FILE}" in err
+    code, _, err = tried(f"{{ca: {made.ca}}}", "wr0ng")
+    assert code == 3 and "cannot connect" in err
+    (tmp_path / "sources/crm.yml").write_text("kind: postgresql\nconnection: {hots: x}\n")
+    with pytest.raises(SystemExit) as left:
+        main(["source", "test", "crm", "-p", str(tmp_path)])
+    assert left.value.code == 1 and "crm.yml:2" in capsys.readouterr().out
