@@ -314,12 +314,17 @@ def _run(command: list[Path | str], account: Account, cwd: Path) -> subprocess.C
     )
 
 
-def _initdb(binaries: Binaries, account: Account, home: Path, connections: int) -> None:
+def _cluster(binaries: Binaries, account: Account, home: Path) -> None:
+    """What initdb makes, in `home`/data."""
     options = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--encoding=UTF8"]
     speed = ["--no-sync", "--wal-segsize=4", "--no-instructions", "--auth=reject"]
     made = _run([binaries.initdb, "-D", home / "data", "-U", OWNER, *options, *speed], account, home)
     if made.returncode != 0:
         raise Error("initdb of the embedded PostgreSQL failed", detail=(made.stderr or made.stdout).strip()[-2000:])
+
+
+def _initdb(binaries: Binaries, account: Account, home: Path, connections: int) -> None:
+    _cluster(binaries, account, home)
     settings = {**SETTINGS, "unix_socket_directories": _quoted(str(home)), "max_connections": str(connections)}
     if binaries.major >= 18:
         settings["io_method"] = "sync"  # no helpers for reads that never happen

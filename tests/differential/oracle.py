@@ -70,6 +70,12 @@ class Oracle:
                 random.Random(shuffle).shuffle(rows)
             copy_rows(self.connection, f"{schema}.{table.name}", table, rows)
 
+    def refill(self, schema: str, table: Table) -> None:
+        """Other rows in a table that is there."""
+        self.run(f"TRUNCATE {schema}.{table.name}")
+        copy_rows(self.connection, f"{schema}.{table.name}", table, table.rows)
+        self.run(f"ANALYZE {schema}.{table.name}")
+
     def zone(self, name: str) -> None:
         """Ask in a session of that time zone from now on; instants are still told in UTC."""
         self.run(f"SET TimeZone = '{name}'")

@@ -135,11 +135,12 @@ class Running(Serving):
 
     def ask(self, case: Case, how: How | str = "as planned", path: tuple[str, ...] = ("public",)) -> Answer:
         """What the engine says to a case, in PostgreSQL's texts, with bare names looked up along `path`."""
-        with self._set(named(how) if isinstance(how, str) else how):
+        with self.going(named(how) if isinstance(how, str) else how):
             return self.wait(self._ask(case, replace(self.session, search_path=path)))
 
     @contextlib.contextmanager
-    def _set(self, how: How) -> Iterator[None]:
+    def going(self, how: How) -> Iterator[None]:
+        """While inside, every case is answered in this way, and planned once for all that differ in knobs alone."""
         engine = self.runtime.engine
         with contextlib.ExitStack() as stack:
             for knob in how.knobs:
@@ -190,7 +191,7 @@ class Running(Serving):
             return (await self.runtime.engine.explain(case.sql, session, bound(case))).text()
 
         try:
-            with self._set(how or How()):
+            with self.going(how or How()):
                 return str(self.wait(text()))
         except Exception as error:
             return f"no plan: {type(error).__name__}: {error}"
