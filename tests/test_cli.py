@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 
@@ -29,23 +29,9 @@ from connectors.errors import ConfigError, LimitExceeded, QueryError, SourceErro
 from connectors.types import PgType, numeric
 from federation.canon.server import Canon
 from federation.freshness.provenance import Fact
+from tests.command_line import Cli
 from tests.folders import write
 from views.schema import text
-
-Cli = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def vdw(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Runs a command line in this process: exit code, standard output, standard error."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return run
 
 
 @contextlib.contextmanager

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
-from api.cli import main
 from connectors.alchemy.connector import AlchemyConnector
 from connectors.base import SourceQuery
+from tests.command_line import Cli
 
-Cli = Callable[..., tuple[int, str, str]]
 GENERIC = "kind: sqlalchemy\nconnection: {url: 'sqlite:///crm.db', generic: true}\n"
 QUERY = "SELECT n, count(*) AS c FROM crm.t WHERE id > 5 AND name <> 'b' AND n IN (1, 2, 3) GROUP BY n ORDER BY n"
-
-
-@pytest.fixture
-def vdw(capsys: pytest.CaptureFixture[str]) -> Cli:
-    """Runs a command line in this process: exit code, standard output, standard error."""
-
-    def run(*arguments: str | Path) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as left:
-            main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return int(left.value.code or 0), out, err
-
-    return run
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ later with the module jdk.incubator.vector.
 
 from __future__ import annotations
 
-import atexit
 import base64
 import contextlib
 import fcntl
@@ -29,7 +28,7 @@ from typing import Any
 
 import trustme
 
-from tests.servers import Missing, Server, free_port
+from tests.servers import Missing, Server, free_port, lifetime
 
 VERSION = "476"  # later releases are not in Maven Central
 JAVA = 24
@@ -204,14 +203,8 @@ def running(**settings: object) -> Iterator[TrinoServer]:
     java()
     home()
     server = TrinoServer("trino", Path(tempfile.mkdtemp(prefix="vdw-trino-")), settings=settings)
-    atexit.register(server.remove)
-    try:
-        server.create()
-        server.start()
+    with lifetime(server):
         yield server
-    finally:
-        server.remove()
-        atexit.unregister(server.remove)
 
 
 def java() -> Path:

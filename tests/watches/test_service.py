@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from api.watches.service import Alerts
+from tests.command_line import Cli
 from tests.watches.alarm import Alarm, outbox, settled, states, until
 from tests.watches.project import LATE, closed, made, opened
 from tests.watches.receivers import Web
@@ -262,30 +263,21 @@ def test_columns_are_checked_against_the_query(desk: Path) -> None:
     ]
 
 
-def test_check_tells_secrets_that_are_missing(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_tells_secrets_that_are_missing(desk: Path, vdw: Cli) -> None:
     file = desk / "vdw.yml"
     file.write_text(
         file.read_text().replace("    kind: webhook\n", "    kind: webhook\n    headers: {X-Key: {file: no}}\n")
     )
-    code, out, _ = vdw(capsys, "check", "-p", desk)
+    code, out, _ = vdw("check", "-p", desk)
     assert code == 1 and 'vdw.yml:10:15: error: notifier "desk": cannot read the secret file' in out
 
 
 # -- commands
 
 
-def vdw(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    from api.cli import main
-
-    with pytest.raises(SystemExit) as left:
-        main([str(one) for one in arguments])
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
-
-
-def test_a_dry_run_shows_what_would_be_sent(web: Web, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dry_run_shows_what_would_be_sent(web: Web, desk: Path, vdw: Cli) -> None:
     opened(desk, [1, 2])
-    code, out, _ = vdw(capsys, "watch", "test", "late", "-p", desk, "--json")
+    code, out, _ = vdw("watch", "test", "late", "-p", desk, "--json")
     told = json.loads(out)
     assert (
         code == 0
@@ -297,33 +289,33 @@ def test_a_dry_run_shows_what_would_be_sent(web: Web, desk: Path, capsys: pytest
         ]
     )
     assert web.attempts == [] and not (desk / ".vdw" / "alerts.db").exists()
-    code, _, err = vdw(capsys, "watch", "test", "lat", "-p", desk)
+    code, _, err = vdw("watch", "test", "lat", "-p", desk)
     assert code == 1 and "did you mean `late`?" in err
 
 
-def test_what_is_put_aside_is_listed_and_sent_again(web: Web, desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_put_aside_is_listed_and_sent_again(web: Web, desk: Path, vdw: Cli) -> None:
     web.behave = lambda post, before: 400 if before == 0 else 200
     opened(desk, [1])
     alarm = Alarm(desk)
     try:
         until(lambda: states(desk) == ["failed"])
         (one,) = outbox(desk)
-        code, out, _ = vdw(capsys, "alerts", "--state", "open", "--json", "-p", desk)
+        code, out, _ = vdw("alerts", "--state", "open", "--json", "-p", desk)
         assert code == 0 and json.loads(out)["alerts"][0]["error"].startswith("HTTP 400")
-        assert vdw(capsys, "alert", "acknowledge", one["id"][:8], "-p", desk)[0] == 0
-        code, _, err = vdw(capsys, "alert", "retry", one["id"][:8], "-p", desk)
+        assert vdw("alert", "acknowledge", one["id"][:8], "-p", desk)[0] == 0
+        code, _, err = vdw("alert", "retry", one["id"][:8], "-p", desk)
         assert code == 0 and "sent again" in err
         until(lambda: states(desk) == ["sent"])
         (breach,) = alarm.sql("SELECT acknowledged IS NOT NULL AS done FROM vdw.breaches")
         assert breach["done"]
-        assert vdw(capsys, "alert", "silence", "late", "--for", "1h", "-p", desk)[0] == 0
+        assert vdw("alert", "silence", "late", "--for", "1h", "-p", desk)[0] == 0
         opened(desk, [2])
         time.sleep(0.5)
-        assert vdw(capsys, "alert", "unsilence", "late", "-p", desk)[0] == 0
+        assert vdw("alert", "unsilence", "late", "-p", desk)[0] == 0
         until(lambda: states(desk) == ["sent", "sent"] or states(desk) == ["sent", "failed"])
     finally:
         alarm.close()
-    code, _, err = vdw(capsys, "alert", "retry", "nothing", "-p", desk)
+    code, _, err = vdw("alert", "retry", "nothing", "-p", desk)
     assert code == 1 and 'there is no alert and no watch with alerts "nothing"' in err
 
 
