@@ -234,7 +234,7 @@ def _bools(values: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def _instants(values: pa.Array, target: pa.DataType) -> pa.Array:
-    return values.cast(pa.timestamp("us"), safe=True).view(target)
+    return _days(values, pa.timestamp("us")).view(target)
 
 
 def _times(values: pa.Array, target: pa.DataType) -> pa.Array:
@@ -256,8 +256,17 @@ def _time(text: str) -> int:
     return micros
 
 
+def _days(values: pa.Array, target: pa.DataType) -> pa.Array:
+    """Arrow reads a year 0, which is 1 BC, where PostgreSQL knows none and who writes it means none."""
+    if pc.any(pc.starts_with(values, "0000-")).as_py():
+        raise ValueError("the year 0")
+    return _cast(values, target)
+
+
 Convert = Callable[[pa.Array, pa.DataType], pa.Array]
-_FROM_TEXT: dict[str, Convert] = {"bool": _bools, "timestamptz": _instants, "time": _times}
+_FROM_TEXT: dict[str, Convert] = {
+    "bool": _bools, "date": _days, "timestamp": _days, "timestamptz": _instants, "time": _times,
+}  # fmt: skip
 
 
 def _blame(values: pa.Array, target: pa.DataType, convert: Convert, expected: PgType, column: str) -> SourceError:
@@ -277,7 +286,8 @@ def _kind(text: str, expected: PgType) -> str:
     if expected.name in ("date", "timestamp", "timestamptz"):
         if re.match(r"\d{6,}-", text) and expected.name != "date":
             return "an instant after the year 294246"
-        return "a zero date" if text.startswith("0000-00-00") else "an invalid date"
+        zero = "a zero date" if text.startswith("0000-00-00") else "a date of the year 0"
+        return zero if text.startswith("0000-") else "an invalid date"
     if expected.name == "time":
         return "a duration that is no time of day"
     if re.fullmatch(r"[-+]?\d+(\.\d*)?", text):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -102,13 +104,26 @@ def _sqlite_canonical(sample: Sample, text: Any) -> str:
         if bare[0] == "b" or not _is_text(raw):
             return "\\x" + raw.hex()
         bare = raw.decode()
-    elif kind.name == "text" and not bare.lstrip("-").isdigit():
-        return repr(float(bare))  # as many digits as tell the real
+    elif kind.name in ("text", "json", "numeric") and not bare.lstrip("-").isdigit():
+        bare = _real(bare, kind)
     if kind.name == "numeric":
         return _decimal(bare, kind)
-    if kind.name == "timestamptz":
-        return _trimmed(bare.removesuffix("+00:00").removesuffix("Z")) + "+00"
+    if kind.name in ("timestamp", "timestamptz"):
+        return _instant(bare, kind.name == "timestamptz")
     return bare if kind.name == "text" else _canonical(sample, bare)
+
+
+def _real(text: str, kind: PgType) -> str:
+    """A real with as many digits as tell it."""
+    value = float(text)
+    return text if kind.name == "numeric" and not math.isfinite(value) else repr(value)
+
+
+def _instant(text: str, zoned: bool) -> str:
+    """Any of the spellings that SQLite's own functions take; in UTC where it has a zone."""
+    found = datetime.fromisoformat(text)
+    moment = found.astimezone(UTC) if found.tzinfo else found
+    return _trimmed(moment.replace(tzinfo=None).isoformat(" ", "microseconds")) + ("+00" if zoned else "")
 
 
 def _is_text(raw: bytes) -> bool:
@@ -123,7 +138,7 @@ def _decimal(text: str, kind: PgType) -> str:
     number = Decimal(text)
     if kind.mod < 0 or not number.is_finite():
         return format(number, "f").removesuffix(".0")
-    return format(number, f".{kind.precision_scale[1]}f")
+    return format(number or abs(number), f".{kind.precision_scale[1]}f")
 
 
 SQLITE = Printing(_sqlite_text, _sqlite_canonical)

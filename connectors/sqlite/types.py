@@ -36,7 +36,7 @@ import math
 import re
 import uuid
 from collections.abc import Callable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
@@ -77,10 +77,12 @@ _AFFINITIES = (
 )
 _ARGUMENTS = re.compile(r"\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\)")
 _ZONED = r"(?s):\d\d.*(Z|[+-]\d\d(:?\d\d)?)$"
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
 _DAY_TEXT = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LOCAL_TEXT = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d{1,6})?", re.ASCII)
 _UTC_TEXT = re.compile(_LOCAL_TEXT.pattern + r"\+00:00", re.ASCII)
+_DECLARABLE = 1000  # digits of a numeric that PostgreSQL can declare
+_EXACT = Context(prec=2000, traps=[InvalidOperation])
 _CLOCK = re.compile(r"(\d\d):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,6}))?)?", re.ASCII)
 _DAY = 24 * 3600 * 10**6  # microseconds; PostgreSQL has 24:00:00
 _EXACT_FLOAT = 2**53  # every smaller integer is a double of its own
@@ -97,7 +99,8 @@ def declared(native: str) -> PgType:
     name = _NAMES.get(words) or next((kind for part, kind in _AFFINITIES if part in words), "text")
     first = int(arguments[1]) if arguments else 0
     if name == "numeric" and first:
-        return numeric(first, int(arguments[2] or 0) if arguments else 0)
+        scale = int(arguments[2] or 0) if arguments else 0
+        return numeric(first, scale) if max(first, scale) <= _DECLARABLE else PgType(name)
     if name in ("varchar", "bpchar"):
         return (varchar if name == "varchar" else bpchar)(first) if first else PgType("text")
     return PgType(name)
@@ -193,9 +196,11 @@ def _string(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
 
 
 def _decimal(values: Sequence[Any], kind: PgType, found: set[type]) -> pa.Array:
-    if kind.mod < 0 or kind.arrow == pa.string():
+    if kind.mod < 0:
         return pa.array(_each(_digits, values), pa.string())
-    scale = kind.precision_scale[1]
+    precision, scale = kind.precision_scale
+    if kind.arrow == pa.string():
+        return pa.array(_each(lambda value: _wide(value, precision, scale), values), pa.string())
     if found <= {int}:
         return pa.array(values, pa.int64()).cast(pa.decimal128(19, 0)).cast(kind.arrow)
     if len(values) > FEW_ROWS:
@@ -255,6 +260,14 @@ def _scaled(value: int | float | str, scale: int) -> Decimal:
     return number
 
 
+def _wide(value: int | float | str, precision: int, scale: int) -> str:
+    """The text of a numeric of more digits than Arrow's decimals have."""
+    number = _scaled(value, scale)
+    if number and number.adjusted() >= precision - scale:
+        raise Misfit(f"a number of more than {max(precision - scale, 0)} digits before the point")
+    return _numeric_text(number.quantize(Decimal(1).scaleb(-scale), context=_EXACT))
+
+
 def _digits(value: int | float | str) -> str:
     if isinstance(value, int):
         return str(value)
@@ -281,10 +294,14 @@ def _parsed(text: str) -> Decimal:
 
 
 def _temporal(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
-    array = pa.array(values, pa.string())
-    if kind.name == "date" and pc.any(pc.less(array, "0001")).as_py():
+    return _dated(pa.array(values, pa.string())).cast(kind.arrow)
+
+
+def _dated(texts: pa.Array) -> pa.Array:
+    """The texts, none of the year 0 or of a year before, which Arrow would read as BC."""
+    if pc.any(pc.less(texts, "0001")).as_py():
         raise Misfit("text of the year 0")
-    return array.cast(kind.arrow)
+    return texts
 
 
 def _clock(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
@@ -301,7 +318,7 @@ def _microseconds(text: str) -> int:
 
 
 def _instant(values: Sequence[Any], kind: PgType, _: set[type]) -> pa.Array:
-    texts = pa.array(values, pa.string())
+    texts = _dated(pa.array(values, pa.string()))
     zoned = pc.match_substring_regex(texts, _ZONED)
     if pc.all(zoned).as_py() is not False:
         return texts.cast(kind.arrow)

@@ -12,6 +12,7 @@ _TEXT, _BYTES = T("text"), T("bytea")
 _POINT = bytes(4) + bytes.fromhex("0101000000000000000000f03f0000000000000040")
 _NUL = (("'a\0b'", "text with a NUL character"),)
 _ZERO = ("'0000-00-00'", "a zero date")
+_YEAR_0 = ("'0000-01-01'", "a date of the year 0")
 _PARTIAL = (("'2024-02-00'", "an invalid date"), ("'2024-00-10'", "an invalid date"))
 _DURATIONS = tuple((literal, "a duration that is no time of day") for literal in ("'-12:00:00'", "'100:00:00'", "'838:59:59'", "'-00:00:01'"))  # fmt: skip
 
@@ -80,7 +81,7 @@ BINARY = (
     Sample("geometrycollection", _BYTES, printed("ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2))')"), equal=False),
 )  # fmt: skip
 TIMES = (
-    Sample("date", T("date"), nul(("'1969-12-31'", -1), ("'9999-12-31'", 2932896), ("'0001-01-01'", -719162)), unfit=(_ZERO, *_PARTIAL)),
+    Sample("date", T("date"), nul(("'1969-12-31'", -1), ("'9999-12-31'", 2932896), ("'0001-01-01'", -719162)), unfit=(_ZERO, *_PARTIAL, _YEAR_0)),
     Sample("time", T("time"), nul(("'00:00'", 0), ("'24:00:00'", 86_400 * US), ("'23:59:59'", 86_399 * US)), unfit=_DURATIONS),
     Sample("time(6)", T("time"), nul(("'00:00'", 0), ("'24:00:00'", 86_400 * US), ("'23:59:59.999999'", 86_400 * US - 1)), unfit=(("'24:00:00.000001'", "a duration that is no time of day"),)),
     Sample("datetime", T("timestamp"), nul(("'2024-03-31 02:30'", MIDNIGHT + 9000 * US), ("'0001-01-01 00:00:00'", -62135596800000000)), unfit=(("'0000-00-00 00:00:00'", "a zero date"), ("'2024-02-00 01:02:03'", "an invalid date"))),
