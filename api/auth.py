@@ -7,8 +7,6 @@ import binascii
 import hashlib
 import hmac
 import ipaddress
-import os
-import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -17,13 +15,12 @@ from pathlib import Path
 
 from starlette.requests import HTTPConnection
 
-from connectors.errors import ConfigError
+from api.credentials import VERIFIER, Credentials
 from federation.operations.system import Visitor
 from views.catalog import SYSTEM, covers
 from views.files import ProjectFile, User
 
 ANONYMOUS = "anonymous"
-_VERIFIER = re.compile(r"SCRAM-SHA-256\$(\d+):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +63,19 @@ class Users:
         cls,
         file: ProjectFile,
         folder: Path,
-        environment: Mapping[str, str] | None = None,
+        environment: Mapping[str, str],
         own: Own = lambda _name: (),
     ) -> Users:
         """The users of a project's vdw.yml, who may read what is their `own` too; ConfigError names a secret that is
         not to be had."""
-        surroundings = os.environ if environment is None else environment
+        return cls.with_secrets(file, Credentials(file, folder, environment or {}).values, own)
+
+    @classmethod
+    def with_secrets(cls, file: ProjectFile, secrets: Mapping[str, str], own: Own = lambda _name: ()) -> Users:
+        """As `of`, of secrets that are known."""
         return cls(
             {
-                name: (Principal(name, tuple(user.reads), user.admin), _check(name, user, folder, surroundings))
+                name: (Principal(name, tuple(user.reads), user.admin), _check(user, secrets[name]))
                 for name, user in file.users.items()
             },
             own,
@@ -109,12 +110,8 @@ def _basic(header: str | None) -> tuple[str, bytes]:
         return "", b""
 
 
-def _check(name: str, user: User, folder: Path, environment: Mapping[str, str]) -> Check:
-    if user.password is not None:
-        return _password(user.password.resolve(folder, environment))
-    if user.scram.verifier is None:
-        raise ConfigError(f'user "{name}" has neither a password nor a verifier', place="vdw.yml")
-    return _verifier(name, user.scram.verifier.resolve(folder, environment))
+def _check(user: User, secret: str) -> Check:
+    return _verifier(secret) if user.password is None else _password(secret)
 
 
 def _password(password: str) -> Check:
@@ -123,10 +120,9 @@ def _password(password: str) -> Check:
     return lambda given: hmac.compare_digest(hmac.digest(key, given, "sha256"), digest)
 
 
-def _verifier(name: str, text: str) -> Check:
-    found = _VERIFIER.match(text)
-    if found is None:
-        raise ConfigError(f'the scram.verifier of user "{name}" is not of the form SCRAM-SHA-256$...', place="vdw.yml")
+def _verifier(text: str) -> Check:
+    found = VERIFIER.match(text)
+    assert found is not None  # noqa: S101 -- Credentials have looked at it
     iterations, salt, stored = int(found[1]), base64.b64decode(found[2]), base64.b64decode(found[3])
     key = secrets.token_bytes(32)
     good: set[bytes] = set()  # digests of the one right password: deriving its key takes milliseconds

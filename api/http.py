@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from api.admin import Admin
 from api.auth import ANONYMOUS, Principal, Users, local
 from api.dashboards.routes import Dashboards
-from api.errors import LOG, fields, status
+from api.errors import fields, status
 from api.graphql.negotiate import Refused, wants_page
 from api.graphql.service import Service
 from api.metrics import MEDIA_TYPE, Meters
@@ -28,11 +28,10 @@ from api.uploads.http import Uploads
 from api.watches.endpoints import AlertAdmin
 from api.watches.meters import AlertMeters
 from connectors.base import Cancel
-from connectors.errors import ConfigError, SourceError
+from connectors.errors import SourceError
 from federation.canon.roles import EVERYTHING
 from federation.operations.control import OPERATOR
 from federation.session import Session
-from views.project import Project
 
 STATIC = Path(__file__).parent / "graphql" / "static"
 READY_SECONDS = 2.0
@@ -132,21 +131,16 @@ class Accounts:
 
     def __init__(self, runtime: Any) -> None:
         self._runtime = runtime
-        self._project = runtime.project
-        self._users = self._of(self._project)
-
-    def _of(self, project: Project) -> Users:
-        return Users.of(project.file, project.folder, own=lambda name: self._runtime.owned.reads(name))
+        self._project: Any = None
+        self._secrets: Any = None
+        self._users = Users.none()
 
     def users(self) -> Users:
-        """Those of the project as it is now; where a secret is gone since, the former ones stay."""
-        project = self._runtime.project
-        if project is not self._project:
-            self._project = project
-            try:
-                self._users = self._of(project)
-            except ConfigError as error:
-                LOG.error("users stay as they were: %s", error)
+        """Those of the project, and their secrets, as they are now."""
+        project, secrets = self._runtime.project, self._runtime.credentials.values
+        if project is not self._project or secrets is not self._secrets:
+            self._users = Users.with_secrets(project.file, secrets, lambda name: self._runtime.owned.reads(name))
+            self._project, self._secrets = project, secrets
         return self._users
 
 

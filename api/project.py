@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from api.credentials import Credentials
 from api.uploads.owned import Owned
 from api.watches import tell
 from cache.results import ResultCache
@@ -38,7 +39,7 @@ from planner.plan import Plan
 from planner.planner import plan
 from planner.statement import Statement
 from views.dashboards import Dashboard
-from views.files import Merge, User
+from views.files import Merge
 from views.load import load
 from views.max_age import MaxAge
 from views.project import Diagnostic, KeyPath, Project
@@ -61,6 +62,7 @@ class Runtime:
     canon: Canon
     control: Control
     owned: Owned
+    credentials: Credentials
     _analyser: Analyser
     _built: Built
     alerts: Any = None  # api.watches.service.Alerts, where this process serves
@@ -76,7 +78,8 @@ class Runtime:
         async with self._changing:
             project = await asyncio.to_thread(_loaded, self.project.folder)
             self.owned = await asyncio.to_thread(Owned, _state(project), project.file)
-            accounts = await asyncio.to_thread(_accounts, project, self.owned)
+            credentials = await asyncio.to_thread(Credentials, project.file, project.folder, os.environ)
+            accounts = _accounts(project, self.owned, credentials)
             await asyncio.to_thread(roles.apply, self.canon.dsn(), accounts, self.canon.sessions)
             gates, remembered = self.engine.gates, Remembered(_state(project))
             try:
@@ -84,6 +87,7 @@ class Runtime:
             except QueryError as error:
                 raise _held(error) from None
             await self._serve(project, built)
+            self.credentials = credentials
             self.engine.restricted = bool(project.file.users)
             self.engine.max_ages = _max_ages(project)
             return self.diagnostics
@@ -102,7 +106,7 @@ class Runtime:
         """Serve what users own now: tables of theirs that came, changed or went, here or by another server."""
         async with self._changing:
             listing = await asyncio.to_thread(self.owned.listing)
-            accounts = await asyncio.to_thread(_accounts, self.project, self.owned)
+            accounts = _accounts(self.project, self.owned, self.credentials)
             await asyncio.to_thread(roles.share, self.canon.dsn(), accounts)
             gates, remembered = self.engine.gates, Remembered(_state(self.project))
             changed = self.owned.shelves.keys()
@@ -120,6 +124,7 @@ class Runtime:
         the statistics fresh."""
         while True:
             await asyncio.sleep(RETRY)
+            await self.rotate()
             if any(source.fault for source in self.engine.catalog.sources.values()):
                 await self._revive()
             if self.owned.shelves and await asyncio.to_thread(self.owned.listing) != self._listing:
@@ -129,6 +134,23 @@ class Runtime:
                 await self.engine.refresh_statistics(due)
             if doubtful := {*due, *facts.altered(self.engine.connectors)}:
                 await self.recheck(doubtful)
+
+    async def rotate(self) -> tuple[str, ...]:
+        """Take over the secrets of users that are others now where they stand; whose. Sessions that are open go on."""
+        async with self._changing:
+            before = self.credentials.values
+            found = await asyncio.to_thread(self.credentials.renew)
+            if not found:
+                return ()
+            try:
+                accounts = _accounts(self.project, self.owned, self.credentials)
+                await asyncio.to_thread(roles.apply, self.canon.dsn(), accounts, self.canon.sessions)
+            except Exception as error:
+                self.credentials.values = before  # they are tried again
+                log.warning("secrets of users cannot be taken over: %s", type(error).__name__)
+                return ()
+            log.info("users with a new secret: %s", ", ".join(found))
+            return found
 
     async def recheck(self, names: Collection[str]) -> tuple[str, ...]:
         """Ask these sources for their facts again, and serve anew where one is another than it was: upgraded, failed
@@ -188,7 +210,8 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         await asyncio.to_thread(canon.start)
         owned = await asyncio.to_thread(Owned, _state(project), project.file)
         listing = owned.listing()
-        accounts = await asyncio.to_thread(_accounts, project, owned)
+        credentials = await asyncio.to_thread(Credentials, project.file, project.folder, os.environ)
+        accounts = _accounts(project, owned, credentials)
         await asyncio.to_thread(roles.apply, canon.dsn(), accounts, sessions)
         gates = Gates()
         stack.callback(gates.close)
@@ -216,7 +239,7 @@ async def open_project(folder: Path) -> AsyncIterator[Runtime]:
         control = Control(engine, _state(project))
         stack.push_async_callback(control.close)
         stack.push_async_callback(engine.close)
-        runtime = Runtime(engine, project, built.diagnostics, canon, control, owned, analyser, built)
+        runtime = Runtime(engine, project, built.diagnostics, canon, control, owned, credentials, analyser, built)
         runtime._listing = listing
         control.accounts = runtime.visitors
         engine.system.makers = {**engine.system.makers, **tell.makers(runtime)}
@@ -255,16 +278,12 @@ def _max_ages(project: Project) -> dict[str, MaxAge]:
     return {name: said for name, said in found.items() if said is not None}
 
 
-def _accounts(project: Project, owned: Owned) -> dict[str, roles.Account]:
-    users = project.file.users.items()
-    return {name: _account(name, user, owned.reads(name), project.folder, os.environ) for name, user in users}
-
-
-def _account(name: str, user: User, own: Sequence[str], folder: Path, environment: Mapping[str, str]) -> roles.Account:
-    secret = user.password or user.scram.verifier
-    if secret is None:
-        raise ConfigError(f'user "{name}" has neither a password nor a verifier', place="vdw.yml")
-    return roles.Account(secret.resolve(folder, environment), (*user.reads, *own), user.scram.iterations, user.max_age)
+def _accounts(project: Project, owned: Owned, credentials: Credentials) -> dict[str, roles.Account]:
+    users, secrets = project.file.users.items(), credentials.values
+    return {
+        name: roles.Account(secrets[name], (*user.reads, *owned.reads(name)), user.scram.iterations, user.max_age)
+        for name, user in users
+    }
 
 
 def _merge_limits(merge: Merge, folder: Path, stack: contextlib.AsyncExitStack) -> MergeLimits:

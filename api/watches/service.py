@@ -30,6 +30,7 @@ from views.watch_file import WatchFile
 from views.watches import file_of
 
 LOOK = 1.0  # seconds between two looks at the lock, the project and its secrets
+LIVE = 5.0  # seconds between two looks whether secrets of notifiers have changed
 AT_ONCE = 4  # watches that ask at once
 PRUNE, KEPT = 3_600.0, 30 * 86_400.0  # seconds between two clearings, and for which what is over is kept
 
@@ -56,7 +57,7 @@ class Alerts:
         self._lock: Lock | None = None
         self._store: Store | None = None
         self._project: Any = None
-        self._pruned = 0.0
+        self._pruned = self._looked = 0.0
         self.figures = Figures()
 
     @property
@@ -113,8 +114,8 @@ class Alerts:
     async def _fit(self) -> None:
         """Watchers and couriers as the project has them now."""
         project = self._runtime.project
-        missing = self.faults and project is self._project
-        if project is self._project and not missing:
+        rotated = await self._rotated()
+        if project is self._project and not self.faults and not rotated:
             return
         await self._keep("watch", self.watchers, project.watches)
         await self._keep("notifier", self.couriers, project.file.notifiers)
@@ -126,7 +127,7 @@ class Alerts:
             await _ended(self._tasks.pop((kind, name)))
         self.faults = {name: why for name, why in self.faults.items() if kind == "watch" or name in wanted}
         for name in [name for name in wanted if name not in running]:
-            made = self._watcher(name, wanted[name]) if kind == "watch" else self._courier(name, wanted[name])
+            made = self._watcher(name, wanted[name]) if kind == "watch" else await self._courier(name, wanted[name])
             if made is not None:
                 running[name] = made
                 self._begin(kind, name, made.run())
@@ -141,10 +142,23 @@ class Alerts:
         fault = partial(self._fault, name)
         return Watcher(name, watch, self._runtime, self._store, self._desk, self._turns, self._wake, fault)
 
-    def _courier(self, name: str, notifier: Notifier) -> Courier | None:
+    async def _rotated(self) -> bool:
+        """End the couriers whose secrets are others now: they begin anew with those."""
+        if time.monotonic() < self._looked + LIVE:
+            return False
+        channels = {name: one.channel for name, one in self.couriers.items()}
+        found = await asyncio.to_thread(lambda: [name for name, one in channels.items() if one.rotated()])
+        self._looked = time.monotonic()
+        for name in found:
+            del self.couriers[name]
+            await _ended(self._tasks.pop(("notifier", name)))
+            log.info("notifier %s has a new secret", name)
+        return bool(found)
+
+    async def _courier(self, name: str, notifier: Notifier) -> Courier | None:
         assert self._store is not None  # noqa: S101
         try:
-            made = channel(notifier, self._runtime.project.folder)
+            made = await asyncio.to_thread(channel, notifier, self._runtime.project.folder)  # a program may tell
         except ConfigError as error:
             if self.faults.get(name) != error.message:
                 log.error("alerts of notifier %s wait: %s", name, error.message)

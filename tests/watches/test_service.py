@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -61,6 +62,41 @@ def test_it_tells_once_and_survives_a_restart(web: Web, desk: Path) -> None:
     finally:
         second.close()
     assert [one.body["key"]["ticket_id"] for one in web.attempts] == ["1", "2", "3"]
+
+
+def test_a_notifiers_secret_is_taken_anew_and_a_program_that_hangs_stops_nobody(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its courier begins anew with it; the server answers while another notifier's program is waited for."""
+    monkeypatch.setattr("api.watches.service.LIVE", 0.05)
+    monkeypatch.setattr("views.secret_command.TIMEOUT", 600.0)
+    slow = {"kind": "webhook", "url": {"command": ["sh", "-c", "echo > begun; while ! [ -e go ]; do sleep 0.05; done"]}}
+    desk = {"kind": "webhook", "url": web.url, "headers": {"X-Token": {"file": "token"}}}
+    folder = made(tmp_path / "project", {"desk": desk, "slow": slow})
+    (folder / "token").write_text("first")
+    opened(folder, [1])
+    alarm = Alarm(folder)
+    try:
+        until(lambda: (folder / "begun").exists())
+        assert alarm.sql("SELECT 1 AS one")
+        (folder / "go").touch()
+        until(lambda: settled(folder, 1))
+        part = folder / "part"
+        part.write_text("second")
+        os.utime(part, (1, 1))
+        part.replace(folder / "token")
+        numbers = iter(range(2, 1000))
+
+        def told_anew() -> bool:
+            opened(folder, [number := next(numbers)])
+            until(lambda: settled(folder, number))
+            return web.attempts[-1].headers["X-Token"] == "second"
+
+        until(told_anew)
+    finally:
+        (folder / "go").touch()
+        alarm.close()
+    assert web.attempts[0].headers["X-Token"] == "first"
 
 
 def test_of_two_servers_one_sends_and_the_other_takes_over(web: Web, desk: Path, served: Alarm) -> None:

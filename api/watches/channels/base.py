@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pydantic import SecretStr
+
 from api.watches.outbox import Delivery, Outcome
 from connectors.errors import ConfigError
 from views.notifier_file import Notifier
@@ -30,6 +32,10 @@ class Channel(Protocol):
         """Let go of connections."""
         ...
 
+    def rotated(self) -> bool:
+        """Whether a secret of it is another now where it stands; it may take seconds."""
+        ...
+
 
 @dataclass(slots=True)
 class Secrets:
@@ -37,14 +43,22 @@ class Secrets:
 
     folder: Path
     known: set[str] = field(default_factory=set)
+    _live: list[tuple[SecretStr, str]] = field(default_factory=list)
 
     def text(self, value: str | SecretRef) -> str:
         """The value itself; ConfigError names what is not to be had."""
         if isinstance(value, str):
             return value
-        found = value.resolve(self.folder, os.environ)
+        found = value.live(self.folder, os.environ)
+        if isinstance(found, SecretStr):
+            self._live.append((found, found.get_secret_value()))
+            found = found.get_secret_value()
         self.known.add(found)
         return found
+
+    def rotated(self) -> bool:
+        """Whether one is another now where it stands."""
+        return any(one.get_secret_value() not in ("", used) for one, used in self._live)
 
     def hidden(self, why: str) -> str:
         """A reason on one line, without secrets."""

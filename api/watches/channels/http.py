@@ -42,6 +42,10 @@ class HttpChannel:
         headers = {"Content-Type": kind, "User-Agent": "vdw", **given}
         self._client = httpx.AsyncClient(headers=headers, timeout=notifier.timeout, verify=trust(notifier, folder))
 
+    def rotated(self) -> bool:
+        """See Channel."""
+        return self._secrets.rotated()
+
     async def close(self) -> None:
         """See Channel."""
         await self._client.aclose()

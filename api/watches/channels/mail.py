@@ -32,6 +32,10 @@ class MailChannel:
             raise ConfigError("`sender` is no e-mail address", hint='write "Name <name@example.com>"')
         self._trust = trust(notifier, folder) if notifier.security != "none" else None
 
+    def rotated(self) -> bool:
+        """See Channel."""
+        return self._secrets.rotated()
+
     async def close(self) -> None:
         """See Channel."""
 
