@@ -131,11 +131,11 @@ def pyarrow_csv(options: Options, sql: str) -> int:
 
 
 def pyarrow_ipc(options: Options, sql: str) -> int:
-    """Arrow's own files, mapped into memory."""
+    """Arrow's own files, read: to map them into memory touches no value, so that it would measure nothing."""
     from pyarrow import ipc
 
     del sql
-    with pa.memory_map(options["path"]) as raw, ipc.open_file(raw) as reader:
+    with pa.OSFile(options["path"]) as raw, ipc.open_file(raw) as reader:
         return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
 
 

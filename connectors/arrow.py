@@ -227,10 +227,15 @@ def _cast(values: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def _bools(values: pa.Array, target: pa.DataType) -> pa.Array:
-    try:
-        return pa.array([None if v is None else _BOOLS[v] for v in values.to_pylist()], target)
-    except KeyError as error:
-        raise ValueError("not a boolean") from error
+    if len(values) <= _FEW:
+        try:
+            return pa.array([None if v is None else _BOOLS[v] for v in values.to_pylist()], target)
+        except KeyError as error:
+            raise ValueError("not a boolean") from error
+    at = pc.index_in(values, pa.array(list(_BOOLS), pa.string()))
+    if at.null_count != values.null_count:
+        raise ValueError("not a boolean")
+    return pa.array(list(_BOOLS.values()), target).take(at)
 
 
 def _instants(values: pa.Array, target: pa.DataType) -> pa.Array:

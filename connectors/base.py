@@ -122,7 +122,8 @@ class SourceQuery:
     the connector delivers exactly `columns[i].arrow`, named c0, c1, ...
     `small` says that few rows are expected: take the driver with the least latency.
     `unfit` are the columns of which values that do not fit are no error, each with what becomes of them; connectors
-    leave that to `connectors.arrow.assembled`.
+    leave that to `connectors.arrow.assembled`. `stored` says of each of these, in their order, which table.column
+    it is, for connectors that read what is stored themselves.
     """
 
     parts: tuple[str | int, ...]
@@ -130,6 +131,7 @@ class SourceQuery:
     columns: tuple[PgType, ...]
     small: bool = False
     unfit: tuple[tuple[int, Unfit], ...] = ()
+    stored: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:

@@ -211,6 +211,7 @@ def _query(fragment: Fragment, text: SourceText, given: Given, keys: Keys) -> So
         columns=tuple(kind for _, kind in fragment.columns),
         small=fragment.small and _few(fragment, keys),
         unfit=tuple((at, policy) for at, policy, _ in fragment.unfit),
+        stored=tuple(column for _, _, column in fragment.unfit),
     )
 
 

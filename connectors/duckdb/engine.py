@@ -76,13 +76,13 @@ class Embedded:
         schema, rows = query.schema, 0
         with (
             self._cursor(timeout, cancel) as cursor,
-            self._prepared(cursor, query, timeout, cancel),
-            contextlib.closing(answer(cursor, query, self._place)) as reader,
+            self._prepared(cursor, query, timeout, cancel) as seen,
+            contextlib.closing(self._reader(cursor, query, seen)) as reader,
         ):
             for batch in reader:
                 cancel.check()
                 if batch.num_rows:
-                    yield duckdb_types.batch(batch, query)
+                    yield self._batch(batch, query, seen)
                     rows += batch.num_rows
             if not rows:
                 yield pa.RecordBatch.from_pylist([], schema)
@@ -111,9 +111,17 @@ class Embedded:
         query: SourceQuery,  # noqa: ARG002
         seconds: float,  # noqa: ARG002
         cancel: Cancel,  # noqa: ARG002
-    ) -> Iterator[None]:
-        """What must be there while a statement runs."""
+    ) -> Iterator[Any]:
+        """What must be there while a statement runs; `_batch` is given it."""
         yield
+
+    def _reader(self, cursor: duckdb.DuckDBPyConnection, query: SourceQuery, seen: Any) -> Any:  # noqa: ARG002
+        """The rows of a statement, as batches for `_batch`; to be closed."""
+        return answer(cursor, query, self._place)
+
+    def _batch(self, rows: pa.RecordBatch, query: SourceQuery, seen: Any) -> pa.RecordBatch:  # noqa: ARG002
+        """DuckDB's rows in the contract's form."""
+        return duckdb_types.batch(rows, query)
 
     def _ask(self, sql: str, seconds: float = PATIENCE) -> list[Any]:
         with self._cursor(seconds, Cancel()) as cursor:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import re
 import uuid
+from collections.abc import Callable, Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -100,10 +102,16 @@ def cast(native: str, kind: PgType) -> str | None:
     return target
 
 
-def batch(rows: pa.RecordBatch, query: SourceQuery) -> pa.RecordBatch:
-    """DuckDB's Arrow as the contract's; SourceError HV004 where a value does not fit."""
+def batch(
+    rows: pa.RecordBatch, query: SourceQuery, read: Mapping[int, Callable[[pa.Array], pa.Array]] = MappingProxyType({})
+) -> pa.RecordBatch:
+    """DuckDB's Arrow as the contract's; SourceError HV004 where a value does not fit. Some columns are `read` first."""
     kinds = query.columns
-    return arrow.assembled(query, rows.columns, lambda at, values: _conformed(values, kinds[at], f"c{at}"))
+
+    def made(at: int, values: pa.Array) -> pa.Array:
+        return _conformed(read[at](values) if at in read else values, kinds[at], f"c{at}")
+
+    return arrow.assembled(query, rows.columns, made)
 
 
 def _conformed(values: pa.Array, kind: PgType, column: str) -> pa.Array:

@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -21,6 +22,7 @@ from connectors.files.discover import Discovery
 from connectors.files.formats import opener
 from connectors.files.mentioned import Mentioned, mentioned
 from connectors.files.options import FilesOptions
+from connectors.files.statement import Statement
 from connectors.files.stream import Stream, selected
 from connectors.files.table import Changed, Opened, Spec, Work
 from connectors.statistics import Key, TableStatistics
@@ -115,15 +117,16 @@ class FilesConnector(Embedded):
     @contextlib.contextmanager
     def _prepared(
         self, cursor: duckdb.DuckDBPyConnection, query: SourceQuery, seconds: float, cancel: Cancel
-    ) -> Iterator[None]:
+    ) -> Iterator[Statement]:
         """The tables that a statement mentions, as they are now; at its end they must still be that."""
         work = Work.of(self.name, seconds, cancel, lambda sql: cursor.execute(sql).fetchall())
         streams: list[Stream] = []
         try:
             used = self._mentioned(mentioned(query.sql), work)
-            for name, table in used.items():
-                self._show(cursor, name, table, mentioned(query.sql), work, streams)
-            yield
+            statement = Statement.of(query, used, work)
+            for name, table in used.items() if statement.reader is None else ():
+                self._show(cursor, name, table, statement, streams)
+            yield statement
             for table in used.values():
                 table.check()
         except (duckdb.Error, pa.ArrowException, OSError):
@@ -137,21 +140,23 @@ class FilesConnector(Embedded):
             for place in self._discovery.places:
                 place.release(work)
 
+    def _reader(self, cursor: duckdb.DuckDBPyConnection, query: SourceQuery, seen: Statement) -> Any:
+        return seen.reader or super()._reader(cursor, query, seen)
+
+    def _batch(self, rows: pa.RecordBatch, query: SourceQuery, seen: Statement) -> pa.RecordBatch:
+        del query
+        return seen.batch(rows)
+
     def _show(
-        self,
-        cursor: duckdb.DuckDBPyConnection,
-        name: str,
-        table: Opened,
-        words: Mentioned,
-        work: Work,
-        streams: list[Stream],
+        self, cursor: duckdb.DuckDBPyConnection, name: str, table: Opened, statement: Statement, streams: list[Stream]
     ) -> None:
-        sql = table.sql(work)
+        sql = table.sql(statement.work)
         if sql is None:
-            columns = words.columns(table.columns)
-            streams.append(Stream(table, [column.name for column in columns], work))
+            columns, spared = mentioned(statement.query.sql).columns(table.columns), statement.spared(name)
+            streams.append(Stream(table, [column.name for column in columns], statement.work, spared))
             cursor.register(f"{name} as it streams", streams[-1])
-            cursor.execute(f"CREATE TEMP VIEW {quote(name)} AS {selected(columns, quote(f'{name} as it streams'))}")
+            source = quote(f"{name} as it streams")
+            cursor.execute(f"CREATE TEMP VIEW {quote(name)} AS {selected(columns, source, spared)}")
         elif table.spec.place.remote:
             cursor.execute(f"CREATE TEMP VIEW {quote(name)} AS {sql}")
         else:

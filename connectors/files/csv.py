@@ -15,11 +15,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
+from connectors.base import Unfit
 from connectors.errors import ConfigError, SourceError
 from connectors.files import compressed
 from connectors.files.inference import Proof
 from connectors.files.places import File
-from connectors.files.table import OfFiles, Opened, Spec, Work, changed, made, same_names, youngest
+from connectors.files.table import (
+    MARK,
+    NONE,
+    OfFiles,
+    Opened,
+    Policies,
+    Spec,
+    Work,
+    changed,
+    made,
+    same_names,
+    youngest,
+)
 from connectors.files.typed import Misfit, convert
 from connectors.statistics import ColumnStatistics, Estimate, TableStatistics
 from connectors.types import PgType
@@ -68,14 +81,22 @@ class _Csv(OfFiles):
         nulls = {name: proof.nulls / rows for name, proof in proofs.items() if rows and len(self.key) == 1}
         return _Csv(self.spec, self.key, columns, rows, self.modified, self.headers, nulls)
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
         kinds = self.kinds
-        schema = pa.schema([pa.field(name, kinds[name].arrow) for name in names])
         for file in self.key:
             here = [name for name in names if name in self.headers[file.path]]
-            for first, batch in self._texts(file, here or [self.headers[file.path][0]], work):
-                arrays = [self._typed(file, first, batch, name, kinds[name], work) for name in names]
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+            for first, batch in self._texts(file, here or [self.headers[file.path][0]], work, spared):
+                arrays = [
+                    _spared(batch, name, spared[name])
+                    if name in spared
+                    else self._typed(file, first, batch, name, kinds[name], work)
+                    for name in names
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, names=list(names))
+
+    def fitted(self, name: str, texts: pa.Array) -> pa.Array:
+        decimal = self.spec.reading.decimal == "," and self.kinds[name].name in _NUMBERS
+        return OfFiles.fitted(self, name, _pointed(texts) if decimal else texts)
 
     def _typed(self, file: File, first: int, batch: pa.RecordBatch, name: str, kind: PgType, work: Work) -> pa.Array:
         if name not in batch.schema.names:
@@ -93,12 +114,14 @@ class _Csv(OfFiles):
                 hint=f"correct the file, or declare types: {{{self.spec.name}.{name}: text}}",
             ) from None
 
-    def _texts(self, file: File, names: Sequence[str], work: Work) -> Iterator[tuple[int, pa.RecordBatch]]:
+    def _texts(
+        self, file: File, names: Sequence[str], work: Work, spared: Policies = NONE
+    ) -> Iterator[tuple[int, pa.RecordBatch]]:
         """Batches of strings, each with the number of its first record (the header not counted)."""
         first = 0
         try:
             with _opened(self.spec, file, work) as text:
-                for batch in self._reader(text, self.headers[file.path], names):
+                for batch in self._reader(text, self.headers[file.path], names, spared):
                     work.check()
                     yield first, batch
                     first += batch.num_rows
@@ -107,7 +130,9 @@ class _Csv(OfFiles):
         except (UnicodeDecodeError, EOFError, OSError) as error:
             raise unreadable(file, error) from None
 
-    def _reader(self, text: BinaryIO, header: Sequence[str], names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    def _reader(
+        self, text: BinaryIO, header: Sequence[str], names: Sequence[str], spared: Policies
+    ) -> Iterator[pa.RecordBatch]:
         said = self.spec.reading
         for _ in range(said.skip):
             text.readline()
@@ -126,7 +151,7 @@ class _Csv(OfFiles):
                     ignore_empty_lines=len(header) > 1,
                 ),
                 convert_options=pacsv.ConvertOptions(
-                    column_types=dict.fromkeys(header, pa.string()),
+                    column_types={name: pa.binary() if name in spared else pa.string() for name in header},
                     include_columns=list(names),
                     null_values=list(said.nulls),
                     strings_can_be_null=True,
@@ -173,6 +198,24 @@ class _Csv(OfFiles):
             return None
         columns = {name: ColumnStatistics(nulls=share) for name, share in self.nulls.items()}
         return TableStatistics(Estimate.exactly(float(self.rows)), columns)
+
+
+def _spared(batch: pa.RecordBatch, name: str, policy: Unfit) -> pa.Array:
+    """Texts of a column with a policy; bytes that are none are marked, or told in hexadecimal digits."""
+    if name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, pa.string())
+    values = batch.column(name)
+    try:
+        return values.cast(pa.string())
+    except pa.ArrowInvalid:
+        return pa.array([None if raw is None else _told(raw, policy) for raw in values.to_pylist()], pa.string())
+
+
+def _told(raw: bytes, policy: Unfit) -> str:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return MARK if policy == "null" else f"\\x{raw.hex()}"
 
 
 def unreadable(file: File, error: Exception) -> SourceError:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from connectors.errors import SourceError
 from connectors.files import needs
 from connectors.files.ipc import conformed, mapped
-from connectors.files.table import Opened, Spec, Work, made
+from connectors.files.table import NONE, Opened, Policies, Spec, Work, made
 
 with needs("Delta Lake", "deltalake"):
     from deltalake import DeltaTable
@@ -58,12 +58,12 @@ class _Delta(Opened):
         key = (table.metadata().id, table.version())
         return _Delta(spec, key, columns, table.count(), _committed(table), table)
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
         kinds = self.kinds
         try:
             reader = work.waited(lambda: pa.RecordBatchReader.from_stream(self.table.scan(columns=list(names))))
             while (batch := work.waited(lambda: _next(reader))) is not None:
-                yield conformed(batch, names, kinds, f"{self.spec.name}@{self.table.version()}")
+                yield conformed(batch, names, kinds, f"{self.spec.name}@{self.table.version()}", spared)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise _fault(self.spec, error) from None
 

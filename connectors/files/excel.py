@@ -14,10 +14,11 @@ from zipfile import BadZipFile
 import pyarrow as pa
 
 from connectors import decimals
+from connectors.base import Unfit
 from connectors.errors import SourceError
 from connectors.files import needs
 from connectors.files.places import File
-from connectors.files.table import OfFiles, Opened, Spec, Work, made, same_names, youngest
+from connectors.files.table import MARK, NONE, OfFiles, Opened, Policies, Spec, Work, made, same_names, youngest
 from connectors.files.typed import Misfit, convert
 from connectors.types import PgType, numeric
 
@@ -36,9 +37,9 @@ Row = tuple[Any, ...]
 class _Fault(Exception):
     """A cell that has no value: an error of a formula, or one that was never computed."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, shown: str) -> None:
         super().__init__(what)
-        self.what = what
+        self.what, self.shown = what, shown
 
 
 def sheets(spec: Spec, work: Work) -> tuple[str, ...]:
@@ -70,17 +71,20 @@ def open_table(spec: Spec, before: Opened | None, work: Work) -> Opened:
 class _Sheet(OfFiles):
     headers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by file
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
         kinds = self.kinds
-        schema = pa.schema([pa.field(name, kinds[name].arrow) for name in names])
         for file in self.key:
             here = {name: at for at, name in enumerate(self.headers[file.path])}
             for first, batch in _rows(self.spec, file, work):
                 arrays = []
                 for name in names:
                     cells = [_cell(row, here[name]) if name in here else None for row in batch]
-                    arrays.append(self._typed(file, first, here.get(name, 0), cells, name, kinds[name]))
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+                    arrays.append(
+                        _texts(cells, kinds[name], spared[name])
+                        if name in spared
+                        else self._typed(file, first, here.get(name, 0), cells, name, kinds[name])
+                    )
+                yield pa.RecordBatch.from_arrays(arrays, names=list(names))
 
     def _typed(self, file: File, first: int, at: int, cells: list[Any], name: str, kind: PgType) -> pa.Array:
         try:
@@ -151,9 +155,9 @@ def _rows(spec: Spec, file: File, work: Work) -> Iterator[tuple[int, list[Row]]]
 def _content(stored: Any, formula: Any) -> Any:
     """A cell's value; a _Fault where it has none that could be told."""
     if stored.data_type == "e":
-        return _Fault("an error of the workbook")
+        return _Fault("an error of the workbook", str(stored.value))
     if stored.value is None and formula.data_type == "f":
-        return _Fault("a formula whose value was never computed and stored")
+        return _Fault("a formula whose value was never computed and stored", str(formula.value))
     return stored.value
 
 
@@ -246,6 +250,32 @@ def _array(cells: list[Any], kind: PgType, written: str | None) -> pa.Array:
         except ValueError as error:
             raise Misfit(row, str(error)) from None
     return convert(pa.array(texts, pa.string()), kind, written)
+
+
+def _texts(cells: list[Any], kind: PgType, policy: Unfit) -> pa.Array:
+    """What the cells show, where the column is text; else what `convert` reads as the values that they have."""
+    found = (None if cell is None else _shown(cell) if policy == "text" else _told(cell, kind) for cell in cells)
+    return pa.array(list(found), pa.string())
+
+
+def _shown(cell: Any) -> str:
+    if isinstance(cell, _Fault):
+        return cell.shown
+    try:
+        return _text(cell, PgType("text"))
+    except ValueError:
+        return repr(cell)
+
+
+def _told(cell: Any, kind: PgType) -> str:
+    if isinstance(cell, _Fault):
+        return MARK
+    if kind.name == "float8":
+        return MARK if isinstance(cell, bool) or not isinstance(cell, int | float) else repr(float(cell))
+    try:
+        return _text(cell, kind)
+    except ValueError:
+        return MARK
 
 
 def _doubles(cells: list[Any], kind: PgType) -> pa.Array:

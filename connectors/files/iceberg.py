@@ -15,7 +15,7 @@ from connectors.errors import Error, SourceError
 from connectors.files import needs
 from connectors.files.ipc import conformed, mapped
 from connectors.files.places import literal_path
-from connectors.files.table import Opened, Spec, Work, changed, made
+from connectors.files.table import NONE, Opened, Policies, Spec, Work, changed, made
 
 with needs("Iceberg", "pyiceberg"):
     from pyiceberg.catalog import load_catalog
@@ -76,7 +76,7 @@ class _Iceberg(Opened):
         modified = dt.datetime.fromtimestamp(moment / 1000, dt.UTC)
         return _Iceberg(spec, key, columns, _count(snapshot), modified, table, snapshot)
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
         if self.snapshot is None:
             return
         try:
@@ -87,7 +87,7 @@ class _Iceberg(Opened):
                 deletes = work.waited(partial(_read_all_delete_files, self.table.io, [task]))
                 batches = reader._record_batches_from_scan_tasks_and_deletes([task], deletes)
                 while (batch := work.waited(partial(next, batches, None))) is not None:
-                    yield conformed(batch, names, self.kinds, self.spec.name)
+                    yield conformed(batch, names, self.kinds, self.spec.name, spared)
         except (Error, GeneratorExit):
             raise
         except Exception as error:  # as above

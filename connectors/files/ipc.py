@@ -10,12 +10,12 @@ import pyarrow as pa
 from pyarrow import ipc
 
 from connectors import arrow
-from connectors.base import Column
+from connectors.base import Column, Unfit
 from connectors.errors import SourceError
 from connectors.files.csv import unreadable
 from connectors.files.places import File
 from connectors.files.printed import printed
-from connectors.files.table import OfFiles, Opened, Spec, Work, made, same_names, youngest
+from connectors.files.table import MARK, NONE, OfFiles, Opened, Policies, Spec, Work, made, same_names, youngest
 from connectors.files.typed import Misfit, convert
 from connectors.types import PgType, numeric
 
@@ -74,6 +74,10 @@ def _plain(values: pa.Array, kind: PgType) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         return _plain(values.dictionary_decode(), kind)
     target = kind.arrow
+    if _textual(values.type):
+        values.validate(full=True)  # readers do not look whether it is UTF-8
+    if values.type == target and kind.name != "text":
+        return values if not pa.types.is_string(target) else arrow.conform(values, kind, "c0")
     if _textual(values.type) and kind != PgType("text"):
         return convert(values.cast(pa.string()), kind)
     if pa.types.is_string(target) and not _textual(values.type):
@@ -142,24 +146,64 @@ def wider(one: PgType, other: PgType) -> PgType:
 class _Arrow(OfFiles):
     """Record batches, as they are."""
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
         kinds = self.kinds
         for file in self.key:
-            with _opened(self.spec, file, work, names) as reader:
-                for batch in _batches(reader):
-                    work.check()
-                    yield conformed(batch, names, kinds, file.path)
+            try:
+                with _opened(self.spec, file, work, names) as reader:
+                    for batch in _batches(reader):
+                        work.check()
+                        yield conformed(batch, names, kinds, file.path, spared)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise unreadable(file, error) from None
 
 
-def conformed(batch: pa.RecordBatch, names: Sequence[str], kinds: dict[str, PgType], place: str) -> pa.RecordBatch:
-    """A batch with exactly these columns; NULLs where it has none of the name."""
-    arrays = [
-        typed(batch.column(name), kinds[name], place, name)
-        if name in batch.schema.names
-        else pa.nulls(batch.num_rows, kinds[name].arrow)
-        for name in names
-    ]
-    return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([pa.field(n, kinds[n].arrow) for n in names]))
+def conformed(
+    batch: pa.RecordBatch, names: Sequence[str], kinds: dict[str, PgType], place: str, spared: Policies = NONE
+) -> pa.RecordBatch:
+    """A batch with exactly these columns, those of `spared` as texts; NULLs where it has none of the name."""
+    held = {*batch.schema.names}
+    arrays = []
+    for name in names:
+        kind = kinds[name]
+        if name not in held:
+            arrays.append(pa.nulls(batch.num_rows, pa.string() if name in spared else kind.arrow))
+        elif name in spared:
+            arrays.append(told(batch.column(name), kind, spared[name]))
+        else:
+            arrays.append(typed(batch.column(name), kind, place, name))
+    return pa.RecordBatch.from_arrays(arrays, names=list(names))
+
+
+def told(values: pa.Array, kind: PgType, policy: Unfit) -> pa.Array:
+    """Each value's text: of one that does not fit a marked one, or where the column is text its own."""
+    if policy == "text":
+        return _spelled(values)
+    try:
+        return _spelled(typed(values, kind, "", ""))
+    except SourceError:
+        if len(values) == 1:
+            return pa.array([MARK])
+    half = len(values) // 2
+    return pa.concat_arrays([told(part, kind, policy) for part in (values[:half], values[half:])])
+
+
+def _spelled(values: pa.Array) -> pa.Array:
+    """What `convert` reads as the same value."""
+    kind = values.type
+    if isinstance(values, pa.ExtensionArray):
+        return printed(values, PgType("uuid")) if kind.extension_name == "arrow.uuid" else _spelled(values.storage)
+    if pa.types.is_dictionary(kind):
+        return _spelled(values.dictionary_decode())
+    if _textual(kind):
+        return values.cast(pa.string())
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind):
+        return pa.array([None if v is None else f"\\x{v.hex()}" for v in values.to_pylist()], pa.string())
+    if any(
+        test(kind) for test in (pa.types.is_decimal, pa.types.is_nested, pa.types.is_duration, pa.types.is_interval)
+    ):
+        return printed(values, PgType("text"))
+    return values.cast(pa.string())
 
 
 class _opened:

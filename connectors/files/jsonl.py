@@ -17,7 +17,7 @@ from connectors.files import compressed, needs
 from connectors.files.csv import unreadable
 from connectors.files.inference import Proof
 from connectors.files.places import File
-from connectors.files.table import OfFiles, Opened, Spec, Work, made, same_names, youngest
+from connectors.files.table import NONE, OfFiles, Opened, Policies, Spec, Work, made, same_names, youngest
 from connectors.files.typed import Misfit, convert
 from connectors.types import PgType
 
@@ -72,13 +72,17 @@ class _Json(OfFiles):
         columns = tuple(made(name, kind, "json") for name, kind in types.items())
         return _Json(self.spec, self.key, columns, rows, self.modified)
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
         kinds = self.kinds
-        schema = pa.schema([pa.field(name, kinds[name].arrow) for name in names])
         for file in self.key:
             for lines, records in self._batches(file, work):
-                arrays = [self._typed(file, lines, records, name, kinds[name]) for name in names]
-                yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+                arrays = [
+                    _texts([record.get(name) for record in records])
+                    if name in spared
+                    else self._typed(file, lines, records, name, kinds[name])
+                    for name in names
+                ]
+                yield pa.RecordBatch.from_arrays(arrays, names=list(names))
 
     def _typed(self, file: File, lines: list[int], records: list[Record], name: str, kind: PgType) -> pa.Array:
         raws = [record.get(name) for record in records]
@@ -145,6 +149,10 @@ def _array(raws: list[Any], kind: PgType, written: str | None) -> pa.Array:
         values = [_unquoted(value) for value in values]
         return convert(pa.array(values, pa.binary()).cast(pa.string()), kind, written)
     return convert(pa.array(_strings(values), pa.string()), kind, written)
+
+
+def _texts(raws: list[Any]) -> pa.Array:
+    return pa.array(_strings([None if raw is None else bytes(raw) for raw in raws]), pa.string())
 
 
 def _unquoted(value: bytes | None) -> bytes | None:

@@ -16,10 +16,10 @@ from connectors.base import Collation, Column
 from connectors.duckdb.schema import literal, quote
 from connectors.duckdb.types import mapped, natural
 from connectors.errors import SourceError
-from connectors.files.csv import unreadable
 from connectors.files.ipc import conformed, united, wider
 from connectors.files.places import File
-from connectors.files.table import OfFiles, Opened, Spec, Work, made, same_names, youngest
+from connectors.files.row_groups import batches
+from connectors.files.table import NONE, OfFiles, Opened, Policies, Spec, Work, made, same_names, youngest
 from connectors.files.typed import Misfit, convert
 from connectors.types import PgType
 
@@ -33,7 +33,10 @@ _NESTED = re.compile(r"(STRUCT|MAP|UNION)\(|.*\]$")
 _HIVE = re.compile(r"([^/=]+)=([^/]*)")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 _TEXT = PgType("text")
-_BATCH = 8192
+_ALIKE = re.compile(  # types of which PyArrow reads what DuckDB reads
+    r"BOOLEAN|U?(TINY|SMALL|BIG)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(\d+,\d+\)|VARCHAR|BLOB|DATE"
+    r"|TIMESTAMP( WITH TIME ZONE)?"
+)
 Partition = Mapping[str, str | None]
 
 
@@ -51,7 +54,8 @@ def open_table(spec: Spec, before: Opened | None, work: Work) -> Opened:
     if wide or any(_differs(spec, natives, name) for name in known & {*spec.types}):
         return _Foreign.of(spec, files, partitions, rows, work)
     members = [_Group(tuple(urls[url] for url in group), natives[key], _int96(key)) for key, group in groups.items()]
-    return _Parquet(spec, files, _columns(spec, natives.values(), partitions), rows, youngest(files), tuple(members))
+    columns = _columns(spec, natives.values(), partitions)
+    return _Parquet(spec, files, columns, rows, youngest(files), tuple(members), partitions)
 
 
 def listed(urls: Sequence[str] | Mapping[str, Any]) -> str:
@@ -170,6 +174,19 @@ class _Group:
 @dataclass(frozen=True, slots=True)
 class _Parquet(OfFiles):
     groups: tuple[_Group, ...] = ()
+    partitions: Mapping[str, Partition] = field(default_factory=dict)
+
+    def scannable(self, names: Sequence[str]) -> bool:
+        kinds = self.kinds
+        return not any(
+            name in group.natives
+            and not (_ALIKE.fullmatch(group.natives[name]) and mapped_as(group.natives[name]) == kinds[name])
+            for name in names
+            for group in self.groups
+        )
+
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
+        return _scanned(self, self.partitions, names, work, spared)
 
     def sql(self, work: Work) -> str | None:
         """One SELECT for the files of each schema, with the same columns in the same order."""
@@ -234,19 +251,19 @@ class _Foreign(OfFiles):
         columns = (*columns, *_partition_columns(spec, kinds, partitions))
         return _Foreign(spec, files, columns, rows, youngest(files), partitions)
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
-        kinds = self.kinds
-        folders = {column.name for column in self.columns if column.native == "folder"}
-        for file in self.key:
-            try:
-                with self.spec.place.open(file, work) as raw, pq.ParquetFile(raw) as parquet:
-                    here = [name for name in names if name in parquet.schema_arrow.names]
-                    here = here or parquet.schema_arrow.names[:1]
-                    for batch in parquet.iter_batches(_BATCH, columns=here):
-                        work.check()
-                        for name in folders & {*names}:
-                            value = pa.scalar(self.partitions[file.path].get(name), pa.string())
-                            batch = batch.append_column(name, pa.repeat(value, batch.num_rows))
-                        yield conformed(batch, names, kinds, file.path)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise unreadable(file, error) from None
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
+        return _scanned(self, self.partitions, names, work, spared)
+
+
+def _scanned(
+    table: OfFiles, partitions: Mapping[str, Partition], names: Sequence[str], work: Work, spared: Policies
+) -> Iterator[pa.RecordBatch]:
+    kinds = table.kinds
+    folders = [column.name for column in table.columns if column.native == "folder" and column.name in names]
+    for file in table.key:
+        values = {name: pa.scalar(partitions[file.path].get(name), pa.string()) for name in folders}
+        for batch in batches(table.spec, file, names, work):
+            rows = batch
+            for name, value in values.items():
+                rows = rows.append_column(name, pa.repeat(value, batch.num_rows))
+            yield conformed(rows, names, kinds, file.path, spared)

@@ -10,19 +10,21 @@ import pyarrow as pa
 from connectors.base import Column
 from connectors.duckdb.schema import quote
 from connectors.duckdb.types import natural
-from connectors.files.table import Opened, Work
+from connectors.files.table import NONE, Opened, Policies, Work
 from connectors.types import PgType
 
 
 class Stream:
     """Registered in DuckDB: each scan of it reads the table anew. `fault` is what went wrong, in its own class."""
 
-    def __init__(self, table: Opened, names: Sequence[str], work: Work) -> None:
+    def __init__(self, table: Opened, names: Sequence[str], work: Work, spared: Policies = NONE) -> None:
         self.fault: BaseException | None = None
-        self._table, self._work = table, work
+        self._table, self._work, self._spared = table, work, spared
         kinds = {column.name: column.type for column in table.columns}
         self._names = list(names)
-        self._schema = pa.schema([pa.field(name, kinds[name].arrow) for name in names])
+        self._schema = pa.schema(
+            [pa.field(name, pa.string() if name in spared else kinds[name].arrow) for name in names]
+        )
 
     def __arrow_c_schema__(self) -> Any:
         return self._schema.__arrow_c_schema__()
@@ -33,7 +35,7 @@ class Stream:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in self._table.scan(self._names, self._work):
+            for batch in self._table.scan(self._names, self._work, self._spared):
                 self._work.check()
                 yield batch
         except GeneratorExit:
@@ -43,14 +45,14 @@ class Stream:
             raise
 
 
-def selected(columns: Sequence[Column], source: str) -> str:
-    """DuckDB's SELECT over a stream, its texts in the types that DuckDB computes in."""
-    return f"SELECT {', '.join(map(_cast, columns))} FROM {source}"  # noqa: S608 -- quoted
+def selected(columns: Sequence[Column], source: str, spared: Policies = NONE) -> str:
+    """DuckDB's SELECT over a stream, its texts in the types that DuckDB computes in, but for those of `spared`."""
+    return f"SELECT {', '.join(_cast(column, spared) for column in columns)} FROM {source}"  # noqa: S608 -- quoted
 
 
-def _cast(column: Column) -> str:
+def _cast(column: Column, spared: Policies) -> str:
     name = quote(column.name)
-    if column.type.name in ("uuid", "json"):
+    if column.name not in spared and column.type.name in ("uuid", "json"):
         return f"CAST({name} AS {_DUCKDB[column.type.name]}) AS {name}"
     return name
 

@@ -10,14 +10,17 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from connectors import arrow
 from connectors.apart import watched
-from connectors.base import Cancel, Collation, Column
+from connectors.base import Cancel, Collation, Column, Unfit
 from connectors.duckdb.types import natural
 from connectors.errors import SourceError
 from connectors.files.compressed import suffix
 from connectors.files.options import Reading
 from connectors.files.places import File, Place
+from connectors.files.typed import Misfit, convert
 from connectors.statistics import Estimate, TableStatistics
 from connectors.stopping import timed_out
 from connectors.types import PgType
@@ -29,6 +32,9 @@ ENDINGS = {
     ".xlsx": "excel", ".xlsm": "excel",
 }  # fmt: skip
 T = TypeVar("T")
+Policies = Mapping[str, Unfit]  # by column: what becomes of values that its type cannot hold; never `error`
+NONE: Policies = {}
+MARK = "\0"  # begins the text that stands for a value which is none of its type, whatever its text would be
 _TOKENS = itertools.count()
 
 
@@ -128,9 +134,24 @@ class Opened:
         del work
         return None
 
-    def scan(self, names: Sequence[str], work: Work) -> Iterator[pa.RecordBatch]:
-        """Columns of these names, each in its type's Arrow form."""
+    def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
+        """Columns of these names, each in its type's Arrow form; those of `spared` as texts, which `fitted` reads."""
         raise NotImplementedError
+
+    def scannable(self, names: Sequence[str]) -> bool:
+        """Whether `scan` gives these columns as `sql` would."""
+        del names
+        return True
+
+    def fitted(self, name: str, texts: pa.Array) -> pa.Array:
+        """Texts of a spared column as its type; UnfitError where one does not fit."""
+        kind = self.kinds[name]
+        try:
+            if _any_marked(texts):
+                raise Misfit(0, "a value")
+            return convert(texts, kind, self.spec.formats.get(name))
+        except Misfit as fault:
+            raise arrow.unfit(name, fault.found, kind) from None
 
     def check(self) -> None:
         """Changed where the files are no longer those that were opened."""
@@ -157,6 +178,10 @@ class OfFiles(Opened):
 
 
 Opener = Callable[[Spec, Opened | None, Work], Opened]  # the second: the table of before, if any
+
+
+def _any_marked(texts: pa.Array) -> bool:
+    return bool(pc.any(pc.starts_with(texts, MARK)).as_py())
 
 
 def made(name: str, kind: PgType, native: str, *, nullable: bool = True) -> Column:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -113,14 +114,22 @@ def _texts(values: pa.Array, kind: PgType) -> pa.Array:
 
 
 def _integers(values: pa.Array, kind: PgType) -> pa.Array:
+    if not _holds(values, b"+xX"):  # what Arrow refuses, and what it reads as hexadecimal digits
+        return values.cast(kind.arrow)
     _guard(values, _WHOLE)
     return pc.utf8_ltrim(values, characters="+").cast(kind.arrow)
 
 
+def _holds(values: pa.Array, characters: bytes) -> bool:
+    """Whether one of these may stand in a text, or in one that was cut off beside."""
+    data = values.buffers()[2]
+    raw = b"" if data is None else data.to_pybytes()
+    return any(character in raw for character in characters)
+
+
 def _numerics(values: pa.Array, kind: PgType) -> pa.Array:
     if kind.mod >= 0 and not pa.types.is_string(kind.arrow):
-        _guard(values, _DECIMAL)
-        return values.cast(kind.arrow)
+        return values.cast(kind.arrow)  # as strict as _DECIMAL
     if pc.all(pc.match_substring_regex(values, _PLAIN)).as_py() is not False:
         plain = values
     else:
@@ -149,6 +158,11 @@ def _scaled(text: str, precision: int, scale: int) -> str:
 
 
 def _floats(values: pa.Array, kind: PgType) -> pa.Array:
+    if not _holds(values, b"nNiI"):
+        read = (pc.utf8_ltrim(values, characters="+") if _holds(values, b"+") else values).cast(_FLOAT_WIDTH[kind.name])
+        if pc.any(pc.is_inf(read)).as_py():
+            raise ValueError("out of range")
+        return read
     lower = pc.utf8_lower(values)
     special = pc.is_in(lower, pa.array(list(_FLOATS)))
     _guard(pc.if_else(special, pa.scalar(None, pa.string()), values), _DECIMAL)
@@ -167,9 +181,11 @@ def _dates(values: pa.Array, kind: PgType) -> pa.Array:
 def _instants(values: pa.Array, kind: PgType) -> pa.Array:
     if pc.any(pc.starts_with(values, _YEAR_ZERO)).as_py():
         raise ValueError("the year 0")
-    zoned = pc.match_substring_regex(values, _ZONED)
     if kind.name == "timestamp":
         return values.cast(pa.timestamp("us"))
+    with contextlib.suppress(pa.ArrowInvalid):  # all of them with a zone
+        return values.cast(kind.arrow)
+    zoned = pc.match_substring_regex(values, _ZONED)
     # a date's own "-05" looks like an offset, but then there is no clock before it
     zoned = pc.and_(zoned, pc.match_substring(values, ":"))
     none = pa.scalar(None, pa.string())
