@@ -71,7 +71,9 @@ class _Csv(OfFiles):
         proofs = {column.name: Proof() for column in self.columns if column.name not in self.spec.types}
         rows = 0
         for file in self.key:
-            for _, batch in self._texts(file, [*self.headers[file.path]], work):
+            wanted = [name for name in self.headers[file.path] if name in proofs]
+            raw: Policies = dict.fromkeys(self.spec.types, "null")  # declared: what is wrong there is told on reading
+            for _, batch in self._texts(file, wanted or [self.headers[file.path][0]], work, raw):
                 rows += batch.num_rows
                 for name, values in zip(batch.schema.names, batch.columns, strict=True):
                     if name in proofs:
@@ -111,7 +113,7 @@ class _Csv(OfFiles):
             raise SourceError(
                 f"{file.path}:{line}: column {name} holds {fault.found}, which is no {kind.sql}",
                 sqlstate="HV004",
-                hint=f"correct the file, or declare types: {{{self.spec.name}.{name}: text}}",
+                hint=f"correct the file, or say unfit: {{{self.spec.name}.{name}: null}} or text",
             ) from None
 
     def _texts(

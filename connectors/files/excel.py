@@ -94,7 +94,7 @@ class _Sheet(OfFiles):
             raise SourceError(
                 f"{file.path}: cell {cell}: column {name} holds {fault.found}, which is no {kind.sql}",
                 sqlstate="HV004",
-                hint=f"correct the cell, or declare types: {{{self.spec.name}.{name}: text}}",
+                hint=f"correct the cell, or say unfit: {{{self.spec.name}.{name}: null}} or text",
             ) from None
 
 

@@ -92,7 +92,7 @@ class _Json(OfFiles):
             raise SourceError(
                 f"{file.path}:{lines[fault.row]}: {name} holds {fault.found}, which is no {kind.sql}",
                 sqlstate="HV004",
-                hint=f"correct the file, or declare types: {{{self.spec.name}.{name}: json}}",
+                hint=f"correct the file, or say unfit: {{{self.spec.name}.{name}: null}} or text",
             ) from None
 
     def _batches(self, file: File, work: Work) -> Iterator[Batch]:

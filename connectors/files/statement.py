@@ -25,7 +25,6 @@ class Statement:
 
     query: SourceQuery
     work: Work
-    policies: Mapping[str, Unfit]  # by table.column
     read: Mapping[int, Read]
     reader: Iterator[pa.RecordBatch] | None = None
     kept: Mapping[str, Policies] = field(default_factory=dict)  # by table
@@ -37,7 +36,7 @@ class Statement:
             name: policy for name, (_, policy) in zip(query.stored, query.unfit, strict=False) if policy != "error"
         }
         plain = projection(query.sql) if not query.params and len(used) == 1 else None
-        made = Statement(query, work, policies, {}, None, {name: _own(name, policies) for name in used})
+        made = Statement(query, work, {}, None, {name: _own(name, policies) for name in used})
         for name, table in used.items() if plain is not None else ():
             if plain is not None and name.lower() == plain.table.lower():
                 return made._directly(name, table, plain.columns)
@@ -68,7 +67,7 @@ class Statement:
                 column = stored.removeprefix(f"{name}.")
                 if policy == "null" and column in self.spared(name) and table.sql(self.work) is None:
                     read[at] = partial(table.fitted, column)
-        return Statement(self.query, self.work, self.policies, read, None, self.kept)
+        return Statement(self.query, self.work, read, None, self.kept)
 
     def _directly(self, name: str, table: Opened, names: tuple[str, ...]) -> Statement:
         """By the table's own reader, where that may be."""
@@ -86,7 +85,7 @@ class Statement:
             for rows in batches
             for at in range(0, rows.num_rows, _ROWS)
         )
-        return Statement(self.query, self.work, self.policies, read, chosen, self.kept)
+        return Statement(self.query, self.work, read, chosen, self.kept)
 
 
 def _own(table: str, policies: Mapping[str, Unfit]) -> Policies:

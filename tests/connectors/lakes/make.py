@@ -21,9 +21,12 @@ ARCHIVE = Path(__file__).parent / "lakes.zip"
 _S3 = """
     "fs.native-s3.enabled" = 'true', "s3.endpoint" = '{endpoint}', "s3.region" = 'us-east-1',
     "s3.path-style-access" = 'true', "s3.aws-access-key" = '{key}', "s3.aws-secret-key" = '{secret}',
-    "hive.metastore" = 'file', "hive.metastore.catalog.dir" = 's3://lake/{name}'
+    "hive.metastore.catalog.dir" = 's3://lake/{name}'
 """
-_MORE = {"delta_lake": ", \"delta.enable-non-concurrent-writes\" = 'true'", "iceberg": ""}
+_MORE = {
+    "delta_lake": ", \"delta.enable-non-concurrent-writes\" = 'true', \"hive.metastore\" = 'file'",
+    "iceberg": ", \"iceberg.catalog.type\" = 'TESTING_FILE_METASTORE'",
+}
 _ROWS = "SELECT n, 'name ' || cast(n AS varchar), cast(n AS decimal(12,2)) / 4 FROM unnest(sequence({}, {})) t(n)"
 _STRANGE = "('a/b c', 1), ('ü%20=+', 2), (NULL, 3), ('', 4), ('x:y''z\"#?&', 5), ('__HIVE_DEFAULT_PARTITION__x', 6)"
 
@@ -113,10 +116,10 @@ def main() -> None:
         s3.create()
         s3.start()
         trino = stack.enter_context(trino_server.running())
+        stack.callback(lambda: _archived(s3, expected))
         for connector, tables in (("delta_lake", DELTA), ("iceberg", ICEBERG)):
             with _catalog(trino, s3, connector):
                 expected[connector] = dict(_made(trino, connector, tables))
-        _archived(s3, expected)
 
 
 @contextlib.contextmanager
@@ -149,6 +152,8 @@ def _archived(s3: s3_server.S3Server, expected: Mapping[str, Any]) -> None:
         archive.writestr("expected.json", json.dumps(expected, default=str, ensure_ascii=False, indent=1))
         for page in obstore.list(store):
             for meta in page:
+                if "/.trino" in meta["path"]:
+                    continue
                 archive.writestr(meta["path"], bytes(obstore.get(store, meta["path"]).bytes()))
     print(ARCHIVE, ARCHIVE.stat().st_size)
 
