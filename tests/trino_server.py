@@ -36,7 +36,14 @@ CATALOGS = {
     "memory": "connector.name=memory\nmemory.splits-per-node=1\n",
     "tpch": "connector.name=tpch\ntpch.splits-per-node=1\n",
 }
-PLUGINS: tuple[str, ...] = ("memory", "tpch", "postgresql", "geospatial", "password-authenticators", "spooling-filesystem")
+PLUGINS: tuple[str, ...] = (
+    "memory",
+    "tpch",
+    "postgresql",
+    "geospatial",
+    "password-authenticators",
+    "spooling-filesystem",
+)
 FETCH = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:get"
 # Quick to start and small: C1 and one collector, for a server that lives a minute.
 JVM = (
