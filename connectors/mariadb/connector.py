@@ -32,7 +32,7 @@ from connectors.mariadb.drivers import (
     version,
 )
 from connectors.mariadb.link import link as mariadb_link
-from connectors.mariadb.rows import Raw, gathered, to_batch
+from connectors.mariadb.rows import answer, gathered, stored
 from connectors.mariadb.sql import inlined
 from connectors.reading import Reading
 from connectors.replicas import Replicated, ReplicatedOptions, Shared
@@ -43,10 +43,7 @@ from connectors.tally import SESSION
 from connectors.tls import Tls, chosen
 from connectors.transaction import Transaction
 
-FIRST_ROWS, MOST_ROWS, BATCH_BYTES = 1024, 65_536, 8 << 20  # a batch ends at the rows that have about so many bytes
-MOST_BYTES = 2 * BATCH_BYTES  # as the server sends them: rows that turn out larger than those before end a batch sooner
-ALL = 1 << 62
-PIECE = 1024  # rows that are Python objects at once: more of them leave the processor's cache
+FIRST_BYTES, BATCH_BYTES = 1 << 15, 8 << 20  # of a batch, about, as the server sends them; the first comes soon
 ASK_TIMEOUT = 60.0  # seconds for a catalog query
 # a consistent read there is at this level only, and the owner's default may be another
 _SNAPSHOT = (
@@ -275,7 +272,7 @@ class MariadbConnector:
                 connection.send_query(text.encode())
                 _await(lease.session, stopper, deadline, late)
                 connection.read_query_result()
-                batch = self._batch(connection.store_result(), ALL, query)
+                batch = stored(connection.store_result(), query)
             stopper.check()
         yield batch
 
@@ -287,25 +284,17 @@ class MariadbConnector:
             kill, left = partial(self._driver.kill, session), deadline - time.monotonic()
             cut = partial(sever, session.descriptor)
             with stopping(cancel, kill, left, late, cut) as stopper, self._closing(session):
-                session.connection.query(text.encode())
-                result = session.connection.use_result()
-                batch = self._batch(result, FIRST_ROWS, query)
-                while batch.num_rows:
+                session.connection.send_query(text.encode())
+                _await(session, stopper, deadline, late)
+                fields, pieces = answer(session)
+                enough = FIRST_BYTES
+                while (batch := gathered(pieces, fields, query, enough)) is not None:
                     lease.reused = False  # rows are out: too late to begin again
                     yield batch
-                    batch = self._batch(result, _next_rows(batch), query)
-                del result  # freeing it uses the connection, which must not be another thread's by then
+                    enough = BATCH_BYTES
+                pieces.close()  # it frees the driver's result
             stopper.check()
         yield arrow.empty(query.columns)
-
-    def _batch(self, result: Any, rows: int, query: SourceQuery) -> pa.RecordBatch:
-        """So many rows, or what is left of them, or fewer that are large."""
-        fields = [field[1] for field in result.describe()]
-        first = result.fetch_row(min(PIECE, rows))
-        if len(first) < PIECE or rows == PIECE:
-            return to_batch(first, fields, query)
-        most = ALL if rows == ALL else MOST_BYTES
-        return gathered(_pieces(result, first, rows), most, fields, query)
 
     @contextlib.contextmanager
     def _prepared(
@@ -363,19 +352,6 @@ class MariadbConnector:
             with contextlib.suppress(Exception):
                 sever(session.descriptor)
             raise
-
-
-def _pieces(result: Any, first: Raw, rows: int) -> Iterator[Raw]:
-    """The rows by pieces, after the first; so many at most."""
-    piece = first
-    while piece:
-        yield piece
-        rows -= len(piece)
-        piece = result.fetch_row(min(PIECE, rows)) if rows and len(piece) == PIECE else ()
-
-
-def _next_rows(batch: pa.RecordBatch) -> int:
-    return max(1, min(MOST_ROWS, BATCH_BYTES * int(batch.num_rows) // max(int(batch.nbytes), 1)))
 
 
 def _await(session: Session, stopper: Stopper, deadline: float, late: LimitExceeded) -> None:
