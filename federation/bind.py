@@ -207,7 +207,7 @@ def _given(value: Value, given: Given) -> Bound | None:
 def _query(fragment: Fragment, text: SourceText, given: Given, keys: Keys) -> SourceQuery:
     return SourceQuery(
         parts=text.parts,
-        params=tuple(_bound(value, given, keys) for value in text.params),
+        params=tuple(_listed(_bound(value, given, keys)) for value in text.params),
         columns=tuple(kind for _, kind in fragment.columns),
         small=fragment.small and _few(fragment, keys),
         unfit=tuple((at, policy) for at, policy, _ in fragment.unfit),
@@ -233,6 +233,11 @@ def _bound(value: Value, given: Given, keys: Keys) -> Bound:
             raise Error("a boundary has several rows")
         return cast(found, value.type)
     return cast(given.params[value.index], value.type)
+
+
+def _listed(bound: Bound) -> Bound:
+    """An array as the list that sources look values up in, where = ANY of no array is unknown as IN (NULL) is."""
+    return Bound(bound.type, [None]) if bound.value is None and bound.type.name.startswith("_") else bound
 
 
 def _values(ref: KeysRef, keys: list[tuple[Any, ...]]) -> Any:

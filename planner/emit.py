@@ -285,12 +285,8 @@ class Emitter:
 
     def _keys(self, keys: tuple[ir.SortKey, ...], env: Env) -> list[exp.Expr]:
         """ORDER BY terms; a constant orders nothing and would be read as a position."""
-        return [
-            term
-            for key in keys
-            if not isinstance(key.expr, sc.Lit | sc.Param)
-            for term in self.target.sort(self.scalar(key.expr, env), key)
-        ]
+        made = [(key, self.scalar(key.expr, env)) for key in keys if not isinstance(key.expr, sc.Lit | sc.Param)]
+        return [term for key, e in made if not _constant(e) for term in self.target.sort(e, key)]
 
     def _sort(self, rel: ir.Sort, outer: Env) -> Block:
         block = self._emit(rel.input, outer)
@@ -305,7 +301,7 @@ class Emitter:
         if block.limit or block.offset or block.ready or (rel.ties and block.order):
             block = self._derived(block, rel.input)
         if rel.ties:
-            block.order = self._keys(rel.ties, {**outer, **block.columns})
+            block.order = self._keys(rel.ties, {**outer, **block.columns}) or [_ALIKE.copy()]
         if rel.count is not None:
             count = self._number(rel.count, outer, 2**63 - 1)
             options = exp.LimitOptions(rows=True, with_ties=True)
@@ -480,6 +476,15 @@ def _exactly(query: exp.Query, branch: Rel, named: tuple[tuple[int, str], ...]) 
         typed = column if kind is None or kind.mod < 0 else exp.cast(column, kind.sql, dialect="postgres")
         items.append(exp.Alias(this=typed, alias=exp.Identifier(this=name, quoted=True)))
     return exp.select(*items).from_(exp.Subquery(this=query, alias=exp.TableAlias(this=exp.to_identifier("e"))))
+
+
+_ALIKE = exp.cast(exp.Null(), "int")  # an order in which all rows tie
+
+
+def _constant(e: exp.Expr) -> bool:
+    """Whether ORDER BY would read the term as a position."""
+    bare = e.unnest()
+    return isinstance(bare.this if isinstance(bare, exp.Neg) else bare, exp.Literal | exp.Parameter)
 
 
 def _column(alias: str, name: str) -> exp.Column:

@@ -252,7 +252,10 @@ def _is(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar | None:
         word = "true" if right.this else "false"
     if word is None:
         return None
-    return Call(f"is not {word}" if node.args.get("negate") else f"is {word}", (self.lower(node.this, scope),), sc.BOOL)
+    test, value = f"is not {word}" if node.args.get("negate") else f"is {word}", self.lower(node.this, scope)
+    if word == "null" and value.type is None:  # of a row NOT NULL is not the opposite of NULL
+        return Verbatim((0, f" {test.upper()}"), (value,), type=sc.BOOL)
+    return Call(test, (value,), sc.BOOL)
 
 
 def _not(self: Expressions, node: exp.Expr, scope: Scope) -> Scalar:

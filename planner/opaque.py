@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from connectors.types import PgType
 from planner import ir
@@ -29,14 +30,16 @@ def opaque(
 ) -> tuple[Rel, Columns]:
     """Canonical text as one node over the virtual relations that it names, with those of their columns whose names
     occur in it; `columns` are the names and types that the canon gave it."""
-    words = frozenset(_unquoted(t) for t in tokens(text))
+    cut = tokens(text)
+    words = frozenset(map(_unquoted, cut))
+    whole = any(pair == (".", "*") for pair in pairwise(cut))  # a row as one value has all of its columns
     inputs = []
     for schema, name in relations:
         found = splice(schema, name)
         if found is None:
             continue
         rel, offered = found
-        kept = tuple(c for c in offered if c[0] in words) or offered[:1]
+        kept = tuple(c for c in offered if whole or c[0] in words) or offered[:1]
         picked = ir.Project(rel, tuple((next_id(), ir.col((i, kind))) for _, i, kind in kept))
         at = tuple((i, n) for (i, _), (n, _, _) in zip(picked.items, kept, strict=True))
         inputs.append((_label(schema, name), picked, at))

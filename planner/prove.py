@@ -14,6 +14,7 @@ from planner.scalar import Agg, Boundary, Call, Col, KeyIn, Lit, Once, Param, Sc
 from planner.targets import bindable, find, find_aggregate, python_value
 
 _CHOSEN = frozenset(("case", "coalesce", "nullif", "cast"))  # these have values, of booleans too
+_NARROW = frozenset(("duckdb", "trino"))  # whose decimals have 38 digits; a constant of more would be refused there
 _OTHER = "stored values may not be of the column's type"
 _COARSENESS = {Collation.BYTES: 0, Collation.EQUAL: 1, Collation.LOOSE: 2}
 
@@ -63,7 +64,7 @@ def prove(e: Scalar, capability: Capability, facts: Facts, *, condition: bool = 
         case Col():
             return _column(e, facts)
         case Lit():
-            return _literal(e)
+            return _literal(e, capability)
         case Param():
             return Proof(V.EXACT) if bindable((e.type,)) else Proof(V.NO, reason=f"parameter of {e.type.sql}")
         case Once() | Boundary():
@@ -101,8 +102,9 @@ def _column(e: Col, facts: Facts) -> Proof:
     return Proof(V.EXACT, fact.collation, digits=known)
 
 
-def _literal(e: Lit) -> Proof:
-    if not bindable((e.type,)):
+def _literal(e: Lit, capability: Capability) -> Proof:
+    narrow = capability.dialect in _NARROW and e.type.name == "numeric"
+    if not bindable((e.type,)) or (narrow and not scales.exact_in_duckdb(e)):
         return Proof(V.NO, reason=f"constant of {e.type.sql}")
     try:
         python_value(e)

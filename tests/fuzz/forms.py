@@ -76,7 +76,7 @@ SAFE: dict[str, tuple[str, ...]] = {
 }
 # One kind of error each, at the first row that has a value; only in a select list that all rows reach.
 RAISING: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(("int2", "int4", "int8"), ("1 / ({0} - {0})", "{0} % 0", "({0}::text || 'x')::int")),
+    **dict.fromkeys(("int2", "int4", "int8"), ("1 / ({0} - {0})", "{0} % 0", "('x' || {0}::text)::int")),
     "numeric": ("1 / ({0} * 0)", "ln(-abs({0}) - 1)", "{0}::text::date"),
     **dict.fromkeys(("text", "varchar"), ("('x' || {0})::int", "substring({0}, 1, -1)", "chr(0 * length({0}))")),
     "date": ("to_timestamp({0}::text, 'YYYY-MM')::text::int", "({0}::text || 'z')::date"),

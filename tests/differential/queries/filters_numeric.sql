@@ -110,3 +110,7 @@ SELECT id FROM t.nums WHERE i4 = -(-7) AND 0.1 + 0.2 = 0.3;
 SELECT id FROM t.nums WHERE CASE WHEN i4 <> 0 THEN 100 / i4 > 10 ELSE false END;
 -- name: num_or_branches
 SELECT id FROM t.nums WHERE (i2 = 7 AND i4 IS NULL) OR (i2 IS NULL AND e > 0) OR i8 = 7;
+-- name: num_constant_of_many_digits
+SELECT id FROM t.orders WHERE NOT (amount = 111111111111111111111111111111111111111111111.5);
+-- name: num_list_of_many_digits
+SELECT id FROM t.orders WHERE amount NOT IN (111111111111111111111111111111111111111111111.5, 0.3333333333333333333333333333333333333333);

@@ -22,3 +22,13 @@ SELECT * FROM t.nums;
 SELECT * FROM t.moments;
 -- name: id_exotic
 SELECT * FROM t.exotic;
+-- name: id_row_not_null
+SELECT id FROM t.customers WHERE (ROW(manager_id, city) IS NOT NULL) IS NOT TRUE;
+-- name: id_not_row_null
+SELECT id FROM t.customers WHERE NOT (ROW(manager_id, city) IS NULL);
+-- name: id_not_row_not_null
+SELECT id FROM t.customers WHERE NOT (ROW(manager_id, city) IS NOT NULL);
+-- name: id_not_whole_row_not_null
+SELECT c.id FROM t.customers c WHERE NOT (c IS NOT NULL);
+-- name: id_whole_row_of_an_outer_join
+SELECT c.id FROM t.customers c LEFT JOIN t.orders o ON o.customer_id = c.id AND o.status = 'open' WHERE o IS NOT NULL;

@@ -119,3 +119,9 @@ SELECT id FROM t.accounts LIMIT 5000;
 -- name: ord_set_operation_text
 -- ordered
 SELECT s FROM t.words UNION ALL SELECT city FROM t.customers ORDER BY 1 DESC NULLS LAST LIMIT 30;
+-- name: ord_constant_column
+SELECT count(*) AS n FROM (SELECT 2147483647 AS c0 FROM t.customers ORDER BY 1 NULLS FIRST OFFSET 140) q;
+-- name: ord_constant_in_a_branch
+(SELECT 2147483647 AS c0 FROM t.customers ORDER BY 1 NULLS FIRST OFFSET 140) UNION ALL SELECT qty FROM t.order_lines;
+-- name: ord_constant_with_ties
+SELECT 5 AS k, city FROM t.customers ORDER BY 1 FETCH FIRST 2 ROWS WITH TIES;

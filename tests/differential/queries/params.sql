@@ -117,3 +117,17 @@ SELECT id FROM t.words WHERE s IS NOT DISTINCT FROM $1;
 -- name: par_many
 -- params: [["int4", 1], ["text", "Paris"], ["bool", false], ["date", "2024-01-01"], ["numeric", "0"]]
 SELECT id FROM t.customers WHERE id > $1 AND (city = $2 OR vip = $3 OR born > $4 OR credit < $5);
+-- name: par_not_any_of_nothing
+-- params: [["_int4", null]]
+-- empty
+SELECT id FROM t.customers WHERE NOT (id = ANY ($1));
+-- name: par_any_of_nothing_is_unknown
+-- params: [["_int4", null]]
+SELECT id, (id = ANY ($1)) IS NULL AS b FROM t.customers;
+-- name: par_not_any_text_of_nothing
+-- params: [["_text", null]]
+-- empty
+SELECT id FROM t.customers WHERE NOT (city = ANY ($1));
+-- name: par_not_any_of_empty
+-- params: [["_text", []]]
+SELECT id FROM t.customers WHERE NOT (city = ANY ($1));
