@@ -92,6 +92,8 @@ async def _introspect(
         found.identity = hashlib.sha256(repr((file.kind, sorted(options.items()))).encode()).hexdigest()
         if before.identities.get(name) == found.identity:
             found.connector = before.connectors.get(name)
+        elif gate.breaker is not None:
+            gate.breaker.forget()  # what failed was reached in another way, by another secret perhaps
         found.connector = found.connector or registry.connect(file.kind, name, options)
         profile, found.tables = await patiently(
             _asked(found.connector, file.expose.schemas, file.expose.tables), patience, gate

@@ -1,10 +1,11 @@
-"""Secrets of users that change where they stand are taken over by both protocols; those that will not do are not."""
+"""Secrets of users and sources that are others now where they stand: taken over, and what will not do is not."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import os
+import socket
 from pathlib import Path
 
 import httpx
@@ -14,7 +15,7 @@ import pytest
 from api.credentials import Credentials
 from api.project import open_project
 from api.serve import serving
-from connectors.errors import ConfigError
+from connectors.errors import ConfigError, SourceError
 from tests.folders import write
 from views.files import ProjectFile
 
@@ -81,3 +82,30 @@ def test_an_empty_secret_is_none(user: dict[str, object]) -> None:
     file = ProjectFile.model_validate({"name": "x", "users": {"ada": user}})
     with pytest.raises(ConfigError, match='"ada" is empty'):
         Credentials(file, Path(), {"S": ""})
+
+
+def test_a_source_with_another_secret_is_not_left_alone_for_the_one_before(tmp_path: Path) -> None:
+    """The breaker's failures were of the wrong password."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    for name in ("one", "two"):
+        (tmp_path / name).write_text(name)
+    text = f"kind: postgresql\nconnection: {{host: 127.0.0.1, port: {port}, user: u, password: {{file: %s}}}}\n"
+    write(tmp_path, {"vdw.yml": "name: x\n", "sources/crm.yml": text % "one"})
+
+    async def run() -> None:
+        async with open_project(tmp_path) as runtime:
+            breaker = runtime.engine.gates.of("crm").breaker
+            assert breaker is not None
+            for _ in range(breaker.rules.failures):
+                breaker.done(SourceError("no", sqlstate="08001"), breaker.admitted(False))
+            assert breaker.state == "open"
+            await runtime.reload()
+            assert breaker.state == "open", "as it was"
+            (tmp_path / "sources/crm.yml").write_text(text % "two")
+            await runtime.reload()
+            assert breaker.state == "closed" and breaker.failures <= 1
+            assert any("refused" in one.message for one in runtime.diagnostics), "it was tried"
+
+    asyncio.run(run())

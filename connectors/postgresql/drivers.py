@@ -24,7 +24,7 @@ from connectors.logins import Logins
 from connectors.sockets import readable
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
-from connectors.tls import Tls, unreachable
+from connectors.tls import CHECK, Tls, unreachable
 
 T = TypeVar("T")
 PROLOGUE = {
@@ -53,6 +53,12 @@ _REFUSED = re.compile(r"password authentication failed|28P01|authentication fail
 _OTHERWISE = re.compile(
     r"too many|remaining connection slots|does not exist|permission denied|not currently accepting|shutting down"
     r"|starting up|recovery|terminating|certificate|timeout|closed the connection|could not receive|reset by peer"
+)
+_REPEATED = "\n\nQuery was:"  # ADBC's messages go on with the statement and its values
+_FULL = re.compile(r"too many (clients|connections)|remaining connection slots")
+_ROOM = (
+    "the server has no room for another connection: lower limits.concurrency of its file in sources/, or its owner"
+    " raises max_connections, or the limit of the role or database"
 )
 LOST_STATES = frozenset(("57P01", "57P02", "57P03", "57P05", "25P03"))
 
@@ -113,7 +119,8 @@ class Access:
     def unreachable(self, error: BaseException) -> SourceError:
         """08001, with the driver's reason in `detail`."""
         where = f"{self.parameters.get('host') or 'localhost'}:{self.parameters.get('port')}"
-        return unreachable(self.source, f"PostgreSQL at {where}", self.tls, self.scrub(str(error)))
+        check = _ROOM if _FULL.search(str(error)) else CHECK
+        return unreachable(self.source, f"PostgreSQL at {where}", self.tls, self.scrub(str(error)), check)
 
     def _encryption(self) -> dict[str, str | None]:
         """What libpq is told of TLS; where nothing is said in any way, its own environment counts."""
@@ -264,10 +271,13 @@ def _diagnosis(error: Exception) -> tuple[str | None, str, str]:
     if isinstance(error, psycopg.Error):
         return error.sqlstate, error.diag.message_primary or str(error), error.diag.message_detail or ""
     state = getattr(error, "sqlstate", None)
-    facts = dict(getattr(error, "details", None) or ())
-    primary = facts.get("PG_DIAG_MESSAGE_PRIMARY", b"").decode(errors="replace")
-    detail = facts.get("PG_DIAG_MESSAGE_DETAIL", b"").decode(errors="replace")
-    return state or None, primary or str(error), detail
+    facts = {_plain(key): _plain(value) for key, value in getattr(error, "details", None) or ()}
+    told = facts.get("PG_DIAG_MESSAGE_PRIMARY") or str(error).partition(_REPEATED)[0]
+    return state or None, told, facts.get("PG_DIAG_MESSAGE_DETAIL", "")
+
+
+def _plain(value: str | bytes) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def tell(session: Session, *texts: str) -> None:
