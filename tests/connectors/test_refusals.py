@@ -1,4 +1,4 @@
-"""What is told of a refused statement is what the server said of it: never the statement, whose values are somebody's."""
+"""What is told of a refused statement is what the server said of it, and never the statement: values are somebody's."""
 
 from __future__ import annotations
 
