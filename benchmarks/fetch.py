@@ -17,7 +17,7 @@ from benchmarks import figures, native, stage, wide, wide_files, wide_rest
 from benchmarks.figures import show
 from connectors import registry
 from connectors.base import Cancel, SourceQuery
-from tests import s3_server, trino_server
+from tests import s3_server, trino_spooled
 from tests.servers import Server
 
 MB = 1e6
@@ -148,15 +148,20 @@ def odbc_mariadb(made: Stage) -> Subject:
     return Subject("odbc", wide.odbc(server), {"string": wide.odbc_string(server)}, (native.pyodbc, native.arrow_odbc))
 
 
-def trino(made: Stage) -> Subject:
-    """Trino, over the table in PostgreSQL, without TLS for both."""
-    behind = made.server("postgresql")
-    server = made.stack.enter_context(trino_server.running())
-    catalog = made.stack.enter_context(server.catalog("behind", behind, behind.database))
-    place = {"host": server.host, "port": server.port, "user": server.user, "catalog": catalog}
-    return Subject(
-        "trino", {**place, "schemas": ["public"]}, {**place, "schema": "public", "timezone": "UTC"}, (native.trino,)
-    )
+def trino(spooling: str) -> Callable[[Stage], Subject]:
+    """A Trino that spools, over the table in PostgreSQL, without TLS for both; our side with and without spooling."""
+
+    def made_of(made: Stage) -> Subject:
+        behind = made.server("postgresql")
+        server = made.stack.enter_context(trino_spooled.running())
+        catalog = made.stack.enter_context(server.catalog("behind", behind, behind.database))
+        place = {"host": server.host, "port": server.port, "user": server.user, "catalog": catalog}
+        ours = {**place, "schemas": ["public"], "spooling": spooling}
+        return Subject(
+            "trino", ours, {**place, "schema": "public", "timezone": "UTC"}, (native.trino, native.trino_pages)
+        )
+
+    return made_of
 
 
 def rest(made: Stage) -> Subject:
@@ -180,7 +185,8 @@ SUBJECTS: Mapping[str, Callable[[Stage], Subject]] = {
     "Parquet on S3": on_s3,
     "ODBC PostgreSQL": odbc_postgresql,
     "ODBC MariaDB": odbc_mariadb,
-    "Trino": trino,
+    "Trino": trino("auto"),
+    "Trino without spooling": trino("off"),
     "REST": rest,
 }
 

@@ -56,11 +56,16 @@ def mysqlclient(options: Options, sql: str) -> int:
 
 
 def trino(options: Options, sql: str) -> int:
-    """Trino's own client: rows of Python values."""
+    """Trino's own client: rows of Python values, spooled where the server does that."""
     import trino as driver
 
     with contextlib.closing(driver.dbapi.connect(**options)) as connection:  # type: ignore[no-untyped-call]
         return _drained(connection, sql)
+
+
+def trino_pages(options: Options, sql: str) -> int:
+    """Trino's own client, in pages of the coordinator."""
+    return trino({**options, "encoding": None}, sql)
 
 
 def pyodbc(options: Options, sql: str) -> int:

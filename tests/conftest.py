@@ -108,8 +108,8 @@ def mysql_alone() -> Iterator[MysqlServer]:
 
 @pytest.fixture(scope="session")
 def trino_server() -> Iterator[TrinoServer]:
-    """The Trino that all workers of this run share, which nobody may stop; as above."""
-    yield from _server(shared("tests.trino_server:running"))
+    """The Trino that all workers of this run share, which nobody may stop: it spools large answers. As above."""
+    yield from _server(shared("tests.trino_spooled:running"))
 
 
 @pytest.fixture(scope="session")

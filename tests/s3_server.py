@@ -52,7 +52,7 @@ class S3Server(Server):
             settings |= {"s3proxy.keystore-path": self.keystore, "s3proxy.keystore-password": "changeit"}
         file = self.folder / "s3proxy.conf"
         file.write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
-        return ["java", *JVM, "-jar", str(archive()), "--properties", str(file)]
+        return ["setpriv", "--pdeathsig", "KILL", "java", *JVM, "-jar", str(archive()), "--properties", str(file)]
 
     def admin(self, database: str | None = None) -> Any:
         """A connection that is answered, be it by a refusal."""

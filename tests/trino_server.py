@@ -66,6 +66,8 @@ class TrinoServer(Server):
     secure_port: int = 0
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)  # of tokens
     settings: dict[str, object] = field(default_factory=dict)  # more lines of config.properties
+    files: dict[str, str] = field(default_factory=dict)  # more of its configuration, by their names
+    store: Server | None = None  # where it spools, if it does
 
     def create(self) -> None:
         etc = self.folder / "etc"
@@ -79,9 +81,11 @@ class TrinoServer(Server):
         (etc / "catalog-store.properties").write_text(f"catalog.config-dir={etc / 'catalog'}\n")
         _certificates(etc, self.user)
         (etc / "jwt.key").write_text(base64.b64encode(self.key).decode())
-        (etc / "passwords").write_text(f"{self.user}:{_hashed(self.password)}\n")
-        chosen = f"password-authenticator.name=file\nfile.password-file={etc / 'passwords'}\n"
+        self.account(self.user, self.password)
+        chosen = f"password-authenticator.name=file\nfile.password-file={etc / 'passwords'}\nfile.refresh-period=1s\n"
         (etc / "password-authenticator.properties").write_text(chosen)
+        for name, text in self.files.items():
+            (etc / name).write_text(text)
 
     def command(self) -> list[str]:
         etc = self.folder / "etc"
@@ -143,9 +147,18 @@ class TrinoServer(Server):
         etc = self.folder / "etc"
         return {"ca": str(etc / "ca.pem"), "certificate": str(etc / "client.crt"), "key": str(etc / "client.key")}
 
-    def token(self) -> str:
-        """A JSON web token of `user`."""
-        head, body = {"alg": "HS256", "typ": "JWT"}, {"sub": self.user, "exp": int(time.time()) + 3600}
+    def account(self, user: str, password: str) -> None:
+        """Let somebody log in, from a second later on, with that password and no other. One caller at a time."""
+        place = self.folder / "etc" / "passwords"
+        lines = place.read_text().splitlines() if place.exists() else []
+        kept = [line for line in lines if not line.startswith(f"{user}:")]
+        made = place.with_suffix(".new")
+        made.write_text("\n".join([*kept, f"{user}:{_hashed(password)}", ""]))
+        made.replace(place)
+
+    def token(self, seconds: int = 3600) -> str:
+        """A JSON web token of `user`, good for so many seconds."""
+        head, body = {"alg": "HS256", "typ": "JWT"}, {"sub": self.user, "exp": int(time.time()) + seconds}
         text = ".".join(_coded(json.dumps(part).encode()) for part in (head, body))
         return f"{text}.{_coded(hmac.digest(self.key, text.encode(), 'sha256'))}"
 
@@ -205,11 +218,13 @@ def _certificates(etc: Path, user: str) -> None:
 
 
 @contextlib.contextmanager
-def running(**settings: object) -> Iterator[TrinoServer]:
-    """A fresh server, removed at the end; Missing where Trino or a JDK for it cannot be had."""
+def running(files: dict[str, str] | None = None, **settings: object) -> Iterator[TrinoServer]:
+    """A fresh server, removed at the end; Missing where Trino or a JDK for it cannot be had. `settings` go into its
+    config.properties, `files` beside it."""
     java()
     home()
-    server = TrinoServer("trino", Path(tempfile.mkdtemp(prefix="vdw-trino-")), settings=settings)
+    folder = Path(tempfile.mkdtemp(prefix="vdw-trino-"))
+    server = TrinoServer("trino", folder, settings=settings, files=files or {})
     with lifetime(server):
         yield server
 

@@ -22,8 +22,9 @@ from connectors.stopping import Stopper, stopping, timed_out
 from connectors.tls import Tls, local
 from connectors.trino import catalog as trino_catalog
 from connectors.trino import explain as trino_explain
-from connectors.trino.driver import FAULTS, Access, LineDriver, Statement, translate
+from connectors.trino.driver import FAULTS, Access, LineDriver, translate
 from connectors.trino.sql import written
+from connectors.trino.statement import Statement
 from connectors.trino.statistics import Reader
 from connectors.trino.types import to_batch
 
@@ -54,6 +55,11 @@ class TrinoOptions(ConnectionOptions):
         "auto",
         description="how texts compare there: byte by byte (bytes), in a way of their own (loose), or as Trino does "
         "where it computes itself and in a way of their own where the catalog is another server's (auto)",
+    )
+    spooling: Literal["auto", "off"] = Field(
+        "auto",
+        description="large answers by way of the store where Trino keeps them for that (auto, where it does), which "
+        "must be reached from here, or sent by Trino itself (off)",
     )
     client_timeout: float = Field(
         300.0, gt=0, description="query.client.timeout of the server: seconds until it ends what nobody reads"
@@ -159,7 +165,9 @@ class TrinoConnector:
     def _run(
         self, text: str, query: SourceQuery, deadline: float, timeout: float, cancel: Cancel
     ) -> Iterator[pa.RecordBatch]:
-        with self._running(text, deadline, timeout, cancel, spooled=not query.small) as (lease, statement, stopper):
+        with self._running(
+            text, deadline, timeout, cancel, spooled=self._options.spooling == "auto" and not query.small
+        ) as (lease, statement, stopper):
             for rows in statement.pages():
                 lease.reused = False  # the server has it: too late to begin again
                 if rows and statement.columns is not None:

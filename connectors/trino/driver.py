@@ -1,17 +1,15 @@
-"""HTTP to a Trino coordinator by its own client's requests: lines that can be cut, statements that can be stopped."""
+"""HTTP lines to a Trino coordinator that can be cut, who asks over them, and what its errors mean."""
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import re
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import requests
@@ -19,8 +17,6 @@ from pydantic import SecretStr
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from trino import exceptions
-from trino.client import ClientSession, CompressedQueryDataDecoderFactory, TrinoRequest, TrinoStatus
-from trino.mapper import RowMapperFactory
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 
@@ -29,15 +25,12 @@ from connectors.errors import Error, LimitExceeded, SourceError
 from connectors.leases import Lost, lost
 from connectors.logins import Logins
 from connectors.sockets import KEPT, readable, sever
-from connectors.stopping import GRACE, ended_there, server_timeout
-from connectors.tally import SESSION, Tally
+from connectors.stopping import GRACE, ended_there
+from connectors.tally import Tally
 from connectors.tls import Tls, context
 
-Rows = list[list[Any]]
-ENCODINGS = ["json+zstd", "json+lz4", "json"]  # of the spooling protocol, the best first
 _DOUBTFUL_AFTER = 15.0  # seconds idle after which a line is not trusted: a firewall may have forgotten it
-_PROOF = 2.0  # seconds for a request that ends a statement
-_FORBIDDEN = (401, 403)
+FORBIDDEN = (401, 403)
 _LATE = frozenset(("EXCEEDED_TIME_LIMIT", "EXCEEDED_CPU_LIMIT"))
 _ENDED = frozenset(("USER_CANCELED", "ADMINISTRATIVELY_KILLED", "ADMINISTRATIVELY_PREEMPTED"))
 _GONE = frozenset(
@@ -64,8 +57,15 @@ class Refused(Exception):
         self.status = status
 
 
+class Unfetched(Exception):
+    """A part of an answer, which lies at `place`, that cannot be had for the reason `why`."""
+
+    def __init__(self, place: str, why: str) -> None:
+        super().__init__(f"{place}: {why}")
+
+
 # ValueError and KeyError: an answer that is none of Trino's
-FAULTS = (requests.RequestException, HTTPError, exceptions.Error, exceptions.HttpError, Refused, ValueError, KeyError)
+FAULTS = (requests.RequestException, HTTPError, exceptions.TrinoQueryError, Refused, Unfetched, ValueError, KeyError)
 
 
 class Token(AuthBase):
@@ -207,135 +207,34 @@ class LineDriver:
         session.close()
 
 
-class Statement:
-    """One statement, from its sending to the last of its rows. `stop` and `cut` may be called by other threads."""
-
-    def __init__(self, access: Access, line: Line, text: str, deadline: float, *, spooled: bool) -> None:
-        self._access = access
-        self._line = line
-        self._text = text
-        line.deadline = deadline
-        given = dict(access.session)
-        limit = f"{server_timeout(deadline - time.monotonic())}ms"
-        given["properties"] = {**given["properties"], "query_max_run_time": limit}
-        session = ClientSession(**given, timezone="UTC", encoding=ENCODINGS if spooled else None)
-        self._request = TrinoRequest(
-            access.host, access.port, session, http_session=line, http_scheme=access.scheme, max_attempts=1
-        )
-        self._auth: AuthBase | None = None
-        self._beside: dict[bool, Line] = {}  # to the coordinator without saying who asks, and to others
-        self._next: str | None = None
-        self.columns: Sequence[Mapping[str, Any]] | None = None
-
-    def pages(self) -> Iterator[Rows]:
-        """Rows as they come, perhaps none at a time; the first comes when the server has taken the statement."""
-        left = self._line.deadline - time.monotonic()
-        answer = self._access.logins.open(self._posted, _not_taken, left)
-        while True:
-            status = self._took(answer)
-            yield from self._rows(status.rows)
-            if self._next is None:
-                return
-            answer = self._request.get(self._next)
-
-    def _posted(self, secret: str | None) -> requests.Response:
-        self._line.auth = self._auth = self._access.auth(secret)
-        answer = self._request.post(self._text)
-        if answer.status_code in _FORBIDDEN:
-            raise Refused(answer.status_code)
-        return answer
-
-    def stop(self) -> None:
-        """End it at the server, from a connection of its own."""
-        if self._next is None:
-            return
-        with Line(self._access) as side:
-            side.deadline, side.auth = time.monotonic() + _PROOF, self._auth
-            self._access.tally.add(SESSION)
-            side.delete(self._next)
-
-    def cut(self) -> None:
-        """Break the line, where the server does not heed that."""
-        for line in (self._line, *self._beside.values()):
-            line.cut()
-
-    @contextlib.contextmanager
-    def ended(self) -> Iterator[None]:
-        """Whatever is left of it is ended at the server, when the body is left."""
-        try:
-            yield
-        finally:
-            with contextlib.suppress(*FAULTS):
-                self.stop()
-            for line in self._beside.values():
-                line.close()
-
-    def _took(self, answer: requests.Response) -> TrinoStatus:
-        if not answer.ok or not answer.content:
-            self._next = None
-            raise Refused(answer.status_code)
-        try:
-            status = self._request.process(answer)
-        except exceptions.Error:
-            self._next = None  # it has ended
-            raise
-        following = status.next_uri
-        if following is not None and urlsplit(following).scheme != self._access.scheme:
-            raise SourceError(
-                f'source "{self._access.source}" names an address of another scheme for the rest of its answer',
-                hint="a proxy in front of it must send X-Forwarded-Proto, and Trino heed it "
-                "(http-server.process-forwarded)",
-            )
-        self._next = following
-        self.columns = status.columns or self.columns
-        return status
-
-    def _rows(self, data: Any) -> Iterator[Rows]:
-        if not isinstance(data, Mapping):
-            yield data
-            return
-        same: Any = RowMapperFactory().create(
-            list(self.columns or ()), legacy_primitive_types=True
-        )  # rows as they came
-        decoder = CompressedQueryDataDecoderFactory(same).create(data["encoding"])
-        for segment in data["segments"]:
-            yield decoder.decode(self._segment(segment), segment["metadata"])
-            if "ackUri" in segment:
-                self._fetch(segment["ackUri"], segment)
-
-    def _segment(self, segment: Mapping[str, Any]) -> bytes:
-        if segment["type"] == "inline":
-            return base64.b64decode(segment["data"])
-        return self._fetch(segment["uri"], segment).content
-
-    def _fetch(self, address: str, segment: Mapping[str, Any]) -> requests.Response:
-        """From wherever the server keeps it."""
-        headers = {name: values[0] for name, values in segment.get("headers", {}).items()}
-        own = urlsplit(address).netloc == f"{self._access.host}:{self._access.port}"
-        line = self._beside.get(own) or Line(self._access, self._access.tls if own else Tls())
-        self._beside[own] = line
-        line.deadline = self._line.deadline
-        answer = line.get(address, headers=headers)
-        if not answer.ok:
-            raise Refused(answer.status_code)
-        return answer
-
-
-def _not_taken(error: Exception) -> bool:
-    return isinstance(error, Refused) and error.status in _FORBIDDEN
+def not_taken(error: Exception) -> bool:
+    """Whether the server does not accept who asks."""
+    return isinstance(error, Refused) and error.status in FORBIDDEN
 
 
 def translate(access: Access, error: Exception, late: LimitExceeded) -> Error:
     """A client's error as ours. `late` is what a server-side timeout becomes."""
     if isinstance(error, exceptions.TrinoQueryError):
         return _said(access, error, late)
-    if _not_taken(error):
+    if not_taken(error):
         return unreachable(access, "the server does not accept who asks (user, password, token or certificate)")
+    if isinstance(error, Unfetched):
+        return _unfetched(access, error)
     if isinstance(error, requests.exceptions.SSLError | requests.ConnectTimeout) or _unmade(error):
         return unreachable(access, access.scrub(str(error)))
     if isinstance(error, ValueError | KeyError) and not isinstance(error, requests.RequestException):
         return unreachable(access, "what answers there is no Trino")
     return lost(access.source, access.scrub(str(error)))
+
+
+def _unfetched(access: Access, error: Unfetched) -> SourceError:
+    return SourceError(
+        f'a part of the answer of source "{access.source}" cannot be fetched from where it lies',
+        sqlstate="08006",
+        detail=access.scrub(str(error)),
+        hint="Trino has put large answers into a store of its own (spooling) that must be reached from here: have them "
+        "sent by Trino itself with spooling: off, or protocol.spooling.retrieval-mode there",
+    )
 
 
 def unreachable(access: Access, why: str) -> SourceError:
