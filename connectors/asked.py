@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +15,7 @@ from connectors.errors import SourceError
 
 Parts = tuple[str | int, ...]
 _COMPARED: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_PARAMETER = re.compile(r"\$vdw_parameter_(\d+)\b")
 _TURNED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -42,6 +44,7 @@ class Asked:
     filtered: bool
     whole: bool
     rowwise: bool
+    tested: tuple[str, ...] = ()  # columns that the filter reads
     order: tuple[tuple[str, bool, bool], ...] | None = ()
     limit: int | None = None
     offset: int | None = None
@@ -70,6 +73,7 @@ def asked(parts: Parts, dialect: str = "duckdb") -> Asked:
         bool(inner.args.get("where")),
         whole,
         simple and not ordered,
+        _tested(inner),
         order if simple else None,
         _number(inner, "limit") if simple else None,
         _number(inner, "offset") if simple else None,
@@ -98,6 +102,33 @@ def policies(shape: Asked, query: SourceQuery) -> dict[str, Unfit]:
     return {shape.output[at]: policy for at, policy in query.unfit} if shape.output is not None else {}
 
 
+def sparing(shape: Asked, equal: Iterable[str], read: Iterable[str]) -> tuple[set[str], set[str]]:
+    """Of the columns that are `read`: those of which only the rows that pass the filter matter, and those of which no
+    value matters (a key that pages are checked by). `equal`: columns by which the connector itself leaves rows out."""
+    needed = {*shape.columns}
+    kept = needed - {*shape.tested, *equal} if shape.filtered else set()
+    return kept, {*read} - needed - {*equal}
+
+
+def filtering(parts: Parts, columns: tuple[str, ...], dialect: str = "duckdb") -> Parts | None:
+    """The statement that tells, of each of these boolean columns, whether it is true in any row that passes the
+    filter; None where it cannot be written."""
+    text = "".join(part if isinstance(part, str) else f":p{part}" for part in parts)
+    tree = sqlglot.parse_one(text, read=dialect)
+    inner = next(tree.find_all(exp.Table)).find_ancestor(exp.Select)
+    if inner is None or not inner.args.get("where"):
+        return None
+    asks = [exp.func("coalesce", exp.func("bool_or", exp.column(name, quoted=True)), exp.false()) for name in columns]
+    made = exp.Select(expressions=asks, from_=inner.args["from_"].copy(), where=inner.args["where"].copy())
+    numbers = list(made.find_all(exp.Placeholder))
+    for one in numbers:
+        one.set("this", f"vdw_parameter_{one.name.removeprefix('p')}")
+    pieces = _PARAMETER.split(made.sql(dialect))
+    if len(pieces) != 2 * len(numbers) + 1:  # a text in the statement looks like a parameter
+        return None
+    return tuple(int(piece) if at % 2 else piece for at, piece in enumerate(pieces))
+
+
 def _output(select: exp.Select) -> tuple[str, ...] | None:
     items = [item.unalias() for item in select.expressions]
     return tuple(item.name for item in items) if all(isinstance(item, exp.Column) for item in items) else None
@@ -110,6 +141,11 @@ def _conditions(select: exp.Select) -> tuple[tuple[Condition, ...], bool]:
     parts = list(_conjuncts(where.this))
     found = [_condition(part) for part in parts]
     return tuple(each for each in found if each is not None), None not in found
+
+
+def _tested(select: exp.Select) -> tuple[str, ...]:
+    where = select.args.get("where")
+    return () if where is None else tuple(dict.fromkeys(column.name for column in where.find_all(exp.Column)))
 
 
 def _conjuncts(e: exp.Expr) -> Iterator[exp.Expr]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import duckdb
 import pyarrow as pa
 
 from connectors import arrow
-from connectors.asked import Asked
+from connectors.asked import Asked, filtering
 from connectors.base import Bound, SourceQuery
+from connectors.errors import SourceError
 from connectors.evaluated import Evaluator
+from connectors.json_rows import marked
+from connectors.types import PgType
 from connectors.web import Asking
 
 _ROWS = 8192
@@ -21,7 +25,15 @@ _ROWS = 8192
 class Fetched:
     """What one statement makes of its table's rows."""
 
-    def __init__(self, asked: Asked, query: SourceQuery, evaluator: Evaluator, left: Counter[str]) -> None:
+    def __init__(
+        self,
+        asked: Asked,
+        query: SourceQuery,
+        evaluator: Evaluator,
+        left: Counter[str],
+        faults: Mapping[str, SourceError],
+    ) -> None:
+        self._faults = faults
         self._asked, self._query, self._evaluator, self._left_out = asked, query, evaluator, left
         self._left = self._number(asked.limit)
         self._skip = self._number(asked.offset) or 0
@@ -33,6 +45,8 @@ class Fetched:
             whole = self._asked.rowwise
             for table in _gathered(rows, patient=self._left is None) if whole else _all(rows):
                 cancel.check()
+                if self._faults:
+                    table = self._sound(cursor, table)
                 made = self._plain(table)
                 made = self._evaluator.run(cursor, self._asked.table, table, self._bounded()) if made is None else made
                 for batch in self._cut(made) if whole else made:
@@ -42,6 +56,20 @@ class Fetched:
                     break
         if empty:
             yield arrow.empty(self._query.columns)
+
+    def _sound(self, cursor: duckdb.DuckDBPyConnection, table: pa.Table) -> pa.Table:
+        """The rows, once it is sure that the filter drops those with values at fault; else their error."""
+        columns = [name for name in self._faults if marked(name) in table.column_names]
+        if columns:
+            parts = filtering(self._query.parts, tuple(marked(name) for name in columns))
+            if parts is None:
+                raise self._faults[columns[0]]
+            query = SourceQuery(parts, self._query.params, (PgType("bool"),) * len(columns))
+            (found,) = self._evaluator.run(cursor, self._asked.table, table, query)
+            for name, passes in zip(columns, found.to_pylist()[0].values(), strict=True):
+                if passes:
+                    raise self._faults[name]
+        return table.drop_columns([marked(name) for name in columns])
 
     def _told(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """With the number of values that came to be NULL since the last, as they did not fit."""
@@ -100,13 +128,13 @@ def _gathered(rows: Iterator[pa.Table], *, patient: bool) -> Iterator[pa.Table]:
     for table in rows:
         waiting.append(table)
         if not patient or sum(each.num_rows for each in waiting) >= wanted:
-            yield pa.concat_tables(waiting)
+            yield pa.concat_tables(waiting, promote_options="default")
             waiting, wanted = [], min(max(2 * wanted, 512), _ROWS)
     if waiting:
-        yield pa.concat_tables(waiting)
+        yield pa.concat_tables(waiting, promote_options="default")
 
 
 def _all(rows: Iterator[pa.Table]) -> Iterator[pa.Table]:
     tables = list(rows)
     if tables:
-        yield pa.concat_tables(tables)
+        yield pa.concat_tables(tables, promote_options="default")

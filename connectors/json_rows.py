@@ -7,7 +7,7 @@ the text of an object or array. What the type cannot hold is an error.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -21,6 +21,7 @@ from connectors.errors import SourceError
 from connectors.types import PgType
 
 Path = tuple[str, ...]
+MARK = "vdw unfit "  # ahead of a column's name: where its values are at fault
 _MISSING = msgspec.UNSET
 
 
@@ -76,8 +77,10 @@ class Layout:
         fields: Sequence[Field],
         extras: Mapping[str, Path] | None = None,
         left: Counter[str] | None = None,
+        faults: dict[str, SourceError] | None = None,
     ) -> None:
         self.fields, self._rows = tuple(fields), rows
+        self.faults = {} if faults is None else faults  # by column: raised where the filter lets such a row through
         self.left = Counter() if left is None else left  # values that are NULL because they did not fit, by column
         tree = _Tree()
         for one in fields:
@@ -134,6 +137,51 @@ class Page:
         )
         self.layout.left[one.name] += arrow.left_out(made).get(0, 0)
         return made.column(0)
+
+    def columns(self, spared: Collection[str] = (), unread: Collection[str] = ()) -> dict[str, pa.Array]:
+        """All columns, as `column` has them. Of those `spared`, values that are at fault are NULL, and the boolean
+        column `marked(name)` beside it is true there: what stops the statement if the filter lets such a row through
+        is `layout.faults[name]`. Of those `unread` they are NULL, and nothing more is said."""
+        made: dict[str, pa.Array] = {}
+        for at, one in enumerate(self.layout.fields):
+            try:
+                made[one.name] = self._checked(at)
+            except SourceError as error:
+                if error.sqlstate != "HV004" or not (one.name in spared or one.name in unread):
+                    raise
+                made[one.name], faulty = self._one_by_one(at)
+                if one.name in spared:
+                    self.layout.faults[one.name] = error
+                    made[marked(one.name)] = faulty
+        return made
+
+    def _checked(self, at: int) -> pa.Array:
+        one, column = self.layout.fields[at], self.column(at)
+        if not one.nullable and column.null_count:
+            raise SourceError(
+                f"column {one.label or one.name} is declared without NULL, and has one",
+                sqlstate="HV004",
+                hint="take nullable: false out of the source's file",
+            )
+        return column
+
+    def _one_by_one(self, at: int) -> tuple[pa.Array, pa.Array]:
+        """The column with NULL for what is at fault, and where that is."""
+        parts, faulty = [], []
+        for row in self.rows:
+            try:
+                parts.append(Page(self.layout, [row], {})._checked(at))
+            except SourceError:
+                parts.append(pa.nulls(1, self.layout.fields[at].type.arrow))
+                faulty.append(True)
+            else:
+                faulty.append(False)
+        return pa.concat_arrays(parts), pa.array(faulty, pa.bool_())
+
+
+def marked(name: str) -> str:
+    """The name of the column that tells where `name` has a value that is at fault."""
+    return f"{MARK}{name}"
 
 
 Getter = Callable[[list[Any]], list[Any]]

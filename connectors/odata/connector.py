@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 from pydantic import Field
 
-from connectors.asked import Asked, asked, label, policies, values
+from connectors.asked import Asked, asked, label, policies, sparing, values
 from connectors.base import PING, Cancel, Profile, SourceQuery, Table, Unfit
 from connectors.errors import SourceError
 from connectors.evaluated import Evaluator
@@ -85,9 +85,9 @@ class OdataConnector:
             entity = self._known().get(shape.table)
             if entity is None:
                 raise SourceError(f"there is no entity set {shape.table}", sqlstate="HV00R")
-            left = Counter[str]()
-            rows = _rows(entity, shape, query, asking, self._options, left)
-            yield from Fetched(shape, query, self._evaluator, left).batches(rows, asking)
+            left, faults = Counter[str](), dict[str, SourceError]()
+            rows = _rows(entity, shape, query, asking, self._options, left, faults)
+            yield from Fetched(shape, query, self._evaluator, left, faults).batches(rows, asking)
 
     def link(self, timeout: float = PING) -> Link:
         """See Connector."""
@@ -122,21 +122,28 @@ class OdataConnector:
 
 
 def _rows(
-    entity: Entity, shape: Asked, query: SourceQuery, asking: Asking, options: OdataOptions, left: Counter[str]
+    entity: Entity,
+    shape: Asked,
+    query: SourceQuery,
+    asking: Asking,
+    options: OdataOptions,
+    left: Counter[str],
+    faults: dict[str, SourceError],
 ) -> Iterator[pa.Table]:
     """The rows of all requests, page by page."""
     properties = {one.name: one for one in entity.properties}
     wanted = [properties[name] for name in dict.fromkeys((*shape.columns, *entity.key)) if name in properties]
     unfit = policies(shape, query)
     fields = [replace(_field(one, unfit.get(one.name, "error")), label=label(shape, one.name)) for one in wanted]
-    layout = Layout(("value",), fields, {"next": ("@odata.nextLink",)}, left)
+    layout = Layout(("value",), fields, {"next": ("@odata.nextLink",)}, left, faults)
     for conditions, equal in _requests(entity, shape, query, options.values):
         most = _most(shape, query)
         params = [("$select", ",".join(one.name for one in wanted))] if wanted else []
         params += [("$filter", " and ".join(conditions))] if conditions else []
         params += [("$top", str(most))] if most is not None and not shape.filtered else []
         headers = (*_JSON, ("Prefer", f"odata.maxpagesize={options.page}")) if options.page else _JSON
-        pager = Pager(asking, layout, _NEXT, entity.key, missing_ok=False)
+        spared, unread = sparing(shape, equal, (one.name for one in wanted))
+        pager = Pager(asking, layout, _NEXT, entity.key, missing_ok=False, spared=spared, unread=unread)
         for page, columns in pager.pages(Question(entity.name, tuple(params), headers=headers)):
             rows = pa.table(columns) if columns else pa.table({"": pa.nulls(len(page.rows))})
             kept = among(columns, equal)

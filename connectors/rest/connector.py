@@ -11,12 +11,12 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from connectors.asked import Asked, asked, label, policies
+from connectors.asked import Asked, asked, label, policies, sparing
 from connectors.base import PING, Cancel, Collation, Column, Profile, SourceQuery, Table, Unfit
 from connectors.errors import SourceError
 from connectors.evaluated import Evaluator
 from connectors.fetched import Fetched
-from connectors.json_rows import Field, Layout, Page, segments
+from connectors.json_rows import Field, Layout, segments
 from connectors.json_values import among, bound
 from connectors.link import Link
 from connectors.rest.options import RestColumn, RestOptions, RestTable
@@ -60,7 +60,7 @@ class RestConnector:
         endpoint = _Endpoint(shape.table, table, shape, policies(shape, query))
         with self._web.asking(timeout, cancel) as asking:
             rows = endpoint.rows(asking, query)
-            yield from Fetched(shape, query, self._evaluator, endpoint.left).batches(rows, asking)
+            yield from Fetched(shape, query, self._evaluator, endpoint.left, endpoint.faults).batches(rows, asking)
 
     def link(self, timeout: float = PING) -> Link:
         """See Connector."""
@@ -83,15 +83,19 @@ class _Endpoint:
     def __init__(self, name: str, table: RestTable, shape: Asked, unfit: Mapping[str, Unfit]) -> None:
         self._name, self._table, self._asked, self._unfit = name, table, shape, unfit
         self.left = Counter[str]()  # values that are NULL because they did not fit, by column
+        self.faults: dict[str, SourceError] = {}  # as Layout's
 
     def rows(self, asking: Asking, query: SourceQuery) -> Iterator[pa.Table]:
         """The rows of all requests, page by page; those that a request was not for are left out."""
         most = self._most(query)
         for call in calls(self._name, self._table, self._asked, query):
             missing_ok = self._table.not_found == "empty"
-            pager = Pager(asking, self._layout(call), self._table.paging, self._table.key, missing_ok)
+            layout = self._layout(call)
+            spared, unread = sparing(self._asked, call.equal, (one.name for one in layout.fields))
+            pager = Pager(
+                asking, layout, self._table.paging, self._table.key, missing_ok=missing_ok, spared=spared, unread=unread
+            )
             for page, columns in pager.pages(Question(call.path, call.params, call.body), most):
-                self._not_null(columns, page)
                 yield self._own(columns, call, len(page.rows))
 
     def _most(self, query: SourceQuery) -> int | None:
@@ -114,16 +118,7 @@ class _Endpoint:
         paging = table.paging
         at = {} if paging is None else {"next": paging.at, "total": paging.total}
         extras = {name: segments(one) for name, one in at.items() if one is not None}
-        return Layout(segments(table.rows), fields, extras, self.left)
-
-    def _not_null(self, columns: Mapping[str, pa.Array], page: Page) -> None:
-        for one in page.layout.fields:
-            if not one.nullable and columns[one.name].null_count:
-                raise SourceError(
-                    f"column {one.name} of table {self._name} is declared without NULL, and has one",
-                    sqlstate="HV004",
-                    hint="take nullable: false out of the source's file",
-                )
+        return Layout(segments(table.rows), fields, extras, self.left, self.faults)
 
     def _own(self, columns: Mapping[str, pa.Array], call: Call, count: int) -> pa.Table:
         """The page as a table, with the columns that only the request has; what other requests ask for left out."""

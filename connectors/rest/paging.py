@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pyarrow as pa
@@ -16,13 +16,23 @@ NONE = Paging(kind="none")
 
 
 class Pager:
-    """The pages of one question. `most` rows are wanted at most, which a page may be asked to be no longer than."""
+    """The pages of one question. `most` rows are wanted at most, which a page may be asked to be no longer than;
+    `spared`, `unread`: see `Page.columns`."""
 
     def __init__(
-        self, asking: Asking, layout: Layout, paging: Paging | None, key: Sequence[str], missing_ok: bool
+        self,
+        asking: Asking,
+        layout: Layout,
+        paging: Paging | None,
+        key: Sequence[str],
+        *,
+        missing_ok: bool,
+        spared: Collection[str] = (),
+        unread: Collection[str] = (),
     ) -> None:
         self._asking, self._layout, self._paging, self._missing_ok = asking, layout, paging or NONE, missing_ok
         self._key, self._before = key, set[tuple[object, ...]]()
+        self._spared, self._unread = spared, unread
         self._seen: set[str] = set()
         self._total: str | None = None
 
@@ -38,7 +48,7 @@ class Pager:
                 self._missing(number)
                 return
             page = self._layout.read(reply.body)
-            columns = {one.name: page.column(number) for number, one in enumerate(page.layout.fields)}
+            columns = page.columns(self._spared, self._unread)
             self._check(page.extras, columns)
             yield page, columns
             at, count = at + len(page.rows), len(page.rows)
@@ -113,6 +123,7 @@ class Pager:
         """SourceError 40001 where the number of rows changes, or a row of the page before comes again."""
         if self._key and self._paging.kind != "none":
             now = {*zip(*(columns[name].to_pylist() for name in self._key), strict=True)}
+            now = {row for row in now if None not in row}  # a key that does not fit tells nothing
             if not self._before.isdisjoint(now):
                 raise changed()
             self._before = now
