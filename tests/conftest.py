@@ -29,6 +29,7 @@ S = TypeVar("S", bound=Server)
 # Files that take longest, in this order: those that start last decide when the whole is done. The rest as collected.
 LONGEST_FIRST = (
     "tests/differential/test_differential.py",
+    "tests/differential/test_probed.py",
     "tests/capability/test_trino.py",  # and the others that share its server
     "tests/connectors/test_trino.py",
     "tests/differential/test_trino.py",
@@ -38,9 +39,15 @@ LONGEST_FIRST = (
     "tests/differential/test_source_down.py",
     "tests/test_cli.py",
     "tests/faults/test_network.py",
+    "tests/test_new_connector.py",
+    "tests/test_probe.py",
     "tests/fuzz/test_fuzz.py",
     "tests/slt/test_slt.py",
     "tests/test_demo.py",
+    "tests/faults/test_life.py",
+    "tests/faults/test_canaries.py",
+    "tests/capability/test_probe.py",
+    "tests/dashboards/test_page.py",
     "tests/faults/test_clients.py",
     "tests/faults/test_processes.py",
     "tests/faults/test_files.py",

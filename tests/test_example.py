@@ -194,6 +194,7 @@ def test_every_view_answers_as_one_postgresql_would(project: Path, oracle: psyco
     compare(project, oracle)
 
 
+@pytest.mark.slow
 def test_keys_are_keys(project: Path, oracle: psycopg.Connection[Any]) -> None:
     for view in load(project).views:
         key = ", ".join(view.header.key or ())

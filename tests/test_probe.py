@@ -48,6 +48,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return texts
 
 
+@pytest.mark.slow
 def test_from_nothing_to_what_is_proven(project: Path, vdw: Cli, sent: list[str]) -> None:
     _, plain, _ = vdw("explain", QUERY, "-p", project, "--json")
     (fragment,) = json.loads(plain)["fragments"]
@@ -70,6 +71,7 @@ def test_from_nothing_to_what_is_proven(project: Path, vdw: Cli, sent: list[str]
     assert vdw("check", "-p", project)[0] == 0
 
 
+@pytest.mark.slow
 def test_an_order_is_made_here(project: Path, vdw: Cli) -> None:
     """The connector asks for the rows of a derived table, which have no order by the standard: the first ones are found
     there, in whichever order they come."""
@@ -85,6 +87,7 @@ def test_an_order_is_made_here(project: Path, vdw: Cli) -> None:
     assert rows.split() == ["id", "28", "27", "26"]
 
 
+@pytest.mark.slow
 def test_the_file(project: Path, vdw: Cli) -> None:
     """The same twice, but for its time; and nothing beside it."""
     code, out, _ = vdw("probe", "crm", "-p", project, "--json")

@@ -282,6 +282,7 @@ def test_keys_of_all_kinds_reach_them(world: plans.World, sql: str, most: int, m
     assert world.rows(sql) == world.wanted(sql)
 
 
+@pytest.mark.slow
 def test_each_request_counts_for_the_owners_rate_and_number(tmp_path: Path) -> None:
     """Pages and keys alike: never more requests in a second than allowed, nor more for one query."""
     build(tmp_path)

@@ -63,6 +63,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
     return int(left.value.code or 0), out, err
 
 
+@pytest.mark.slow
 def test_rules_are_tested_on_made_up_subjects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(write(tmp_path, {"rules/crm/d.yml": TESTED}))
     code, out, err = run(capsys, "test", "-p", tmp_path)
@@ -206,6 +207,7 @@ def test_graphql_has_the_decisions(served: Callable[..., httpx.Response]) -> Non
         assert row["reasons"] == chosen[row["decision"]]["reasons"]
 
 
+@pytest.mark.slow
 def test_why_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fill(write(tmp_path, {"rules/crm/d.yml": TESTED}))
     code, out, _ = run(capsys, "why", "-p", tmp_path, "crm.d", "id=3", "--decision", "credit")
