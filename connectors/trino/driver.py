@@ -40,11 +40,13 @@ _STATES = {
     "NUMERIC_VALUE_OUT_OF_RANGE": "22003",
     "DIVISION_BY_ZERO": "22012",
     "QUERY_QUEUE_FULL": "53000",
+    "QUERY_TEXT_TOO_LARGE": "54000",
     "EXCEEDED_GLOBAL_MEMORY_LIMIT": "53200",
     "EXCEEDED_LOCAL_MEMORY_LIMIT": "53200",
     "CLUSTER_OUT_OF_MEMORY": "53200",
     "OUT_OF_SPILL_SPACE": "53100",
 }
+_HINTS = {"QUERY_TEXT_TOO_LARGE": "compare with fewer values, or raise query.max-length there"}
 # an INVALID_CAST_ARGUMENT, as are texts that are no numbers
 _TOO_LARGE = re.compile(r"Cannot cast (DECIMAL\(.*\) )?'-?[\d.]+' to [A-Z]")
 
@@ -260,4 +262,6 @@ def _said(access: Access, error: exceptions.TrinoQueryError, late: LimitExceeded
     if name in _GONE:
         return Lost(f'the connection to source "{access.source}" was lost', detail=f"{name}: {message}")
     state = "22003" if _TOO_LARGE.match(message) else _STATES.get(name, SourceError.sqlstate)
-    return SourceError(f'source "{access.source}" refused the statement: {message}', sqlstate=state, detail=name)
+    return SourceError(
+        f'source "{access.source}" refused the statement: {message}', sqlstate=state, detail=name, hint=_HINTS.get(name)
+    )

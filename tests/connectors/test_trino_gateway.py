@@ -240,3 +240,11 @@ def test_a_store_that_is_not_encrypted() -> None:
 
 def test_unpacked() -> None:
     assert unpacked(PLAIN, "json+zstd", {}) == ROWS, "too few to be packed"
+
+
+def test_a_statement_that_is_too_long(coordinator: Coordinator, connector: TrinoConnector) -> None:
+    told = {"errorName": "QUERY_TEXT_TOO_LARGE", "errorType": "USER_ERROR", "message": "Query text length (2) exceeds"}
+    coordinator.page(error=told)
+    error = failed(connector)
+    assert (error.sqlstate, error.detail) == ("54000", "QUERY_TEXT_TOO_LARGE")
+    assert "query.max-length" in str(error.hint)
