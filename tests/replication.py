@@ -1,4 +1,4 @@
-"""Real replicas of the private servers: PostgreSQL's streaming replication, MariaDB's binary log."""
+"""Real replicas of the private servers: PostgreSQL's streaming replication, MariaDB's and MySQL's binary log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.mysql_server import MysqlServer
 from tests.servers import (
     PASSWORD,
     MariadbServer,
@@ -53,6 +54,20 @@ class Follower(MariadbServer):
         )
 
 
+class Copy(MysqlServer):
+    """Reads its primary's binary log."""
+
+    primary: Server
+
+    def follow(self) -> None:
+        self.run(
+            f"CHANGE REPLICATION SOURCE TO SOURCE_HOST='{self.primary.host}', SOURCE_PORT={self.primary.port}, "
+            f"SOURCE_USER='{COPIER}', SOURCE_PASSWORD='copies', GET_SOURCE_PUBLIC_KEY=1, SOURCE_CONNECT_RETRY=1, "
+            "SOURCE_LOG_FILE='bin.000001', SOURCE_LOG_POS=4",
+            "START REPLICA",
+        )
+
+
 @dataclass
 class Site:
     """A primary and its replicas, all with a table t of one row."""
@@ -83,6 +98,7 @@ class Site:
         stop, go = {
             "postgresql": ("SELECT pg_wal_replay_pause()", "SELECT pg_wal_replay_resume()"),
             "mariadb": ("STOP SLAVE SQL_THREAD", "START SLAVE SQL_THREAD"),
+            "mysql": ("STOP REPLICA SQL_THREAD", "START REPLICA SQL_THREAD"),
         }[self.kind]
         for at in which:
             self.replicas[at].run(stop)
@@ -99,26 +115,24 @@ def replicated(kind: str, count: int = 2) -> Iterator[Site]:
     more = () if kind == "postgresql" else ("--log-bin=bin", "--server-id=1", *DURABLE)
     with running(kind, *more) as primary, contextlib.ExitStack() as stack:
         primary.run(*TABLE, database=primary.database)
-        if kind == "mariadb":
+        if kind != "postgresql":
             primary.run(
                 f"CREATE USER {COPIER}@'%' IDENTIFIED BY 'copies'", f"GRANT REPLICATION SLAVE ON *.* TO {COPIER}@'%'"
             )
-            primary.run("GRANT SLAVE MONITOR ON *.* TO vdw@'%'")
+            right = "SLAVE MONITOR" if kind == "mariadb" else "REPLICATION CLIENT"
+            primary.run(f"GRANT {right} ON *.* TO vdw@'%'")
         site = Site(primary)
         for number in range(count):
             folder = Path(tempfile.mkdtemp(prefix=f"vdw-{kind}-"))
             own(folder, kind)
-            made: Standby | Follower
-            made = (
-                Standby(kind, folder)
-                if kind == "postgresql"
-                else Follower(kind, folder, more=(f"--server-id={number + 2}", *DURABLE))
-            )
+            make: type[Standby] | type[Follower] | type[Copy]
+            make = {"postgresql": Standby, "mariadb": Follower, "mysql": Copy}[kind]
+            made = make(kind, folder, more=() if kind == "postgresql" else (f"--server-id={number + 2}", *DURABLE))
             made.primary = primary
             stack.callback(made.remove)
             made.create()
             made.start()
-            if isinstance(made, Follower):
+            if not isinstance(made, Standby):
                 made.follow()
             site.replicas.append(made)
         yield site

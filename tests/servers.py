@@ -289,6 +289,12 @@ def own(path: Path, kind: str) -> None:
 def running(kind: str, *more: str) -> Iterator[Server]:
     """A fresh server of "postgresql" or "mariadb", removed at the end; Missing where it is not installed. `more` goes
     onto its command line."""
+    if kind == "mysql":
+        from tests import mysql_server
+
+        with mysql_server.running(*more) as found:
+            yield found
+        return
     make = {"postgresql": PostgresServer, "mariadb": MariadbServer}[kind]
     _programs(kind)
     server = make(kind, Path(tempfile.mkdtemp(prefix=f"vdw-{kind}-")), more=more)

@@ -13,6 +13,8 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.servers import PASSWORD, Server, own, running
 
+RELOAD = {"postgresql": "SELECT pg_reload_conf()", "mariadb": "FLUSH SSL", "mysql": "ALTER INSTANCE RELOAD TLS"}
+
 
 @dataclass
 class Papers:
@@ -57,7 +59,7 @@ def papers(folder: Path, client: str) -> Papers:
 
 
 def show(server: Server, made: Papers, *names: str, expired: bool = False) -> None:
-    """Have a server show a certificate with these names from now on: PostgreSQL at a reload, MariaDB at a flush."""
+    """Have a server show a certificate with these names from now on, read again as its kind does."""
     until = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1) if expired else None
     begun = until - datetime.timedelta(days=2) if until is not None else None
     issued = made.authority.issue_cert(*names, not_before=begun, not_after=until)
@@ -73,7 +75,7 @@ def show(server: Server, made: Papers, *names: str, expired: bool = False) -> No
         file.write_bytes(content)
         own(file, server.kind)
     if server.process is not None and server.more:
-        server.run("SELECT pg_reload_conf()" if server.kind == "postgresql" else "FLUSH SSL")
+        server.run(RELOAD[server.kind])
 
 
 @contextmanager

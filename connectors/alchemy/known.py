@@ -106,12 +106,16 @@ class Mysql(Behind):
 
     backend = "SELECT connection_id()"
     kill = "KILL QUERY {}"
-    prologue = (*mariadb_drivers.PROLOGUE, "SET NAMES utf8mb4")
+    prologue = ("SET NAMES utf8mb4",)
 
     def opened(self, connection: Connection) -> None:
-        """Which of the two it is."""
-        if self._engine == "mariadb":
-            asked(connection, mariadb_drivers.BYTEWISE)
+        """As whichever of the two it is."""
+        for statement in mariadb_drivers.prologue(self._engine, self._version):
+            asked(connection, statement)
+
+    @property
+    def _version(self) -> tuple[int, ...]:
+        return tuple(part for part in self.dialect.server_version_info or () if isinstance(part, int))
 
     @property
     def _engine(self) -> str:
@@ -133,8 +137,7 @@ class Mysql(Behind):
 
     def profile(self, connection: Connection) -> Profile:
         """The facts of kind mariadb, under this driver's name."""
-        version = tuple(part for part in self.dialect.server_version_info or () if isinstance(part, int))
-        known = mariadb_catalog.profile(self._asking(connection), self._engine, version)
+        known = mariadb_catalog.profile(self._asking(connection), self._engine, self._version)
         name = f"{self._engine}+{self.dialect.driver}"
         return Profile(name, known.version, known.facts, dialect="mysql")
 

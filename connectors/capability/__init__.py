@@ -28,6 +28,8 @@ def capability(profile: Profile) -> Capability:
     first nothing, so that only scans go there."""
     if profile.engine == "postgresql":
         return postgresql.of(profile)
+    if profile.engine == "mysql" and profile.version < mariadb.MYSQL_SINCE:
+        return _cut(profile.engine, profile.dialect or "mysql", profile.claims)
     return _ENGINES.get(profile.engine) or _cut(profile.engine, profile.dialect, profile.claims)
 
 

@@ -39,13 +39,14 @@ its parts a source may compute instead, because its answer is the same, and whic
 | S | superset: the source finds every row that counts, perhaps more; they are checked again here |
 | · | not there |
 
-Three letters are for the column's collation: compares by bytes (`C`, `utf8mb4_nopad_bin`, `BINARY`), is equal by
-bytes only (ICU, `en_US`), is looser (case, accents, trailing blanks). A letter for text alone holds under all three.
+Three letters are for the column's collation: compares by bytes (`C`, `utf8mb4_nopad_bin`, MySQL's `utf8mb4_0900_bin`,
+`BINARY`), is equal by bytes only (ICU, `en_US`), is looser (case, accents, trailing blanks). A letter for text alone
+holds under all three.
 
-Every letter of PostgreSQL, MariaDB, SQLite, DuckDB, Trino and the merge engine is proven by tests/capability on the
-engine itself (PostgreSQL 15 against the canon's 18, Trino 476) over the values that engines disagree about. **MySQL
-is not run**: no MySQL server can be had from the package registries that we use, so it gets only what its manual and
-MariaDB's share. PostgreSQL's letters are for a database in UTF-8; footnotes say since which version.
+Every letter of PostgreSQL, MariaDB, MySQL, SQLite, DuckDB, Trino and the merge engine is proven by tests/capability on
+the engine itself (PostgreSQL 15 against the canon's 18, MySQL 9.7, Trino 476) over the values that engines disagree
+about. MySQL's letters count from 8.0.17 on, which has the collation of its second look; to older ones only scans go.
+PostgreSQL's letters are for a database in UTF-8; footnotes say since which version.
 
 The last columns, **SQL**, **SQL Server** and **Oracle**, are **unproven**, and their letters are small: they are the
 candidates for engines that have no table of their own, reached through ODBC or SQLAlchemy. No letter of theirs is used

@@ -80,12 +80,15 @@ def tables(source: str, ask: Ask, schemas: Sequence[str], names: Sequence[str]) 
     where = _where(schemas, names)
     found = _by_table(ask(_TABLES + where))
     columns = _by_table(ask(_COLUMNS + where + " ORDER BY table_schema, table_name, ordinal_position"))
-    indexes = _by_table(ask(_INDEXES + where + " ORDER BY table_schema, table_name, index_name, seq_in_index"))
+    known = _columns_known(ask)
+    indexes = _by_table(
+        ask(_INDEXES.format(_unseen(known)) + where + " ORDER BY table_schema, table_name, index_name, seq_in_index")
+    )
     foreign = _by_table(
         ask(_FOREIGN_KEYS + where + " ORDER BY table_schema, table_name, constraint_name, ordinal_position")
     )
     parted = _by_table(ask(_PARTITIONS + where + " ORDER BY table_schema, table_name, partition_ordinal_position"))
-    documents = _json_columns(ask)
+    documents = _json_columns(ask, known)
     return tuple(
         replace(
             _table(source, key, found[key][0], columns[key], indexes[key], foreign[key], documents),
@@ -101,7 +104,7 @@ WHERE table_type IN ('BASE TABLE', 'VIEW', 'SYSTEM VERSIONED')"""
 _COLUMNS = """SELECT table_schema, table_name, column_name, is_nullable, data_type, column_type,
 character_maximum_length, numeric_precision, numeric_scale, collation_name, column_comment
 FROM information_schema.columns WHERE TRUE"""
-_INDEXES = """SELECT table_schema, table_name, index_name, non_unique, column_name, nullable, sub_part, index_type
+_INDEXES = """SELECT table_schema, table_name, index_name, non_unique, column_name, nullable, sub_part, index_type, {}
 FROM information_schema.statistics WHERE TRUE"""
 _FOREIGN_KEYS = """SELECT table_schema, table_name, constraint_name, column_name, referenced_table_schema,
 referenced_table_name, referenced_column_name FROM information_schema.key_column_usage
@@ -139,10 +142,23 @@ def _where(schemas: Sequence[str], names: Sequence[str]) -> str:
     return where
 
 
-def _json_columns(ask: Ask) -> frozenset[tuple[str, str, str]]:
-    has_table = ask("""SELECT 1 FROM information_schema.columns WHERE table_schema = 'information_schema'
-AND table_name = 'CHECK_CONSTRAINTS' AND column_name = 'TABLE_NAME'""")
-    if not has_table:  # MySQL, which has a json type of its own
+def _columns_known(ask: Ask) -> frozenset[str]:
+    """Which columns of its own tables this server has of those that not all have."""
+    rows = ask("""SELECT table_name, column_name FROM information_schema.columns
+WHERE table_schema = 'information_schema' AND column_name IN ('TABLE_NAME', 'IS_VISIBLE', 'IGNORED')
+AND table_name IN ('CHECK_CONSTRAINTS', 'STATISTICS')""")
+    return frozenset(f"{row[0]}.{row[1]}".upper() for row in rows)
+
+
+def _unseen(known: frozenset[str]) -> str:
+    """SQL: whether the optimizer leaves an index alone. MySQL calls it invisible, MariaDB ignored."""
+    if "STATISTICS.IS_VISIBLE" in known:
+        return "is_visible = 'NO'"
+    return "ignored = 'YES'" if "STATISTICS.IGNORED" in known else "FALSE"
+
+
+def _json_columns(ask: Ask, known: frozenset[str]) -> frozenset[tuple[str, str, str]]:
+    if "CHECK_CONSTRAINTS.TABLE_NAME" not in known:  # MySQL, which has a json type of its own
         return frozenset()
     return frozenset((str(row[0]), str(row[1]), str(row[2])[len("json_valid(") : -1].strip('`"')) for row in ask(_JSON))
 
@@ -166,11 +182,16 @@ def _table(
         name=key[1],
         columns=tuple(_column(column, documents) for column in columns),
         keys=tuple(_names(group) for group in sorted(unique, key=lambda group: group[0][2] != "PRIMARY")),
-        indexes=tuple(dict.fromkeys(_names(group) for group in whole if group[0][7] in ("BTREE", "HASH"))),
+        indexes=tuple(dict.fromkeys(_names(group) for group in whole if _serves(group))),
         foreign_keys=tuple(_foreign_key(key[0], group) for group in _grouped(foreign, 2)),
         row_count=int(rows) if rows is not None and not view else None,
         comment="" if view else comment or "",
     )
+
+
+def _serves(index: Sequence[Row]) -> bool:
+    """Whether the optimizer may look values up in it."""
+    return index[0][7] in ("BTREE", "HASH") and index[0][8] != "1"
 
 
 def _column(row: Row, documents: frozenset[tuple[str, str, str]]) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -27,6 +28,7 @@ from connectors.mariadb.drivers import (
     Session,
     driver,
     named,
+    replication,
     run,
     translate,
     version,
@@ -136,7 +138,7 @@ class MariadbConnector:
     def _replica(self, session: Session) -> bool | None:
         """Whether it follows another server; None where it does not tell us."""
         try:
-            return bool(self._ask(session, "SHOW SLAVE STATUS"))
+            return bool(self._ask(session, replication(session.engine, version(session))))
         except (driver().OperationalError, driver().ProgrammingError) as error:
             if error.args and error.args[0] in _UNTOLD:
                 return None
@@ -196,7 +198,7 @@ class MariadbConnector:
         return way(query, time.monotonic() + timeout, timeout, cancel, held)
 
     def pressure(self) -> Pressure:
-        """See Connector: Threads_running without our own, and Seconds_Behind_Master where we may read it."""
+        """See Connector: Threads_running without our own, and the replica's lag where we may read it."""
         with self._leased(ASK_TIMEOUT, Cancel()) as lease:
             ours = self._leases.busy
             with self.tally.counted("pressure") as counted:
@@ -204,30 +206,31 @@ class MariadbConnector:
                 counted.rows = bool(running)
             try:
                 with self.tally.counted("pressure") as counted:
-                    replica = named(lease.session.connection, "SHOW SLAVE STATUS")
+                    replica = _followed(lease.session)
                     counted.rows = bool(replica)
             except (driver().OperationalError, driver().ProgrammingError):
                 replica = {}
-        lag = replica.get("Seconds_Behind_Master")
+        lag = replica.get("Seconds_Behind")
         return Pressure(None if lag is None else float(lag), max(int(running.get("Value") or 0) - ours, 0))
 
     def replication(self, timeout: float = PING) -> Replication:
-        """See Connector: Seconds_Behind_Master, which counts whole seconds, while both of its threads run."""
+        """See Connector: the server's own seconds, which are whole ones, while both of its threads run."""
         return self._leases.again(lambda: self._replication(timeout))
 
     def _replication(self, timeout: float) -> Replication:
         with self._leased(timeout, Cancel()) as lease, self.tally.counted("pressure") as counted:
             try:
-                found = named(lease.session.connection, "SHOW SLAVE STATUS")
+                found = _followed(lease.session)
             except (driver().OperationalError, driver().ProgrammingError) as error:
                 if error.args[0] not in (1227, 1064):
                     raise
-                return Replication(True, None, "the user may not read it: GRANT SLAVE MONITOR")
+                right = "SLAVE MONITOR" if lease.session.engine == "mariadb" else "REPLICATION CLIENT"
+                return Replication(True, None, f"the user may not read it: GRANT {right}")
             counted.rows = bool(found)
         if not found:
             return Replication(False, 0.0)
-        behind = found.get("Seconds_Behind_Master")
-        if found.get("Slave_IO_Running") != "Yes" or found.get("Slave_SQL_Running") != "Yes" or behind is None:
+        behind = found.get("Seconds_Behind")
+        if found.get("IO_Running") != "Yes" or found.get("SQL_Running") != "Yes" or behind is None:
             return Replication(True, None, "replication has stopped")
         return Replication(True, float(behind) + 1.0)
 
@@ -352,6 +355,13 @@ class MariadbConnector:
             with contextlib.suppress(Exception):
                 sever(session.descriptor)
             raise
+
+
+def _followed(session: Session) -> dict[str, str | None]:
+    """What a replica tells of its replication, under names of both engines; {} where it follows nobody."""
+    found = named(session.connection, replication(session.engine, version(session)))
+    plain = ((re.sub("^(Slave|Replica)_|_(Master|Source)$", "", name), value) for name, value in found.items())
+    return dict(plain)
 
 
 def _await(session: Session, stopper: Stopper, deadline: float, late: LimitExceeded) -> None:

@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
+from connectors.capability.mariadb import MYSQL_SINCE, PADLESS
 from connectors.deadlines import Deadlines
 from connectors.errors import ConfigError, Error, LimitExceeded, SourceError
 from connectors.identity import Identity
 from connectors.leases import lost as gone
 from connectors.logins import Logins
+from connectors.mariadb.greeting import without_tls
 from connectors.sockets import readable, sever, watch
 from connectors.stopping import ended_there
 from connectors.tally import SESSION, Tally
@@ -30,14 +32,19 @@ if TYPE_CHECKING:
 SQL_MODE = (
     "ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO"
 )
-PROLOGUE = (
+_PROLOGUE = (
     f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', group_concat_max_len = 1073741824",
     "SET SESSION TRANSACTION READ ONLY",
 )
-BYTEWISE = "SET SESSION collation_connection = utf8mb4_nopad_bin"  # of MariaDB: texts of no column compare by bytes
+# Texts of no column compare by bytes. MySQL would show statistics that it read up to a day ago.
+_OWN = {
+    "mariadb": f"SET SESSION collation_connection = {PADLESS['mariadb']}",
+    "mysql": f"SET SESSION collation_connection = {PADLESS['mysql']}, information_schema_stats_expiry = 0",
+}
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 _PROOF = 1.0  # seconds for that round trip, and for a KILL
 LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
+_REPLICA_SINCE = (8, 0, 22)  # of MySQL, whose 8.4 knows the other words no more
 LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
 KILLED = 1317
 _SPEAKS_TLS = 2048  # of the capabilities that a server tells
@@ -80,6 +87,7 @@ class Access:
     tls: Tls = field(default_factory=Tls)
     logins: Logins = field(init=False, repr=False)
     identity: Identity = field(default_factory=Identity, repr=False)
+    _careful: bool = field(default=True, init=False, repr=False)  # it may be MySQL
 
     def __post_init__(self) -> None:
         self.logins = Logins(self.source, self.password, self.tls.passphrase)
@@ -91,17 +99,34 @@ class Access:
 
         def attempt(password: str | None) -> Any:
             known = {} if password is None else {"password": password}
-            with _encrypted(self.tls) as encryption:
+            tls = self._agreed(seconds)
+            with _encrypted(tls) as encryption:
                 made = driver().connect(conv={}, **given, **known, **encryption)
-            if encryption and self.tls.mode != "prefer" and not made.server_capabilities & _SPEAKS_TLS:
+            if encryption and tls.mode != "prefer" and not made.server_capabilities & _SPEAKS_TLS:
                 made.close()  # the driver goes on without, whatever it was told
                 raise driver().OperationalError(2026, "TLS/SSL error: the server does not speak TLS")
             return made
 
         connection = self.logins.open(attempt, refused, seconds)
         self.identity.sees(connection.get_server_info())
+        self._careful = "mariadb" not in connection.get_server_info().lower()
         watch(connection.fileno())
         return connection
+
+    def _agreed(self, seconds: float) -> Tls:
+        """How to go on. Told to encrypt, the driver sends MySQL's newer kind of password as it is to a server that does
+        not speak TLS, unless it has to verify who that is; told not to, it seals it with the server's key."""
+        host, port = self.arguments.get("host"), self.arguments.get("port")
+        if self.tls.mode not in ("prefer", "require") or host is None or port is None or not self._careful:
+            return self.tls
+        try:
+            if not without_tls(str(host), int(port), max(1.0, min(self.arguments["connect_timeout"], seconds))):
+                return self.tls
+        except TimeoutError:
+            raise driver().OperationalError(2003, "the server does not answer") from None
+        if self.tls.mode == "require":
+            raise driver().OperationalError(2026, "TLS/SSL error: the server does not speak TLS")
+        return self.tls.model_copy(update={"mode": "disable"})
 
     def scrub(self, text: str) -> str:
         """The text without secrets."""
@@ -171,13 +196,13 @@ class MysqlDriver:
             with self.bounded(connection.fileno(), seconds):
                 connection.autocommit(True)
                 connection.set_character_set("utf8mb4")
-                for statement in PROLOGUE:
+                told = connection.get_server_info()
+                engine = "mariadb" if "mariadb" in told.lower() else "mysql"
+                statements = prologue(engine, numbers(told))
+                for statement in statements:
                     run(connection, statement)
-                engine = "mariadb" if "mariadb" in connection.get_server_info().lower() else "mysql"
-                if engine == "mariadb":
-                    run(connection, BYTEWISE)
                 # autocommit and the character set are statements too
-                self._access.tally.add(SESSION, 2 + len(PROLOGUE) + (engine == "mariadb"))
+                self._access.tally.add(SESSION, 2 + len(statements))
         except errors as error:
             raise self._access.unreachable(error) from None
         return Session(connection, engine, connection.thread_id(), connection.fileno())
@@ -233,10 +258,24 @@ def limiting(engine: str, milliseconds: int) -> str:
     return f"SET SESSION max_execution_time = {milliseconds}"
 
 
+def prologue(engine: str, version: tuple[int, ...]) -> tuple[str, ...]:
+    """What makes a new session ours."""
+    return _PROLOGUE if engine == "mysql" and version < MYSQL_SINCE else (*_PROLOGUE, _OWN[engine])
+
+
+def replication(engine: str, version: tuple[int, ...]) -> str:
+    """The statement that tells how far a replica is."""
+    return "SHOW REPLICA STATUS" if engine == "mysql" and version >= _REPLICA_SINCE else "SHOW SLAVE STATUS"
+
+
 def version(session: Session) -> tuple[int, ...]:
     """The server's version as numbers."""
-    text = session.connection.get_server_info().removeprefix("5.5.5-")
-    return tuple(int(part) for part in re.findall(r"\d+", text)[:3])
+    return numbers(session.connection.get_server_info())
+
+
+def numbers(told: str) -> tuple[int, ...]:
+    """A server's version, of what it tells of itself."""
+    return tuple(int(part) for part in re.findall(r"\d+", told.removeprefix("5.5.5-"))[:3])
 
 
 def run(connection: Any, text: str) -> list[tuple[bytes | None, ...]]:

@@ -19,7 +19,7 @@ from connectors.mariadb import catalog as mariadb_catalog
 from connectors.mariadb import explain as mariadb_explain
 from connectors.mariadb import link as mariadb_link
 from connectors.mariadb import statistics as mariadb_statistics
-from connectors.mariadb.drivers import BYTEWISE, PROLOGUE, UNREADABLE, limiting, meaning
+from connectors.mariadb.drivers import UNREADABLE, limiting, meaning, prologue
 from connectors.mariadb.sql import derived, inlined
 from connectors.odbc.engine import CANARY, Engine, Facts, Given, Where
 from connectors.odbc.rows import cells, text, unhexed
@@ -71,8 +71,7 @@ class Mariadb(Engine):
         return f"SELECT CONVERT(X'{CANARY.encode().hex()}' USING utf8mb4)"
 
     def prologue(self, facts: Facts) -> tuple[str, ...]:
-        del facts
-        return (*PROLOGUE, BYTEWISE)
+        return prologue(self.answers, facts.numbers)
 
     def limit(self, milliseconds: int, facts: Facts) -> str | None:
         del facts
@@ -119,10 +118,6 @@ class Mysql(Mariadb):
     dbms = ("MySQL",)
     drivers = ("mysql", "myodbc")
     answers = "mysql"
-
-    def prologue(self, facts: Facts) -> tuple[str, ...]:
-        del facts
-        return PROLOGUE
 
 
 def _encryption(tls: Tls | None) -> dict[str, Any]:

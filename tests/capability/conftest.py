@@ -39,6 +39,12 @@ def maria(mariadb: Server, oracle: Oracle) -> Iterator[Site]:
 
 
 @pytest.fixture(scope="session")
+def my(mysql: Server, oracle: Oracle) -> Iterator[Site]:
+    with sites.mariadb(mysql, oracle) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
 def lite(tmp_path_factory: pytest.TempPathFactory, oracle: Oracle) -> Iterator[Site]:
     with sites.sqlite(tmp_path_factory.mktemp("lite"), oracle) as site:
         yield site

@@ -172,22 +172,27 @@ def _fits_mariadb(name: str, value: str) -> bool:
     return not (name == "timestamptz" and not "1970" <= value < "2038")
 
 
+MYSQL = {**MARIADB, "text_bytes": "VARCHAR(100) COLLATE utf8mb4_0900_bin"}
+
+
 @contextlib.contextmanager
 def mariadb(server: Server, oracle: Oracle) -> Iterator[Site]:
-    """A real MariaDB server."""
-    held = traps.columns(MARIADB)
+    """A real server of MariaDB or MySQL."""
+    declared, name = {"mariadb": (MARIADB, "maria"), "mysql": (MYSQL, "mysql")}[server.kind]
+    held = traps.columns(declared)
     rows = traps.rows(held, far=False, fits=_fits_mariadb)
-    server.run("CREATE OR REPLACE DATABASE capability", f"GRANT ALL ON capability.* TO {server.user}@'%'")
+    server.run("DROP DATABASE IF EXISTS capability", "CREATE DATABASE capability")
+    server.run(f"GRANT ALL ON capability.* TO {server.user}@'%'")
     with contextlib.closing(server.admin("capability")) as admin:
-        listed = ", ".join(f"{t.name} {MARIADB[t.value]} NULL" for t in held)
+        listed = ", ".join(f"{t.name} {declared[t.value]} NULL" for t in held)
         cursor = admin.cursor()
         cursor.execute("SET time_zone = '+00:00'")
         cursor.execute(f"CREATE TABLE traps (id INT PRIMARY KEY, {listed})")
         marks = ", ".join(["%s"] * (1 + len(held)))
         cursor.executemany(f"INSERT INTO traps VALUES ({marks})", [_mariadb_row(held, row) for row in rows])
-    fill_canon(oracle, "maria", held, rows)
-    connector = registry.connect("mariadb", "maria", {**server.options, "database": "capability"})
-    yield source("maria", connector, held, oracle, "traps")
+    fill_canon(oracle, name, held, rows)
+    connector = registry.connect(server.kind, name, {**server.options, "database": "capability"})
+    yield source(name, connector, held, oracle, "traps")
     connector.close()
     server.run("DROP DATABASE capability")
 

@@ -25,7 +25,7 @@ from planner.show import show
 from tests.capability.sites import INT4, Site
 
 pytestmark = pytest.mark.service
-SITES = ("pg", "maria", "lite", "duck", "merge")
+SITES = ("pg", "maria", "my", "lite", "duck", "merge")
 BOOL = PgType("bool")
 SHOWN = 3
 

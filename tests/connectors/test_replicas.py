@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.service, pytest.mark.slow]
 BOTH = pytest.mark.parametrize("small", [True, False], ids=["point", "bulk"])
 
 
-@pytest.fixture(scope="module", params=["postgresql", "mariadb"])
+@pytest.fixture(scope="module", params=["postgresql", "mariadb", pytest.param("mysql", marks=pytest.mark.deep)])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     try:
         with replicated(request.param) as site:
@@ -82,7 +82,7 @@ def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
 def ask(source: Replicated, small: bool = True, key: str = "", fresh: float = float("inf")) -> tuple[int, Served]:
     """The row's value, and who told it."""
     cancel = Cancel(key=key, fresh=fresh)
-    table = "shop.t" if source.profile().engine == "mariadb" else "public.t"
+    table = "public.t" if source.profile().engine == "postgresql" else "shop.t"
     query = statement(
         f"SELECT CAST(n AS {'SIGNED' if '.t' and table == 'shop.t' else 'bigint'}) FROM {table}",
         columns=(INT8,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tests import trino_server
+from tests import mysql_server, trino_server
 from tests.differential.file_formats import load_files
 from tests.differential.placements import BY, ENGINES, Piece
 from tests.rest_server import RestServer
@@ -165,8 +165,9 @@ def _copy(connection: Any, piece: Piece, pieces: list[Piece]) -> None:
 
 
 def load_mariadb(server: Server, database: str, pieces: list[Piece]) -> dict[str, Any]:
-    """A database of its own, utf8mb4_general_ci unless a column says otherwise."""
-    server.run(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+    """A database of its own at MariaDB or MySQL, not by bytes unless a column says so."""
+    collation = "utf8mb4_general_ci" if server.kind == "mariadb" else "utf8mb4_0900_ai_ci"
+    server.run(f"CREATE DATABASE {database} CHARACTER SET utf8mb4 COLLATE {collation}")
     server.run(f"GRANT ALL ON {database}.* TO {server.user}@'%'")
     with contextlib.closing(server.admin(database)) as connection:
         cursor = connection.cursor()
@@ -221,12 +222,14 @@ def _literal(value: Any) -> str:
 
 def started(kind: str) -> AbstractContextManager[Server]:
     """A private server of a kind of ENGINES."""
-    return trino_server.running() if kind == "trino" else running(kind)
+    apart: dict[str, Callable[[], AbstractContextManager[Server]]]
+    apart = {"trino": trino_server.running, "mysql": mysql_server.running}
+    return apart[kind]() if kind in apart else running(kind)
 
 
 def needed(engines: Iterable[str]) -> list[str]:
     """The kinds of servers that sources need."""
-    return sorted({ENGINES[engine] for engine in engines} & {"postgresql", "mariadb", "trino"})
+    return sorted({ENGINES[engine] for engine in engines} & {"postgresql", "mariadb", "mysql", "trino"})
 
 
 def _address(server: Server) -> dict[str, Any]:
@@ -260,7 +263,7 @@ def _load(folder: Path, source: str, pieces: list[Piece], servers: dict[str, Ser
         return load_postgresql(servers[kind], f"d{tag}_{source}", source == "icu", pieces)
     if kind == "trino":
         return load_trino(servers[kind], f"d{tag}_{source}", pieces)
-    if kind == "mariadb":
+    if kind in ("mariadb", "mysql"):
         return load_mariadb(servers[kind], f"d{tag}_{source}", pieces)
     if kind == "sqlite":
         return load_sqlite(folder, pieces, source)

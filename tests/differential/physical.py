@@ -10,8 +10,9 @@ import json
 import math
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -42,7 +43,7 @@ def physical(kind: str, column: Column, values: list[Any], chance: random.Random
     stored = stored.lower() if kind == "trino" else stored  # it has no other names
     quoted = f'"{stored}"'
     cast = f"{quoted}::{column.type.sql}"
-    if native == "BOOLEAN" and kind == "mariadb":  # a tinyint, and PostgreSQL casts no smallint to boolean
+    if native == "BOOLEAN" and kind in ("mariadb", "mysql"):  # a tinyint, and PostgreSQL casts no smallint to boolean
         cast = f"{quoted} <> 0"
     return Physical(column.name, column.type, stored, native, encode, quoted if kind == "postgresql" else cast)
 
@@ -69,8 +70,18 @@ _MARIADB = {
 _COLLATIONS = ("", "", "", " COLLATE utf8mb4_bin", " COLLATE utf8mb4_nopad_bin", " COLLATE utf8mb4_unicode_ci")
 
 
-def _mariadb(kind: PgType, values: list[Any], chance: random.Random) -> tuple[str, Encode]:
-    collation = chance.choice(_COLLATIONS)
+_MYSQL = {name: native for name, native in _MARIADB.items() if name not in ("uuid", "jsonb")}  # its JSON rounds
+_MYSQL_COLLATIONS = tuple(one.replace("nopad_bin", "0900_bin") for one in _COLLATIONS)
+
+
+def _mariadb(
+    kind: PgType,
+    values: list[Any],
+    chance: random.Random,
+    natives: Mapping[str, str] = _MARIADB,
+    collations: Sequence[str] = _COLLATIONS,
+) -> tuple[str, Encode]:
+    collation = chance.choice(collations)
     if kind.name == "text":
         return chance.choice(("LONGTEXT", "TEXT", "VARCHAR(400)")) + collation, _as_is
     if kind.name in ("varchar", "bpchar"):
@@ -79,11 +90,11 @@ def _mariadb(kind: PgType, values: list[Any], chance: random.Random) -> tuple[st
         return "DECIMAL({},{})".format(*kind.precision_scale), _text_of(kind)
     if kind.name == "bool":
         return chance.choice(("BOOLEAN", "BIT(1)")), _as_is
-    if kind.name not in _MARIADB or not _fits_mariadb(kind, values):
+    if kind.name not in natives or not _fits_mariadb(kind, values):
         return "VARCHAR(400)" + collation, _text_of(kind)
     if kind.name in ("timestamp", "timestamptz"):
-        return _MARIADB[kind.name], _naive
-    return _MARIADB[kind.name], _exact_float if kind.name in ("float4", "float8") else _as_is
+        return natives[kind.name], _naive
+    return natives[kind.name], _exact_float if kind.name in ("float4", "float8") else _as_is
 
 
 def _exact_float(value: float | None) -> Any:
@@ -279,4 +290,5 @@ _KINDS: dict[str, Callable[[PgType, list[Any], random.Random], tuple[Any, Encode
     "duckdb": _duckdb,
     "rest": _rest,
     "trino": _trino,
+    "mysql": partial(_mariadb, natives=_MYSQL, collations=_MYSQL_COLLATIONS),
 }

@@ -28,8 +28,10 @@ ENGINES = {
     "odbc_maria": "mariadb",
     "odbc_lite": "sqlite",
     "trino": "trino",
+    "my": "mysql",
 }
-USUAL = tuple(name for name in ENGINES if name != "trino")  # each statement costs Trino some tens of milliseconds
+# each statement costs Trino some tens of milliseconds, and MySQL's server is not installed
+USUAL = tuple(name for name in ENGINES if name not in ("trino", "my"))
 # Sources whose engine is reached by another kind than its own, and what their files say besides.
 BY: dict[str, tuple[str, dict[str, str]]] = {
     "alchemy": ("sqlalchemy", {"url": "postgresql+pg8000://"}),
