@@ -240,13 +240,13 @@ class RestServer:
         return {"data": {"items": rows[at : at + size]}, "meta": {"after": after}}, {}
 
     def _link(self, rows: list[Any], asked: dict[str, Any], request: Request) -> tuple[Any, dict[str, str]]:
-        at, size = int(asked.get("at", 0)), self._sized(asked)
-        following = request.url.include_query_params(at=at + size)
+        at, size = int(asked.get("_at", 0)), self._sized(asked)
+        following = request.url.include_query_params(_at=at + size)
         return rows[at : at + size], {"Link": f'<{following}>; rel="next"'} if at + size < len(rows) else {}
 
     def _next(self, rows: list[Any], asked: dict[str, Any], request: Request) -> tuple[Any, dict[str, str]]:
-        at, size = int(asked.get("at", 0)), self._sized(asked)
-        following = str(request.url.include_query_params(at=at + size)) if at + size < len(rows) else None
+        at, size = int(asked.get("_at", 0)), self._sized(asked)
+        following = str(request.url.include_query_params(_at=at + size)) if at + size < len(rows) else None
         return {"value": rows[at : at + size], "next": following}, {}
 
 
