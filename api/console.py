@@ -157,7 +157,8 @@ def error(problem: BaseException, sql: str = "") -> None:
         console.print(Text.assemble(_ERROR, message))
         return
     place = f"{problem.place}: " if problem.place and isinstance(problem, ConfigError) else ""
-    source = f" (source {problem.place})" if problem.place and not place else ""
+    named = (problem.place or "").startswith("source ")
+    source = f" ({'' if named else 'source '}{problem.place})" if problem.place and not place else ""
     console.print(Text.assemble(_ERROR, f"{place}{problem.message}{source}"))
     for line in _pointer(sql, problem.position):
         console.print(Text(line))

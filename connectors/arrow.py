@@ -200,6 +200,10 @@ def _widens(have: pa.DataType, want: pa.DataType) -> bool:
 
 
 def _checked_text(values: pa.Array, expected: PgType, column: str) -> pa.Array:
+    try:
+        values.validate(full=True)  # a driver that gives Arrow may not have looked at the bytes
+    except pa.ArrowInvalid:
+        raise unfit(column, "text with bytes that are not UTF-8", expected) from None
     if _has_nul(values):
         raise unfit(column, "text with a NUL character", expected)
     if expected.name == "bpchar" and expected.mod > 4:

@@ -19,6 +19,7 @@ from federation import facts, profiles
 from federation.gate.gate import Gate
 from federation.gate.gates import Gates
 from federation.gate.patience import patiently
+from federation.naming import blamed
 from federation.operations import system
 from federation.remembered import Remembered
 from views import unfit
@@ -72,7 +73,7 @@ async def alive(connector: Connector | None, gate: Gate) -> bool:
     """Whether a source that was down answers."""
     if connector is None:
         return False
-    with suppress(Error, TimeoutError):
+    with suppress(Error, TimeoutError), blamed(gate.source):
         await patiently(connector.ping, 5.0, gate, prober=True)
         return True
     return False
@@ -94,7 +95,8 @@ async def _introspect(
             found.connector = before.connectors.get(name)
         elif gate.breaker is not None:
             gate.breaker.forget()  # what failed was reached in another way, by another secret perhaps
-        found.connector = found.connector or registry.connect(file.kind, name, options)
+        with blamed(name):
+            found.connector = found.connector or registry.connect(file.kind, name, options)
         profile, found.tables = await patiently(
             _asked(found.connector, file.expose.schemas, file.expose.tables), patience, gate
         )
@@ -188,8 +190,9 @@ def _asked(
     connector: Connector, schemas: Sequence[str], tables: Sequence[str]
 ) -> Callable[[], tuple[Profile, tuple[Table, ...]]]:
     def ask() -> tuple[Profile, tuple[Table, ...]]:
-        told = connector.profile(), connector.tables(tuple(schemas), tuple(tables))
-        look(connector)
+        with blamed(connector.name):
+            told = connector.profile(), connector.tables(tuple(schemas), tuple(tables))
+            look(connector)
         return told
 
     return ask

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pyarrow as pa
 
 from connectors.arrow import KEY
-from connectors.errors import SourceError
+from connectors.errors import Error, SourceError
+
+LOG = logging.getLogger("vdw.connectors")
 
 _COLUMN = re.compile(r"\bcolumn c(\d+)\b")
 _QUOTED = r"[\"`](?P<name>(?:[^\"`]|\"\"|``)+)[\"`]"
@@ -20,9 +24,29 @@ def named(batches: Iterator[pa.RecordBatch], source: str, sql: str) -> Generator
     Closing it closes `batches`. `sql` is the statement's text without values.
     """
     try:
-        yield from batches
+        with blamed(source):
+            yield from batches
     except SourceError as error:
         raise explained(error, source, sql) from error.__cause__
+
+
+@contextmanager
+def blamed(source: str) -> Iterator[None]:
+    """A connector may be anybody's: what it did not expect is its source's error, and the log has the traceback.
+
+    Raises SourceError. The message of what was raised stays out of it: a driver's may hold values.
+    """
+    try:
+        yield
+    except (Error, MemoryError, TimeoutError):
+        raise
+    except Exception as error:
+        LOG.error("the connector of source %s failed", source, exc_info=error)
+        raise SourceError(
+            f"the connector failed: {type(error).__name__}",
+            place=f'source "{source}"',
+            hint="this is a fault of the connector: report it to its makers; the log of vdw has the traceback",
+        ) from error
 
 
 def explained(error: SourceError, source: str, sql: str) -> SourceError:

@@ -15,7 +15,8 @@ import psycopg
 import pytest
 
 from connectors import registry
-from connectors.base import Connector
+from connectors.base import Connector, Table
+from connectors.sqlite.connector import SqliteConnector
 from connectors.types import PgType
 from federation import introspection
 from federation.build import Built, build, rebuild
@@ -191,6 +192,21 @@ def test_what_read_the_clock_is_a_warning(made: Any) -> None:
 
 
 DOWN = {"sources/erp.yml": "kind: sqlite\nconnection: {path: erp.sqlite}\n"}
+
+
+def test_a_connector_that_fails_takes_its_own_source_along(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(SqliteConnector):
+        def tables(self, schemas: tuple[str, ...] = (), tables: tuple[str, ...] = ()) -> tuple[Table, ...]:
+            if self.name == "erp":
+                raise KeyError("a value")
+            return super().tables(schemas, tables)
+
+    monkeypatch.setattr(registry, "connector_class", lambda _kind: Broken)
+    built = made({"sources/erp.yml": "kind: sqlite\nconnection: {path: shop.sqlite}\n", **CUSTOMERS})
+    assert list(built.catalog.views) == [("crm", "customer")]
+    (fault,) = errors(built)
+    assert "source erp cannot be read: the connector failed: KeyError" in fault
+    assert "a value" not in fault
 
 
 def test_a_source_that_is_down_takes_its_views_along_until_it_is_back(made: Any, canon: Canon, shop: Path) -> None:

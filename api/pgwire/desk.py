@@ -56,7 +56,7 @@ class Desk:
         self.temporary = False  # the session may have relations of its own
         self.prepares = False  # SQL's PREPARE has been used on virtual relations
         self.views: dict[str, Expansion] = {}
-        self.hidden: dict[str, bytes] = {}
+        self.hidden: dict[tuple[str, tuple[int, ...]], bytes] = {}
         self._number = 0
         self._analysed: LRUCache[tuple[object, ...], Prepared] = LRUCache(256)
 
@@ -333,8 +333,12 @@ class Desk:
         return told
 
     def residual(self, sql: str, types: Sequence[int]) -> bytes:
-        """The name of a hidden prepared statement of that text; sent now where the backend has none."""
-        name = self.hidden.get(sql)
+        """The name of a hidden prepared statement of that text and those types; sent now where the backend has none.
+
+        Statements that differ in what is asked of the sources may be merged by one text, with other parameters.
+        """
+        key = (sql, tuple(types))
+        name = self.hidden.get(key)
         if name is not None:
             return name
         if len(self.hidden) >= STATEMENTS:
@@ -343,10 +347,10 @@ class Desk:
         self._number += 1
         name = HIDDEN + str(self._number).encode()
         text = sql.encode(self.session.settings.encoding, "replace")
-        future = self.backend.future(lambda: self.hidden.pop(sql, None))
+        future = self.backend.future(lambda: self.hidden.pop(key, None))
         reply = Reply(PARSE, shown=False, loud=True, patch=self.session.handover.unplaced, future=future)
         self.backend.send(parse(name, text, types), reply)
-        self.hidden[sql] = name
+        self.hidden[key] = name
         return name
 
     def forget(self) -> None:

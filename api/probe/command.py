@@ -26,6 +26,7 @@ from connectors.base import Bound, Cancel, Profile, SourceQuery
 from connectors.capability import candidates, claims, proven
 from connectors.errors import ConfigError, SourceError
 from federation.gate.patience import patiently
+from federation.naming import blamed
 from federation.profiles import version
 from views.load import PROFILES
 from views.validate import did_you_mean
@@ -98,9 +99,12 @@ async def _tried(runtime: Runtime, profile: Profile, wanted: Wanted, cancel: Can
 
     def send(query: SourceQuery) -> Sequence[pa.RecordBatch]:
         cancel.check()
-        work = patiently(
-            lambda: list(connector.execute(query, timeout=seconds, cancel=cancel)), seconds + 60, gate, "probe"
-        )
+
+        def rows() -> Sequence[pa.RecordBatch]:
+            with blamed(wanted.source):
+                return list(connector.execute(query, timeout=seconds, cancel=cancel))
+
+        work = patiently(rows, seconds + 60, gate, "probe")
         return asyncio.run_coroutine_threadsafe(work, loop).result()
 
     def told(number: int, query: SourceQuery) -> None:

@@ -50,6 +50,7 @@ from connectors.capability.rules import (
 )
 
 DIGITS = 38
+_BACKSLASH = exp.Literal.string("\\")  # as the dialect writes it
 PLAIN = ("int", "date", "timestamp", "timestamptz", "time")
 _SUPERSET = (V.EXACT, V.SUPERSET, V.SUPERSET)
 
@@ -186,8 +187,8 @@ def _texts(said: Words) -> dict[Signature, Rule]:
     rules["in", "text", "..."] = Rule(membership, said.equal, guard=guard)
     rules["notin", "text", "..."] = Rule(no_membership, INEQUALITY, guard=guard)
     rules["any", "text", "array of text"] = Rule(listed, said.equal)
-    rules["like", "text", "text"] = Rule(like_escaped("like"), said.like, guard=guard)
-    rules["notlike", "text", "text"] = Rule(like_escaped("notlike"), BYTES_ONLY, guard=guard)
+    rules["like", "text", "text"] = Rule(like_escaped("like", _BACKSLASH), said.like, guard=guard)
+    rules["notlike", "text", "text"] = Rule(like_escaped("notlike", _BACKSLASH), BYTES_ONLY, guard=guard)
     return rules
 
 

@@ -281,15 +281,18 @@ def no_membership(args: Sequence[exp.Expr]) -> exp.Expr:
     return exp.Not(this=membership(args))
 
 
-def like_escaped(op: str) -> Build:
+# Raw, since sqlglot doubles the backslash for MySQL, whose session has no escapes in strings where it is ours.
+RAW_BACKSLASH = exp.Var(this="'\\'")
+
+
+def like_escaped(op: str, backslash: exp.Expr = RAW_BACKSLASH) -> Build:
     """LIKE with PostgreSQL's default escape written out, for engines that have none or another."""
     negate = op.startswith("not")
     kind = exp.ILike if op.endswith("ilike") else exp.Like
 
     def build(args: Sequence[exp.Expr]) -> exp.Expr:
         like = kind(this=wrap(args[0]), expression=wrap(args[1]))
-        # Raw, since sqlglot would double the backslash for MySQL, whose session here has no escapes in strings.
-        made = exp.Escape(this=like, expression=exp.Var(this="'\\'"))
+        made = exp.Escape(this=like, expression=backslash.copy())
         return exp.Not(this=exp.Paren(this=made)) if negate else made
 
     return build

@@ -18,6 +18,14 @@ pytestmark = pytest.mark.service
 SCRIPTS: dict[str, list[str]] = {
     "rows": ["select * from sales.people order by id", "table crm.customers", "values (1), ((select 2 from crm.many limit 1))"],
     "merge": ["select * from sales.spending order by 1", "select name, total from sales.spending where total > 5 order by total"],
+    "merged by one text, asked with values of other types": [
+        "select label, (select name from crm.customers where id = 2) from crm.many where id = 3 order by 1 limit 2",
+        "select label, (select name from crm.customers where id = 2) from crm.many where label = 'row 3' order by 1 limit 2",
+        "select count(*), max(c.since) from crm.customers c join shop.orders o on o.customer_id = c.id where o.id > 10",
+        "select count(*), max(c.since) from crm.customers c join shop.orders o on o.customer_id = c.id where c.region = 'north'",
+        "select count(*), max(c.since) from crm.customers c join shop.orders o on o.customer_id = c.id where c.name = 'Bob' or c.region is null",
+        "select count(*), max(c.since) from crm.customers c join shop.orders o on o.customer_id = c.id where o.placed < '2024-02-01'",
+    ],
     "one query, several statements": ["select 1 as a; select id from crm.customers order by 1 limit 2; select 'x'"],
     "several, the last wrong": ["select id from crm.customers where id = 1; select 1/0; select 2", "select 3"],
     "several, wrong name": ["select 1; select nonsense from crm.customers", "select 3"],
