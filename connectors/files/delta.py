@@ -56,7 +56,7 @@ class _Delta(Opened):
             for field in schema
         )
         key = (table.metadata().id, table.version())
-        return _Delta(spec, key, columns, table.count(), _committed(table), table)
+        return _Delta(spec, key, columns, _count(table), _committed(table), table)
 
     def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
         kinds = self.kinds
@@ -73,6 +73,12 @@ def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
         return reader.read_next_batch()
     except StopIteration:
         return None
+
+
+def _count(table: DeltaTable) -> int | None:
+    """The log's own count, which does not know of rows that deletion vectors take away."""
+    features = table.protocol().reader_features or []
+    return None if "deletionVectors" in features else table.count()
 
 
 def _committed(table: DeltaTable) -> dt.datetime:

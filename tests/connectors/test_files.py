@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
+import struct
 import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -486,6 +487,85 @@ def test_iceberg_snapshots(source: Open, tmp_path: Path) -> None:
     assert ask(connector, "SELECT count(*) FROM c").column(0).to_pylist() == [2]
     made.append(pa.table({"id": pa.array([4], pa.int32()), "new": ["d"]}))
     assert ask(connector, "SELECT count(*) FROM t").column(0).to_pylist() == [3]
+
+
+_Z85 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+
+
+def _deletion_vector(rows: list[int]) -> dict[str, Any]:
+    """An inline one by the protocol's own words: magic, one Roaring bitmap of one array container, Z85."""
+    bitmap = struct.pack("<IIHHI", 12346, 1, 0, len(rows) - 1, 16) + struct.pack(f"<{len(rows)}H", *rows)
+    raw = struct.pack("<IQI", 1681511377, 1, 0) + bitmap
+    padded = raw + b"\0" * (-len(raw) % 4)
+    words = (int.from_bytes(padded[at : at + 4], "big") for at in range(0, len(padded), 4))
+    text = "".join(_Z85[word // 85**power % 85] for word in words for power in (4, 3, 2, 1, 0))
+    return {"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": len(raw), "cardinality": len(rows)}
+
+
+def test_rows_that_a_deletion_vector_takes_away(source: Open, tmp_path: Path) -> None:
+    place = tmp_path / "in" / "t"
+    write_deltalake(str(place), pa.table({"id": list(range(10)), "name": [f"n{n}" for n in range(10)]}))
+    log = place / "_delta_log" / f"{0:020}.json"
+    (added,) = (json.loads(line)["add"] for line in log.read_text().splitlines() if '"add"' in line)
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["deletionVectors"],
+                "writerFeatures": ["deletionVectors"]}  # fmt: skip
+    vector = _deletion_vector([0, 3, 9])
+    removed = {"path": added["path"], "deletionTimestamp": 1, "dataChange": True, "size": added["size"]}
+    actions = [
+        {"protocol": protocol},
+        {"remove": removed},
+        {"add": {**added, "deletionVector": vector}},
+        {"commitInfo": {"timestamp": 1}},
+    ]
+    (place / "_delta_log" / f"{1:020}.json").write_text("".join(json.dumps(action) + "\n" for action in actions))
+    connector = source()
+    kept = [1, 2, 4, 5, 6, 7, 8]
+    assert sorted(row["id"] for row in rows(connector, "t", "id", "name")) == kept
+    assert ask(connector, "SELECT count(*) FROM t WHERE id > 2").column(0).to_pylist() == [5]
+    assert table(connector, "t").row_count in (None, len(kept))
+
+
+def test_a_delta_table_of_a_feature_that_nobody_knows(source: Open, tmp_path: Path) -> None:
+    place = tmp_path / "in" / "t"
+    write_deltalake(str(place), pa.table({"id": [1]}))
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["ofTomorrow"],
+                "writerFeatures": ["ofTomorrow"]}  # fmt: skip
+    (place / "_delta_log" / f"{1:020}.json").write_text(json.dumps({"protocol": protocol}) + "\n")
+    with pytest.raises(SourceError, match="Delta Lake cannot read it"):
+        ask(source(), "SELECT id FROM t")
+
+
+def test_text_that_is_not_utf_8_in_parquet(source: Open, tmp_path: Path) -> None:
+    """PyArrow hands it on as it is."""
+    bad = pa.StringArray.from_buffers(2, pa.array(["ab", "cd"]).buffers()[1], pa.py_buffer(b"ab\xff\xfe"))
+    pq.write_table(pa.table({"id": [1, 2], "v": bad}), tmp_path / "in" / "t.parquet")
+    with pytest.raises(SourceError) as error:
+        rows(source(), "t", "id", "v")
+    assert error.value.sqlstate == "HV004"
+
+
+def test_both_readers_of_parquet_agree(source: Open, tmp_path: Path) -> None:
+    """Whole columns come by PyArrow, what is filtered by DuckDB."""
+    written = pa.table(
+        {
+            "id": pa.array(range(300), pa.uint32()),
+            "f": pa.array([None, float("nan"), -0.0, float("inf"), 1e-320] * 60),
+            "d": pa.array([Decimal("-1.10"), None, Decimal("99999999999999999.99")] * 100, pa.decimal128(19, 2)),
+            "t": pa.array(["", None, "ü" * 200] * 100).dictionary_encode(),
+            "at": pa.array([-1, None, 1_711_843_200_123] * 100, pa.timestamp("ms", "Europe/Berlin")),
+            "day": pa.array([-719162, None, 2932896] * 100, pa.date32()),
+            "took": pa.array([5] * 300, pa.duration("us")),
+        }
+    )
+    for number, version in enumerate(("1.0", "2.6")):
+        pq.write_table(written, tmp_path / "in" / f"t{number}.parquet", row_group_size=37, version=version)
+        connector = source()
+        kinds_of = tuple(column.type for column in table(connector, f"t{number}").columns)
+        listed = ", ".join(f'"{name}"' for name in written.schema.names)
+        whole = ask(connector, f"SELECT {listed} FROM t{number}", columns=kinds_of)
+        kept = ask(connector, f"SELECT {listed} FROM t{number} WHERE id >= 0", columns=kinds_of)
+        assert whole.num_rows == 300
+        assert sorted(map(str, whole.to_pylist())) == sorted(map(str, kept.to_pylist()))
 
 
 # -- life
