@@ -43,7 +43,7 @@ _OWN = {
 }
 _DOUBTFUL_AFTER = 30.0  # seconds idle after which a round trip proves a connection alive
 _PROOF = 1.0  # seconds for that round trip, and for a KILL
-LOST = frozenset((2002, 2003, 2006, 2013, 2055, 1053, 1077, 1078, 1079, 1927, 4031))
+LOST = frozenset((2002, 2003, 2006, 2013, 2026, 2055, 1053, 1077, 1078, 1079, 1927, 4031))  # 2026: an end within TLS
 _REPLICA_SINCE = (8, 0, 22)  # of MySQL, whose 8.4 knows the other words no more
 LATE = frozenset((1969, 3024))  # max_statement_time, max_execution_time
 KILLED = 1317

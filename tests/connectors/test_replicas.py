@@ -211,7 +211,7 @@ def test_all_together_hold_no_more_connections_than_allowed(site: Site, source: 
             ask(crm, key=str(time.monotonic_ns()))
 
     def count() -> int:
-        if site.kind == "mariadb":
+        if site.kind != "postgresql":
             sql = "SELECT count(*) FROM information_schema.processlist WHERE user = 'vdw'"
         else:
             sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'vdw'"
@@ -239,7 +239,7 @@ def test_what_it_tells(site: Site, source: Callable[..., Replicated]) -> None:
     assert with_snapshot is not None
     cancel = Cancel()
     try:
-        name = "shop.t" if site.kind == "mariadb" else "public.t"
+        name = "public.t" if site.kind == "postgresql" else "shop.t"
         rows = list(with_snapshot.execute(statement(f"SELECT 1 FROM {name}", small=True), timeout=5, cancel=cancel))
         assert sum(batch.num_rows for batch in rows) == 1
     finally:
@@ -249,7 +249,7 @@ def test_what_it_tells(site: Site, source: Callable[..., Replicated]) -> None:
 
 def held(crm: Replicated, **more: Any) -> tuple[int, Served]:
     """What a snapshot's two statements read, the same, and at which server."""
-    table = "shop.t" if crm.profile().engine == "mariadb" else "public.t"
+    table = "public.t" if crm.profile().engine == "postgresql" else "shop.t"
     read = statement(f"SELECT n + 0 FROM {table}", columns=(INT8,), small=True)
     snapshot, cancel = crm.snapshot(timeout=10, **more), Cancel()
     assert snapshot is not None
@@ -285,7 +285,7 @@ def test_a_query_whose_snapshot_died_with_its_server_is_asked_anew(
         made = catalog({"crm": Limits(concurrency=4, timeout=20)})
         made = replace(made, sources={name: replace(one, snapshot=30.0) for name, one in made.sources.items()})
         fetcher.swap(made, {"crm": crm})
-        table = "shop.t" if site.kind == "mariadb" else "public.t"
+        table = "public.t" if site.kind == "postgresql" else "shop.t"
         step = Step(replace(fragment(0, "crm", f"SELECT n + 0 AS n FROM {table}", {"n": INT8}), small=True), 0.0, "1")
         try:
             servers = []

@@ -225,7 +225,7 @@ def test_one_source_is_tried_from_the_command_line(
     told = json.loads(out)
     assert code == 0 and told["tls"]["on"] and told["tls"]["verified"] == "authority and name"
     assert told["tls"]["certificate_until"] and told["limits"]["concurrency"] == 4 and told["snapshot"] == 30.0
-    place = {"postgresql": "primary", "mariadb": "not known"}[server.kind]  # without SLAVE MONITOR
+    place = {"postgresql": "primary"}.get(server.kind, "not known")  # without SLAVE MONITOR
     assert told["role"] == f"{place}, login that may write" and any("may write" in note for note in told["notes"])
     assert tried("{mode: disable}")[1].count("tls") == 1
     code, _, err = tried(f"{{ca: {made.other}}}")
