@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from connectors.errors import SourceError
 from connectors.files import needs
@@ -52,20 +53,38 @@ class _Delta(Opened):
     def of(spec: Spec, table: DeltaTable) -> _Delta:
         schema = pa.schema(table.schema().to_arrow())
         columns = tuple(
-            made(field.name, spec.types.get(field.name) or mapped(field.type), str(field.type), nullable=field.nullable)
+            made(
+                field.name,
+                spec.types.get(field.name) or mapped(field.type),
+                str(field.type),
+                nullable=field.nullable or field.name in table.metadata().partition_columns,
+            )
             for field in schema
         )
         key = (table.metadata().id, table.version())
         return _Delta(spec, key, columns, _count(table), _committed(table), table)
 
     def scan(self, names: Sequence[str], work: Work, spared: Policies = NONE) -> Iterator[pa.RecordBatch]:
-        kinds = self.kinds
+        kinds, parts = self.kinds, [name for name in self.table.metadata().partition_columns if name in names]
         try:
             reader = work.waited(lambda: pa.RecordBatchReader.from_stream(self.table.scan(columns=list(names))))
             while (batch := work.waited(lambda: _next(reader))) is not None:
+                for name in parts:
+                    batch = _partitioned(batch, name)
                 yield conformed(batch, names, kinds, f"{self.spec.name}@{self.table.version()}", spared)
         except (DeltaError, OSError, pa.ArrowException) as error:
             raise _fault(self.spec, error) from None
+
+
+def _partitioned(batch: pa.RecordBatch, name: str) -> pa.RecordBatch:
+    """With NULL for an empty partition value, as Delta's protocol has it: delta-rs makes an empty text of it."""
+    at, values = batch.schema.get_field_index(name), batch.column(name)
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if values.type not in (pa.string(), pa.large_string(), pa.string_view()):
+        return batch
+    texts = values.cast(pa.string())
+    return batch.set_column(at, name, pc.if_else(pc.equal(texts, ""), None, texts))
 
 
 def _next(reader: pa.RecordBatchReader) -> pa.RecordBatch | None:
