@@ -20,6 +20,8 @@ def running(**settings: object) -> Iterator[TrinoServer]:
         own: dict[str, object] = {
             "protocol.spooling.enabled": "true",
             "protocol.spooling.shared-secret-key": base64.b64encode(secrets.token_bytes(32)).decode(),
+            "protocol.spooling.inlining.enabled": "false",
+            "protocol.spooling.initial-segment-size": "1kB",  # what is less comes in the answer itself all the same
             **settings,
         }
         with trino_server.running({"spooling-manager.properties": _manager(s3)}, **own) as server:
