@@ -42,6 +42,11 @@ def apart(work: Callable[[], T], seconds: float, dispose: Callable[[T], None]) -
 
 def watched(work: Callable[[], T], check: Callable[[], None], tick: float = 0.05) -> T:
     """What `work()` returns or raises, in a thread of its own; left alone once `check`, called on and on, raises."""
+    return awaited(begun(work), check, tick)
+
+
+def begun(work: Callable[[], T]) -> Future[T]:
+    """`work()`, begun in a thread of its own."""
     future: Future[T] = Future()
 
     def run() -> None:
@@ -51,6 +56,11 @@ def watched(work: Callable[[], T], check: Callable[[], None], tick: float = 0.05
             future.set_exception(error)
 
     threading.Thread(target=run, name="watched", daemon=True).start()
+    return future
+
+
+def awaited(future: Future[T], check: Callable[[], None], tick: float = 0.05) -> T:
+    """Its result or error; left alone once `check` raises."""
     while True:
         try:
             return future.result(tick)

@@ -68,7 +68,7 @@ class _Delta(Opened):
         kinds, parts = self.kinds, [name for name in self.table.metadata().partition_columns if name in names]
         try:
             reader = work.waited(lambda: pa.RecordBatchReader.from_stream(self.table.scan(columns=list(names))))
-            while (batch := work.waited(lambda: _next(reader))) is not None:
+            for batch in work.each(lambda: _next(reader)):
                 for name in parts:
                     batch = _partitioned(batch, name)
                 yield conformed(batch, names, kinds, f"{self.spec.name}@{self.table.version()}", spared)

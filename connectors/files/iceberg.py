@@ -86,7 +86,7 @@ class _Iceberg(Opened):
                 # its public method holds all files' rows at once
                 deletes = work.waited(partial(_read_all_delete_files, self.table.io, [task]))
                 batches = reader._record_batches_from_scan_tasks_and_deletes([task], deletes)
-                while (batch := work.waited(partial(next, batches, None))) is not None:
+                for batch in work.each(partial(next, batches, None)):
                     yield conformed(batch, names, self.kinds, self.spec.name, spared)
         except (Error, GeneratorExit):
             raise

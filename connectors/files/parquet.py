@@ -177,6 +177,8 @@ class _Parquet(OfFiles):
     partitions: Mapping[str, Partition] = field(default_factory=dict)
 
     def scannable(self, names: Sequence[str]) -> bool:
+        if self.spec.place.remote:
+            return False  # DuckDB asks for several parts at once
         kinds = self.kinds
         return not any(
             name in group.natives

@@ -57,10 +57,6 @@ class Place(Protocol):
         """The file of this stamp, for reading; SourceError where it is gone or another."""
         ...
 
-    def unbuffered(self, file: File, work: Work) -> BinaryIO:
-        """As `open`, for whoever knows what they need: each read is one request."""
-        ...
-
     def current(self, files: Sequence[File]) -> bool:
         """Whether all these are what they were when listed, as far as that is known without asking afresh."""
         ...
@@ -124,9 +120,6 @@ class LocalPlace:
     def open(self, file: File, work: Work) -> BinaryIO:
         work.check()
         return Path(file.path).open("rb")
-
-    def unbuffered(self, file: File, work: Work) -> BinaryIO:
-        return self.open(file, work)
 
     def current(self, files: Sequence[File]) -> bool:
         try:

@@ -79,9 +79,6 @@ class S3Place:
     def open(self, file: File, work: Work) -> BinaryIO:
         return cast(BinaryIO, io.BufferedReader(S3File(self, file, work), _AHEAD))
 
-    def unbuffered(self, file: File, work: Work) -> BinaryIO:
-        return cast(BinaryIO, S3File(self, file, work))
-
     def current(self, files: Sequence[File]) -> bool:
         """Every byte came from the object that was listed, as each request said so."""
         del files

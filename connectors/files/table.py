@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors import arrow
-from connectors.apart import watched
+from connectors.apart import awaited, begun, watched
 from connectors.base import Cancel, Collation, Column, Unfit
 from connectors.duckdb.types import natural
 from connectors.errors import SourceError
@@ -85,6 +85,16 @@ class Work:
         """What a call that nobody can stop returns; left alone where the statement is to end."""
         self.check()
         return watched(call, self.check)
+
+    def each(self, call: Callable[[], T | None]) -> Iterator[T]:
+        """What `call` returns again and again until None, as `waited`; the next is under way while one is used."""
+        coming = begun(call)
+        while True:
+            self.check()
+            if (item := awaited(coming, self.check)) is None:
+                return
+            coming = begun(call)
+            yield item
 
 
 @dataclass(frozen=True, slots=True)
