@@ -72,11 +72,12 @@ class Runtime:
     async def reload(self) -> tuple[Diagnostic, ...]:
         """Read the folder again and serve what it says now; the diagnostics of it.
 
-        ConfigError, and nothing changes, where vdw.yml itself cannot be read. Listeners, cache and merge limits stay
-        as they were until a restart.
+        ConfigError, and nothing changes, where vdw.yml itself cannot be read, or the file of a source that is served,
+        which may be half written. Listeners, cache and merge limits stay as they were until a restart.
         """
         async with self._changing:
             project = await asyncio.to_thread(_loaded, self.project.folder)
+            _unbroken(self.project, project)
             self.owned = await asyncio.to_thread(Owned, _state(project), project.file)
             credentials = await asyncio.to_thread(Credentials, project.file, project.folder, os.environ)
             accounts = _accounts(project, self.owned, credentials)
@@ -271,6 +272,14 @@ def _loaded(folder: Path) -> Project:
         if one.severity == "error" and one.file == "vdw.yml":
             raise ConfigError(one.message, place=f"{folder / one.file}:{one.line}", hint=one.remedy or None)
     return project
+
+
+def _unbroken(served: Project, read: Project) -> None:
+    """ConfigError where a source that is served has a file at fault now: its queries would be lost by a slip."""
+    for one in read.diagnostics:
+        name = one.file.removeprefix("sources/").removesuffix(".yml")
+        if one.severity == "error" and name in served.sources and name not in read.sources:
+            raise ConfigError(one.message, place=f"{read.folder / one.file}:{one.line}", hint=one.remedy or None)
 
 
 def _max_ages(project: Project) -> dict[str, MaxAge]:

@@ -34,9 +34,9 @@ _SMALL = (
 
 
 class Unobtainable(Missing):
-    """Debian itself has no such package now, or none that fits together: nothing to be mended here, so this alone is
-    skipped on CI too. Everything else that keeps the server from running (no mirror, no network, a signature that is
-    wrong, a server that does not start) fails there."""
+    """The machine's mirror has no such suite, package, or none that fits together: nothing to be mended here, so this
+    alone is skipped on CI too. Everything else that keeps the server from running (a tool that is missing, a server
+    that does not start) fails there."""
 
 
 class MysqlServer(Server):
@@ -147,7 +147,7 @@ def _fetched(cache: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=cache) as name:
         folder = Path(name)
         options = _apt(folder)
-        _run(["apt-get", *options, "update"], Missing)
+        _run(["apt-get", *options, "update"], Unobtainable)  # the mirror of the machine may have no such suite
         told = _run(["apt-cache", *options, "policy", PACKAGE], Missing)
         candidate = told.partition("Candidate: ")[2].partition("\n")[0]
         if not candidate or candidate == "(none)":

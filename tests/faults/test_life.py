@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.errors import ConfigError
 from federation.query import Query
 from federation.watch import Sent
 from tests.faults.world import BOTH, DATABASE, PLACES, POSTGRESQL, RIGHT, SHOP, SIDE, Question, Site, World, background
@@ -131,6 +132,22 @@ def test_sources_come_change_and_go_under_load(elsewhere: None, world: World, si
         assert eventually(lambda: connected(site, DATABASE) <= 1 + PLACES), "the other world's alone"
         assert connected(site, ELSEWHERE) <= 2
     assert eventually(lambda: connected(site, ELSEWHERE) == 0)
+
+
+@pytest.mark.parametrize(
+    "slip", ["kind: postgresql\nconnection: {host: [", "kind: postgresql\nconnection:\n  prot: 1\n", ""]
+)
+def test_a_file_that_is_half_written_costs_nobody_his_source(world: World, site: Site, folder: Path, slip: str) -> None:
+    file = folder / "sources/shop.yml"
+    whole = file.read_text()
+    with World(site, folder) as live:
+        file.write_text(slip)
+        with pytest.raises(ConfigError, match=r"shop\.yml:\d"):
+            live.call(live.runtime.reload())
+        assert live.ask("postgresql", SHOP).rows == live.ask("graphql", SHOP).rows == RIGHT[SHOP]
+        file.write_text(whole)
+        live.call(live.runtime.reload())
+        assert live.ask("postgresql", SHOP).rows == RIGHT[SHOP]
 
 
 @pytest.mark.parametrize("how", ["changed", "removed"])
