@@ -48,6 +48,7 @@ from connectors.capability.rules import (
     not_empty,
     wrap,
 )
+from connectors.capability.spellings import types
 
 DIGITS = 38
 _BACKSLASH = exp.Literal.string("\\")  # as the dialect writes it
@@ -193,10 +194,11 @@ def _texts(said: Words) -> dict[Signature, Rule]:
 
 
 def _numbers(said: Words) -> dict[Signature, Rule]:
-    del said
     rules: dict[Signature, Rule] = {}
+    wide = types(said.dialect)["int8"]  # written out: a driver may bind a bigint as what is just wide enough for it
     for op in ("+", "-", "*"):
-        rules[op, "int", "int"] = Rule(binary(op), guard=bigint, note="of bigint")
+        both = f"CAST({{0}} AS {wide}) {op} CAST({{1}} AS {wide})"
+        rules[op, "int", "int"] = Rule(template(both, said.dialect), guard=bigint, note="of bigint")
         rules[op, "numeric", "numeric"] = Rule(binary(op), guard=fits(op, DIGITS), note="up to 38 digits")
     rules["neg", "numeric"] = Rule(lambda args: exp.Neg(this=wrap(args[0])), guard=decimal(DIGITS))
     return rules
