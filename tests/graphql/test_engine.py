@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from api.credentials import Credentials
 from api.http import app
 from api.uploads.owned import Owned
 from cache.results import ResultCache
@@ -109,6 +110,7 @@ class World:
                 control=None,
                 owned=Owned(Path(), project.file),
                 project=project,
+                credentials=Credentials(project.file, Path(), {}),
                 alerts=None,
                 diagnostics=(),
             )
