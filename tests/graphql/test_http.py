@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import os
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from api.credentials import Credentials
 from api.http import app
 from api.uploads.owned import Owned
 from connectors.base import Cancel
@@ -38,7 +40,13 @@ def runtime(asked: Any, **file: Any) -> Any:
     project = SimpleNamespace(file=ProjectFile.model_validate({"name": "x", **file}), folder=Path())
     asked.watch = Watch()
     return SimpleNamespace(
-        engine=asked, control=None, owned=Owned(Path(), project.file), project=project, alerts=None, diagnostics=()
+        engine=asked,
+        control=None,
+        owned=Owned(Path(), project.file),
+        project=project,
+        credentials=Credentials(project.file, project.folder, os.environ),
+        alerts=None,
+        diagnostics=(),
     )
 
 
