@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -179,11 +180,12 @@ MYSQL = {**MARIADB, "text_bytes": "VARCHAR(100) COLLATE utf8mb4_0900_bin"}
 def mariadb(server: Server, oracle: Oracle) -> Iterator[Site]:
     """A real server of MariaDB or MySQL."""
     declared, name = {"mariadb": (MARIADB, "maria"), "mysql": (MYSQL, "mysql")}[server.kind]
+    database = f"capability_{os.getpid()}"  # MySQL's server is shared by all workers of a run
     held = traps.columns(declared)
     rows = traps.rows(held, far=False, fits=_fits_mariadb)
-    server.run("DROP DATABASE IF EXISTS capability", "CREATE DATABASE capability")
-    server.run(f"GRANT ALL ON capability.* TO {server.user}@'%'")
-    with contextlib.closing(server.admin("capability")) as admin:
+    server.run(f"DROP DATABASE IF EXISTS {database}", f"CREATE DATABASE {database}")
+    server.run(f"GRANT ALL ON {database}.* TO {server.user}@'%'")
+    with contextlib.closing(server.admin(database)) as admin:
         listed = ", ".join(f"{t.name} {declared[t.value]} NULL" for t in held)
         cursor = admin.cursor()
         cursor.execute("SET time_zone = '+00:00'")
@@ -191,10 +193,10 @@ def mariadb(server: Server, oracle: Oracle) -> Iterator[Site]:
         marks = ", ".join(["%s"] * (1 + len(held)))
         cursor.executemany(f"INSERT INTO traps VALUES ({marks})", [_mariadb_row(held, row) for row in rows])
     fill_canon(oracle, name, held, rows)
-    connector = registry.connect(server.kind, name, {**server.options, "database": "capability"})
+    connector = registry.connect(server.kind, name, {**server.options, "database": database})
     yield source(name, connector, held, oracle, "traps")
     connector.close()
-    server.run("DROP DATABASE capability")
+    server.run(f"DROP DATABASE {database}")
 
 
 def _mariadb_row(held: list[Trap], row: tuple[str | None, ...]) -> list[Any]:
