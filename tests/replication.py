@@ -6,6 +6,7 @@ import contextlib
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,6 +80,15 @@ class Site:
     def kind(self) -> str:
         return self.primary.kind
 
+    @property
+    def tells(self) -> str:
+        """What makes a replica tell how it follows."""
+        return {
+            "postgresql": "SELECT * FROM pg_stat_wal_receiver",
+            "mariadb": "SHOW SLAVE STATUS",
+            "mysql": "SHOW REPLICA STATUS",
+        }[self.kind]
+
     def options(self, **more: object) -> dict[str, object]:
         """A source's connection to all of them."""
         servers = [{"host": one.host, "port": one.port} for one in self.replicas]
@@ -87,6 +97,18 @@ class Site:
     def write(self, n: int) -> None:
         """At the primary."""
         self.primary.run(f"UPDATE t SET n = {n}", database=self.primary.database)
+
+    def caught_up(self, seconds: float = 120.0) -> None:
+        """Wait until every replica has the table, the last that was made. AssertionError with what it says."""
+        for replica in self.replicas:
+            until = time.monotonic() + seconds
+            while time.monotonic() < until:
+                with contextlib.suppress(Exception):
+                    if replica.run("SELECT n FROM t", database=replica.database):
+                        break
+                time.sleep(0.05)
+            else:
+                raise AssertionError(f"{replica.host}:{replica.port} does not follow: {replica.run(self.tells)}")
 
     def read(self, at: int) -> int:
         """At a replica itself."""
@@ -114,13 +136,13 @@ def replicated(kind: str, count: int = 2) -> Iterator[Site]:
     """Such a site; gone at the end."""
     more = () if kind == "postgresql" else ("--log-bin=bin", "--server-id=1", *DURABLE)
     with running(kind, *more) as primary, contextlib.ExitStack() as stack:
-        primary.run(*TABLE, database=primary.database)
         if kind != "postgresql":
             primary.run(
                 f"CREATE USER {COPIER}@'%' IDENTIFIED BY 'copies'", f"GRANT REPLICATION SLAVE ON *.* TO {COPIER}@'%'"
             )
             right = "SLAVE MONITOR" if kind == "mariadb" else "REPLICATION CLIENT"
             primary.run(f"GRANT {right} ON *.* TO vdw@'%'")
+        primary.run(*TABLE, database=primary.database)  # last: who has it has all
         site = Site(primary)
         for number in range(count):
             folder = Path(tempfile.mkdtemp(prefix=f"vdw-{kind}-"))
@@ -135,4 +157,5 @@ def replicated(kind: str, count: int = 2) -> Iterator[Site]:
             if not isinstance(made, Standby):
                 made.follow()
             site.replicas.append(made)
+        site.caught_up()
         yield site

@@ -32,7 +32,12 @@ _size = struct.Struct("<I").unpack_from
 def plain(descriptor: int) -> bool:
     """Whether what waits on the socket begins a result in plain: no error, and no TLS."""
     with socket.socket(fileno=os.dup(descriptor)) as line:
-        head = line.recv(5, socket.MSG_PEEK)
+        try:
+            head = line.recv(5, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise _lost(error) from None
     return len(head) == 5 and head[0] in _COUNTS and head[1:4] == b"\0\0\1" and head[4] not in (0, _NULL, _ERROR)
 
 
@@ -153,7 +158,7 @@ class Wire:
                 except BlockingIOError:
                     readable(self._descriptor, _PATIENCE)
                 except OSError as error:
-                    raise driver().OperationalError(_LOST, f"Lost connection: {error.strerror}") from None
+                    raise _lost(error) from None
         if not count:
             raise driver().OperationalError(_LOST, "Lost connection to server during query")
         self._have += count
@@ -164,6 +169,11 @@ def _kind(definition: bytes) -> int:
     if len(definition) < 13 or definition[-13] != 12:
         _fail(b"")
     return definition[-6]
+
+
+def _lost(error: OSError) -> Exception:
+    made: Exception = driver().OperationalError(_LOST, f"Lost connection: {error.strerror}")
+    return made
 
 
 def _fail(told: bytes) -> NoReturn:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 import threading
 from collections.abc import Iterator, Sequence
 from unittest.mock import patch
@@ -134,6 +135,19 @@ def test_what_only_the_driver_can_read(head: bytes) -> None:
         assert not plain(descriptor)
     with sent(answer([3], [])) as descriptor:
         assert plain(descriptor)
+
+
+def test_a_connection_that_is_reset_is_a_lost_one() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with socket.create_connection(listener.getsockname()) as ours:
+            theirs, _ = listener.accept()
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            theirs.close()
+            with pytest.raises(driver().OperationalError, match="Lost connection") as caught:
+                plain(ours.fileno())
+    assert caught.value.args[0] == 2013
 
 
 @pytest.mark.service

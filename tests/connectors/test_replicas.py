@@ -108,7 +108,10 @@ def test_options(site: Site) -> None:
 @BOTH
 def test_replicas_are_asked_and_one_query_asks_one(site: Site, source: Callable[..., Replicated], small: bool) -> None:
     crm = source(max_lag="5s")
-    assert eventually(lambda: {ask(crm, small)[1].server for _ in range(8)} == set(names(site)), 60), "in turns"
+    assert eventually(lambda: {ask(crm, small)[1].server for _ in range(8)} == set(names(site)), 60), (
+        "in turns", [(one.name, one.looked(), one.lag) for one in crm.members],
+        [one.run(site.tells) for one in site.replicas],
+    )  # fmt: skip
     for key in ("a-1", "a-2", "a-3"):
         assert len({ask(crm, small, key)[1].server for _ in range(5)}) == 1
     value, served = ask(crm, small)
