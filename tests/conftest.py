@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests import mysql_server, s3_server
 from tests.mysql_server import MysqlServer, Unobtainable
@@ -20,6 +21,10 @@ from tests.trino_server import TrinoServer
 # A gate that runs in the background of a shell ignores Ctrl-C, and so would every process that the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No test asserts timing: an example that is slow on a busy machine is no failure.
+settings.register_profile("vdw", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vdw")
 
 pytest_plugins = ("tests.canon_fixture", "tests.command_line")
 collect_ignore = ["third_party"]  # packages of their own: test_new_connector.py installs them and runs their tests

@@ -134,7 +134,7 @@ def _said(postgres: psycopg.Connection[Any], kind: PgType, values: Sequence[Any]
 
 
 @pytest.mark.slow
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(case=cases())
 @example(case=(PgType("int8"), [2**63 - 1, None], [Test(">", (2**63 - 1,))], [Test(">=", (2**63 - 1,))]))
 @example(case=(PgType("date"), ["infinity", None], [Test(">", (date.max,))], [Test("<>", (date.max,))]))

@@ -315,5 +315,5 @@ class Machine(RuleBasedStateMachine):
         self.clock.now = now
 
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestMachine = pytest.mark.slow(Machine.TestCase)

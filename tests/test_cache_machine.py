@@ -256,5 +256,5 @@ class CacheMachine(RuleBasedStateMachine):
             assert len(flights) == 0
 
 
-CacheMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+CacheMachine.TestCase.settings = settings(max_examples=150, stateful_step_count=40)
 TestCacheMachine = pytest.mark.slow(CacheMachine.TestCase)

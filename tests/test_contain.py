@@ -253,7 +253,7 @@ def statements(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(asked=st.lists(statements(), min_size=2, max_size=8), broad=st.booleans(), together=st.booleans())
 def test_whatever_was_asked_before_the_answer_is_postgresqls(
     world: World, asked: list[str], broad: bool, together: bool
@@ -332,7 +332,7 @@ def test_keys_that_were_asked_for_are_not_asked_again(world: World) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(asked=st.lists(st.tuples(st.integers(1, 60), st.integers(0, 30), st.sampled_from(("", " AND o.amount < 3")))))
 def test_whatever_keys_were_asked_for_the_answer_is_postgresqls(
     world: World, asked: list[tuple[int, int, str]]

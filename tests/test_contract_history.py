@@ -109,7 +109,7 @@ STEPS = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 def test_no_answer_is_older_than_its_contract(world: tuple[Front, History], steps: list[tuple[Any, ...]]) -> None:
     front, history = world

@@ -285,7 +285,7 @@ def test_many_writers_lose_no_switch(tmp_path: Path) -> None:
     assert len(list(switched(tmp_path, time.time)[0])) == 40
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(

@@ -101,7 +101,7 @@ def holds(domain: Domain, n: int | None) -> bool:
 
 
 @pytest.mark.slow
-@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(predicates, min_size=1, max_size=3))
 def test_no_row_that_the_predicates_keep_is_outside_their_domains(kept: list[Scalar]) -> None:
     found = domains.facts(kept, Values())
@@ -111,7 +111,7 @@ def test_no_row_that_the_predicates_keep_is_outside_their_domains(kept: list[Sca
             assert all(holds(found.get(i, domains.ANY), n) for i, n in row.items()), (row, found)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(predicates.filter(lambda p: sc.columns(p) <= {1}), min_size=1, max_size=2))
 def test_of_a_domain_within_another_each_value_is_in_both(kept: list[Scalar]) -> None:
     one, other = ((domains.of(p, Values()) or {1: Domain((), False)}).get(1, domains.ANY) for p in (kept[0], kept[-1]))
@@ -179,7 +179,7 @@ def connection(canon: Canon) -> Any:
         yield made
 
 
-@settings(max_examples=50, suppress_health_check=list(HealthCheck), deadline=None)
+@settings(max_examples=50, suppress_health_check=list(HealthCheck))
 @given(
     form=st.sampled_from(["day", "year", "hour", "week", "month", "quarter", "year_", "decade"]),
     name=st.sampled_from(["date", "timestamp", "timestamptz"]),

@@ -547,7 +547,7 @@ def test_the_age_of_data_is_the_source_s_own_word(tmp_path: Path, kind: str) -> 
     ),
     st.sampled_from([0.0, 60.0]),
 )
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 def test_whoever_vanishes_whenever_nothing_is_left_behind(
     tmp_path_factory: pytest.TempPathFactory,
     clients: list[tuple[int, str, int | None, int]],

@@ -181,7 +181,7 @@ class GateMachine(RuleBasedStateMachine):
         assert not any(task.done() for task in self.queue), "one too many"
 
 
-GateMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+GateMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40)
 TestGateMachine = GateMachine.TestCase
 
 

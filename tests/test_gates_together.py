@@ -242,7 +242,7 @@ class Together(RuleBasedStateMachine):
                 assert door.gate._again is not None, "nobody will look again"
 
 
-Together.TestCase.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
+Together.TestCase.settings = settings(max_examples=30, stateful_step_count=40)
 TestTogether = pytest.mark.slow(Together.TestCase)
 
 

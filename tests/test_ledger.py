@@ -132,7 +132,7 @@ class Ledgers(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-Ledgers.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+Ledgers.TestCase.settings = settings(max_examples=25, stateful_step_count=25)
 TestLedgers = Ledgers.TestCase
 
 SHAPE = ("crm", "crm.customers", "ada", "sql", "f1", "lookup")

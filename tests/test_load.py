@@ -294,7 +294,7 @@ SQL = st.lists(st.sampled_from([*WORDS, "/*---\n", "\n---*/\n"]), max_size=25).m
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     BYTES | YAMLISH | DOCUMENTS,
     BYTES | YAMLISH | DOCUMENTS,

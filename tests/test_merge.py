@@ -449,7 +449,7 @@ def test_both_engines_say_the_same(canon: Canon, columns: dict[str, PgType], sql
         merger = runner.run(engines.__aenter__())  # one pair of engines for all examples
 
         @given(ROWS)
-        @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
         def check(rows: list[tuple[int | None, str | None]]) -> None:
             runner.run(same(merger, rows))
 

@@ -135,7 +135,7 @@ def waits(seen: Seen) -> list[float]:
 
 
 @given(LOADS, st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_concurrency(asks: list[Ask], places: int) -> None:
     enforced, rules = both(asks, concurrency=places)
     assert rules["concurrency"]["count"] == len(waits(enforced))
@@ -144,7 +144,7 @@ def test_concurrency(asks: list[Ask], places: int) -> None:
 
 
 @given(LOADS, st.sampled_from([1.0, 4.0]), st.integers(1, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_rate(asks: list[Ask], rate: float, burst: int) -> None:
     enforced, rules = both(asks, rate=rate, burst=burst)
     assert rules["rate"]["ms"] == pytest.approx(sum(waits(enforced)), abs=1 + len(asks) * 0.1)
@@ -153,7 +153,7 @@ def test_rate(asks: list[Ask], rate: float, burst: int) -> None:
 
 
 @given(LOADS, st.integers(0, 3))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_queue(asks: list[Ask], queue: int) -> None:
     enforced, rules = both(asks, concurrency=1, queue=queue)
     assert rules["queue"]["count"] == enforced.refused.count("queue")
@@ -169,7 +169,7 @@ def test_deadlines_that_would_pass() -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=20), st.integers(0, 9))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_rows_and_bytes(sizes: list[int], most: int) -> None:
     asks = [Ask(0.1, 0.1, rows=size) for size in sizes]
     enforced, rules = both(asks, rows=most)
@@ -227,7 +227,7 @@ def test_budgets_of_a_query_are_told_once_for_each() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.5, 1.0, 4.0]), st.sampled_from("abc")), max_size=40), st.integers(1, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_ttl(reads: list[tuple[float, str]], ttl: int) -> None:
     now = 1000.0
     cache = ResultCache(1 << 20, clock=lambda: now, jitter=0.0)
@@ -264,7 +264,7 @@ def test_ttl_counts_what_it_would_have_saved_and_forgets() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([0.0, 1.0, 6.0]), st.booleans()), max_size=60))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_breaker(ends: list[tuple[float, bool]]) -> None:
     now = 1000.0
     rules = catalog.Breaker(failures=3, window=20.0, pause=5.0)

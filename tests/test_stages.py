@@ -175,7 +175,7 @@ def test_every_engine_gives_the_same_answer(served: tuple[asyncio.Runner, Runtim
     engines: Counter[str] = Counter()
 
     @given(queries())
-    @settings(max_examples=EXAMPLES, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=EXAMPLES, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
     def check(sql: str) -> None:
         canon, wanted = runner.run(_asked(runtime, sql, 1 << 60))
         engine, got = runner.run(_asked(runtime, sql, -1))

@@ -14,7 +14,7 @@ from psycopg.pq import ExecStatus
 from federation.canon.lex import params, statements, words
 from federation.canon.server import Canon
 
-SLOW = settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

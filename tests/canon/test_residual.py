@@ -29,7 +29,7 @@ from federation.canon.server import Canon
 from federation.session import Session
 from planner.plan import Fragment, Plan, SourceText
 
-MANY = settings(deadline=None, max_examples=12, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=12, suppress_health_check=list(HealthCheck))
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 INFINITE_DAY, INFINITE_MICRO = 2**31 - 1, 2**63 - 1
 FIRST_DAY, LAST_DAY = -2_440_588, 2_145_042_540  # 4714-11-24 BC and 5874897-12-31, from 1970

@@ -41,7 +41,7 @@ def test_text_is_every_digit_of_the_scale(values: pa.Array) -> None:
 
 
 @pytest.mark.service
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(decimals(), st.integers(0, 30))
 def test_text_is_that_of_postgresql(postgresql: Server, values: pa.Array, more: int) -> None:
     scale = max(values.type.scale, 0)

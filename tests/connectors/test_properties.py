@@ -111,7 +111,6 @@ def opened(request: pytest.FixtureRequest) -> Iterator[tuple[Case, Site, Connect
 @given(data=st.data())
 @settings(
     max_examples=5,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_what_comes_is_what_the_engine_prints(opened: tuple[Case, Site, Connector], data: st.DataObject) -> None:

@@ -221,7 +221,7 @@ def test_certificates_are_verified(tmp_path: Path, bucket: str) -> None:
         (folder / "t.csv").write_text("n\n1\n")
         (folder / "p.parquet").write_bytes(parquet(pa.table({"n": [2]})))
         given = {"folder": f"s3://{BUCKET}", "base_folder": str(tmp_path)}
-        strange = connect("files", "lake", {**given, "s3": {**server.options, "retries": 0, "timeout": 1}})
+        strange = connect("files", "lake", {**given, "s3": {**server.options, "retries": 0, "timeout": 20}})
         with pytest.raises(SourceError, match="certificate"):
             ask(strange, "SELECT n FROM t")
         trusting = connect("files", "lake", {**given, "s3": {**server.options, "ca_file": "ca.pem"}})

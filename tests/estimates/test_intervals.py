@@ -42,14 +42,14 @@ def within(site: Site, rel: ir.Rel, query: str) -> None:
 
 
 @given(PREDICATES)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_filters(site: Site, case: Case) -> None:
     predicate, text = case
     within(site, ir.Filter(site.scan(), conjuncts(predicate)), f"SELECT count(*) FROM t WHERE {text}")
 
 
 @given(PREDICATES)
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_what_stands_over_filters(site: Site, case: Case) -> None:
     predicate, text = case
     filtered = ir.Filter(site.scan(), conjuncts(predicate))
@@ -62,7 +62,7 @@ def test_what_stands_over_filters(site: Site, case: Case) -> None:
 
 
 @given(PREDICATES)
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_joins(site: Site, case: Case) -> None:
     predicate, text = case
     right = site.scan()

@@ -29,7 +29,7 @@ DATABASE = "faults"
 READER = "faulty_reader"
 SECRET = "s3cret pa'ss w\\rd"  # awkward on purpose, and in no message
 PLACES = 2  # statements at once at each server
-SLOW = 30  # seconds that the slow views take, if nobody stops them
+SLOW = 90  # seconds that the slow views take, if nobody stops them
 
 POSTGRESQL = (
     "CREATE TABLE customers (id int PRIMARY KEY, name text NOT NULL)",
@@ -353,7 +353,7 @@ def decent(said: Said, *words: str) -> Said:
     return said
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = 30.0) -> bool:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

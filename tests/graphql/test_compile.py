@@ -17,7 +17,7 @@ from views.catalog import Catalog, View
 
 @pytest.mark.slow
 @pytest.mark.parametrize("root", ["crmCustomers", "shopOrders"])
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(drawn=st.data())
 def test_equals_naive_evaluation(engine: PgEngine, streaming: PgEngine, root: str, drawn: Any) -> None:
     selection, arguments = drawn.draw(naive.selections(root)), drawn.draw(naive.bounds(root))

@@ -122,13 +122,13 @@ def test_numbers_without_json_form_are_null(engine: PgEngine) -> None:
     assert answer == {"crmCustomers": [{"score": None}, {"score": None}]}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_floats_keep_every_bit(values: list[float]) -> None:
     assert native(values, PgType("float8")) == values
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")), min_size=1, max_size=20))
 def test_texts_keep_every_character(values: list[str]) -> None:
     assert native(values, PgType("text")) == values

@@ -151,7 +151,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, canon: Canon) -> Iterator[Wo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("root", ["crmCustomers", "shopOrders"])
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(drawn=st.data())
 def test_equals_naive_evaluation(world: World, root: str, drawn: Any) -> None:
     selection, arguments = drawn.draw(naive.selections(root)), drawn.draw(naive.bounds(root))

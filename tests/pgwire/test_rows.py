@@ -21,7 +21,7 @@ from federation.canon.server import Canon
 
 pytestmark = pytest.mark.service
 
-FAST = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FAST = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EPOCH = 946_684_800_000_000
 ZONES = (
     "UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Europe/Amsterdam",

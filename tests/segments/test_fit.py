@@ -90,7 +90,7 @@ def test_the_same_again_and_each_customer_in_its_segment(columns: Columns, metho
     assert told[0]["profile"]["a"]["median"] == pytest.approx(np.median(members))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=60), st.integers(2, 7), st.integers(-2, 8))
 def test_equal_values_have_the_same_quantile(values: list[int], count: int, new: int) -> None:
     """By the rule, word for word: 1 + floor(count * share of smaller values)."""
@@ -177,7 +177,7 @@ def test_a_cell_that_nobody_was_in_is_told() -> None:
     assert "nobody was in the cell 1-2" in found[0]["why"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.dictionaries(

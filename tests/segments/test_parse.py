@@ -110,7 +110,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ROWS)
 def test_four_formats_give_one_table(tmp_path: Path, rows: list[Row]) -> None:
     wanted = pa.Table.from_pylist(rows, schema=DESCRIPTION.schema)
@@ -210,7 +210,7 @@ def test_parquet_faults_name_row_and_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", list(READERS))
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_anything_is_a_table_or_a_clear_error(tmp_path: Path, form: str, data: st.DataObject) -> None:
     """Bytes of any kind, and good files with some bytes changed."""

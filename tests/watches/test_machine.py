@@ -93,7 +93,7 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(steps, max_size=40), st.sampled_from(["withdraw", "send"]), st.booleans())
 def test_no_alert_is_lost_and_none_is_told_twice(history: list[tuple[str, Any]], late: str, address: bool) -> None:
     recipient = {"notifier": "n", "address": "{k}"} if address else {"notifier": "n"}
@@ -145,7 +145,7 @@ def _judged(world: World, episodes: list[tuple[str, float, float | None]], in_ti
     assert late == "send" or over.isdisjoint(late_ones), "none is told first after its breach was over"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(["sent", "no", "unsure", "killed"]), max_size=60), st.integers(0, 10_000))
 def test_to_one_address_alerts_arrive_in_their_order(ends: list[str], seed: int) -> None:
     world = World(to=[{"notifier": "n", "address": "one"}])
