@@ -26,6 +26,7 @@ from federation.build import Built, build, rebuild, renewed
 from federation.canon import residual, roles
 from federation.canon.analyse import Analyser
 from federation.canon.server import Canon
+from federation.canon.turn import Turn
 from federation.duck import Duck, MergeLimits
 from federation.engine import Engine
 from federation.gate.gates import Gates
@@ -75,7 +76,7 @@ class Runtime:
         ConfigError, and nothing changes, where vdw.yml itself cannot be read, or the file of a source that is served,
         which may be half written. Listeners, cache and merge limits stay as they were until a restart.
         """
-        async with self._changing:
+        async with self._turning() as turn:
             project = await asyncio.to_thread(_loaded, self.project.folder)
             _unbroken(self.project, project)
             self.owned = await asyncio.to_thread(Owned, _state(project), project.file)
@@ -84,7 +85,9 @@ class Runtime:
             await asyncio.to_thread(roles.apply, self.canon.dsn(), accounts, self.canon.sessions)
             gates, remembered = self.engine.gates, Remembered(_state(project))
             try:
-                built = await build(project, self.canon, previous=self._built, gates=gates, remembered=remembered)
+                built = await build(
+                    project, self.canon, previous=self._built, gates=gates, remembered=remembered, turn=turn
+                )
             except QueryError as error:
                 raise _held(error) from None
             await self._serve(project, built)
@@ -105,13 +108,15 @@ class Runtime:
 
     async def renew(self) -> None:
         """Serve what users own now: tables of theirs that came, changed or went, here or by another server."""
-        async with self._changing:
+        async with self._turning() as turn:
             listing = await asyncio.to_thread(self.owned.listing)
             accounts = _accounts(self.project, self.owned, self.credentials)
             await asyncio.to_thread(roles.share, self.canon.dsn(), accounts)
             gates, remembered = self.engine.gates, Remembered(_state(self.project))
             changed = self.owned.shelves.keys()
-            built = await renewed(self.project, self.canon, self._built, changed, gates=gates, remembered=remembered)
+            built = await renewed(
+                self.project, self.canon, self._built, changed, gates=gates, remembered=remembered, turn=turn
+            )
             await self._serve(self.project, built, changed)
             self._listing = listing
 
@@ -157,15 +162,16 @@ class Runtime:
         """Ask these sources for their facts again, and serve anew where one is another than it was: upgraded, failed
         over, altered. Says which; plans are made anew then, and what was kept of them is not used."""
         try:
-            async with self._changing:
+            async with self._turning() as turn:
                 engine, files = self.engine, self.project.sources
                 exposed = {name: (file.expose.schemas, file.expose.tables) for name, file in files.items()}
                 found = await facts.others(engine.catalog, engine.connectors, exposed, names, engine.gates)
                 if found:
                     remembered = Remembered(_state(self.project))
                     built = await renewed(
-                        self.project, self.canon, self._built, found, gates=engine.gates, remembered=remembered
-                    )
+                        self.project, self.canon, self._built, found, gates=engine.gates, remembered=remembered,
+                        turn=turn,
+                    )  # fmt: skip
                     await self._serve(self.project, built, found)
                     log.info("source %s is another than it was; catalog %s serves", found, built.catalog.version)
                 return found
@@ -175,9 +181,11 @@ class Runtime:
 
     async def _revive(self) -> None:
         try:
-            async with self._changing:
+            async with self._turning() as turn:
                 gates, remembered = self.engine.gates, Remembered(_state(self.project))
-                built = await rebuild(self.project, self.canon, self._built, gates=gates, remembered=remembered)
+                built = await rebuild(
+                    self.project, self.canon, self._built, gates=gates, remembered=remembered, turn=turn
+                )
                 if built is not None:
                     await self._serve(self.project, built)
                     log.info("sources answer again; catalog %s serves", built.catalog.version)
@@ -190,8 +198,16 @@ class Runtime:
         except Error as error:
             log.warning("what users own has changed, but the catalog cannot be built: %s", error)
 
+    @contextlib.asynccontextmanager
+    async def _turning(self) -> AsyncIterator[Turn]:
+        """One change of what is served at a time, whether it comes off or not."""
+        async with self._changing:
+            try:
+                yield self._analyser.turn
+            finally:
+                self._analyser.turn.end()
+
     async def _serve(self, project: Project, built: Built, changed: Collection[str] | None = None) -> None:
-        self._analyser.reset()
         await self.engine.swap(built.catalog, built.connectors, changed)
         self.project, self.diagnostics, self._built = project, built.diagnostics, built
 

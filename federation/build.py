@@ -21,6 +21,7 @@ from federation import panels, rule_faults
 from federation.canon import shell
 from federation.canon.analyse import BODY, Analyser
 from federation.canon.server import Canon
+from federation.canon.turn import Turn
 from federation.canon.wire import Wire
 from federation.freshness import copies
 from federation.gate.gates import Gates
@@ -64,13 +65,15 @@ async def build(
     gates: Gates | None = None,
     remembered: Remembered | None = None,
     changed: Collection[str] | None = None,
+    turn: Turn | None = None,
 ) -> Built:
     """Introspect, analyse, and install the shells, all at once or not at all.
 
     With `previous`, connectors whose source file says the same are taken over, and a source that cannot be reached
     now keeps the tables that were known of it; else those that are `remembered`. Otherwise its views wait for it: see
     `rebuild`. Diagnostics are the project's own and those found here. Sources are asked through their `gates`;
-    where only those of `changed` have changed since the previous build, no other one.
+    where only those of `changed` have changed since the previous build, no other one. `turn` begins with the commit;
+    who asked for the build ends it.
     """
     surroundings = os.environ if environment is None else environment
     before = Before(remembered=remembered)
@@ -79,7 +82,7 @@ async def build(
     found = await introspected(project, surroundings, patience, before, Gates() if gates is None else gates)
     work = _Work(project, found, Analyser(canon))
     await asyncio.to_thread(shell.support, canon.dsn())
-    async with _transaction(canon) as wire:
+    async with _transaction(canon, turn) as wire:
         await work.install(wire)
     held, wrong = copies.resolve(project, work.tables)
     catalog = Catalog(
@@ -106,6 +109,7 @@ async def renewed(
     environment: Mapping[str, str] | None = None,
     gates: Gates | None = None,
     remembered: Remembered | None = None,
+    turn: Turn | None = None,
 ) -> Built:
     """Build again where only the tables of `changed` sources are others, of the same project. Where nothing of it reads
     these, as it is with tables of users, nothing but their shells is made."""
@@ -119,11 +123,12 @@ async def renewed(
             gates=doors,
             remembered=remembered,
             changed=changed,
+            turn=turn,
         )
     before = Before(previous.catalog, previous.connectors, previous.identities, remembered, changed)
     found = await introspected(project, surroundings, INTROSPECTION, before, doors)
     work = _Work(project, {name: found[name] for name in changed}, Analyser(canon))
-    async with _transaction(canon) as wire:
+    async with _transaction(canon, turn) as wire:
         await work.exchange(wire)
     catalog = previous.catalog
     tables = {key: table for key, table in catalog.tables.items() if table.schema not in changed}
@@ -184,6 +189,7 @@ async def rebuild(
     environment: Mapping[str, str] | None = None,
     gates: Gates | None = None,
     remembered: Remembered | None = None,
+    turn: Turn | None = None,
 ) -> Built | None:
     """Build again when a source that was down answers; None while none does."""
     down = [name for name, source in previous.catalog.sources.items() if source.fault]
@@ -191,7 +197,9 @@ async def rebuild(
     answers = await asyncio.gather(*(alive(previous.connectors.get(name), doors.of(name)) for name in down))
     if not any(answers):
         return None
-    return await build(project, canon, previous=previous, environment=environment, gates=doors, remembered=remembered)
+    return await build(
+        project, canon, previous=previous, environment=environment, gates=doors, remembered=remembered, turn=turn
+    )
 
 
 def version(catalog: Catalog) -> str:
@@ -206,12 +214,15 @@ def _hash(facts: object) -> str:
 
 
 @asynccontextmanager
-async def _transaction(canon: Canon) -> AsyncIterator[Wire]:
+async def _transaction(canon: Canon, turn: Turn | None) -> AsyncIterator[Wire]:
     wire = await Wire.connect(canon.dsn())
     try:
         await wire.rows("BEGIN", *shell.BEGIN)
         yield wire
-        await wire.rows(*shell.FINISH, "COMMIT")
+        await wire.rows(*shell.FINISH)
+        if turn is not None:
+            turn.begin()
+        await wire.rows("COMMIT")
     finally:
         wire.close()
 

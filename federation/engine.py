@@ -287,13 +287,16 @@ class Engine:
     ) -> None:
         """Serve another catalog from now on; what runs goes on. Connectors that are gone close when they are idle.
         `changed` sources (None: all) are asked what they know of their tables."""
+        # all at once: a plan over one catalog must not meet the connectors of another
         self.catalog, self.connectors = catalog, connectors
         retired = self._fetcher.swap(catalog, connectors)
-        await self.refresh_statistics(changed)
+        self._inform()
+        self.analyser.reset()
         if retired:
             chore = asyncio.create_task(self._fetcher.sender.retire(retired))
             self._chores.add(chore)
             chore.add_done_callback(self._chores.discard)
+        await self.refresh_statistics(changed)
 
     async def refresh_statistics(self, names: Iterable[str] | None = None) -> None:
         """Read what these sources (all where None) know of their tables; plans stay, unless tables have grown much."""

@@ -57,6 +57,10 @@ class Analysing(Protocol):
         """QueryError 42501 unless the user may read all of them."""
         ...
 
+    def reset(self) -> None:
+        """Another catalog serves from now on."""
+        ...
+
 
 @dataclass(slots=True)
 class Counts:

@@ -11,7 +11,9 @@ import pytest
 
 from api.project import Runtime, open_project
 from connectors.errors import ConfigError, QueryError
+from federation.engine import Engine
 from federation.session import Session
+from federation.statistics import Statistician
 from tests.folders import write
 
 OPERATOR = Session("vdw")
@@ -80,6 +82,71 @@ def test_a_folder_s_life(tmp_path: Path) -> None:
             with pytest.raises(ConfigError, match=r"vdw\.yml:\d"):
                 await runtime.reload()
             assert await rows(runtime, "select state from crm.broken where id = 2") == [{"state": "mended"}]
+
+    asyncio.run(run())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("moment", ["before the catalog", "before the statistics"])
+def test_no_query_is_lost_while_a_reload_is_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    """A source goes, another moves, a view comes and another is altered, while clients ask: answers of before or after.
+    Half done are the commit of the canon's shells, and the reading of statistics."""
+    place = folder(tmp_path / "project")
+    (place / "views/crm/broken.view.sql").unlink()
+    scores = "create table scores (id integer primary key, score integer) strict; insert into scores values (1, 7);"
+    database(place / "scores.sqlite", scores)
+    database(place / "moved.sqlite", "create table customers (id integer primary key, name text not null) strict;"
+             "insert into customers values (1, 'moved');")  # fmt: skip
+    same, other, came, gone = (
+        "select name from shop.customers where id = 1", "select name from crm.people where id = 1",
+        "select label from crm.more", "select score from scores.scores",
+    )  # fmt: skip
+
+    async def run() -> None:
+        async with open_project(place) as runtime:
+            old = {sql: await rows(runtime, sql) for sql in (same, other, gone)}
+            assert old == {same: [{"name": "Ada"}], other: [{"name": "Ada"}], gone: [{"score": 7}]}
+            (place / "sources/scores.yml").unlink()
+            (place / "views/crm/scored.view.sql").unlink()
+            write(
+                place,
+                {
+                    "sources/shop.yml": "kind: sqlite\nconnection: {path: moved.sqlite}\n",
+                    "views/crm/people.view.sql": "select id, 3 as name from shop.customers\n",
+                    "views/crm/more.view.sql": "select name || '!' as label from shop.customers\n",
+                },
+            )
+            reached, go = asyncio.Event(), asyncio.Event()
+            before = runtime.engine.swap if moment == "before the catalog" else runtime.engine.statistician.refresh
+
+            async def halting(*given: object) -> None:
+                reached.set()
+                await go.wait()
+                await before(*given)
+
+            if moment == "before the catalog":
+                monkeypatch.setattr(Engine, "swap", lambda self, *given: halting(*given))
+            else:
+                monkeypatch.setattr(Statistician, "refresh", lambda self, *given: halting(*given))
+            reload = asyncio.create_task(runtime.reload())
+            await reached.wait()
+            asking = {sql: asyncio.create_task(rows(runtime, sql)) for sql in (same, other, came, gone)}
+            unknown = {sql: asyncio.create_task(rows(runtime, sql + " limit 1")) for sql in (same, other, came, gone)}
+            await asyncio.wait([*asking.values(), *unknown.values()], timeout=0.5)
+            go.set()
+            assert not [one for one in await reload if one.severity == "error"]
+            new = {same: [{"name": "moved"}], other: [{"name": 3}], came: [{"label": "moved!"}]}
+            for sql in (same, other, came):
+                assert await asking[sql] in (old.get(sql), new[sql]), sql
+                assert await unknown[sql] in (old.get(sql), new[sql]), sql
+            for task in (asking[gone], unknown[gone]):
+                try:
+                    assert await task == old[gone]
+                except QueryError as error:
+                    assert error.sqlstate == "42P01"
+            assert {sql: await rows(runtime, sql) for sql in new} == new
 
     asyncio.run(run())
 

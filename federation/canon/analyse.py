@@ -21,6 +21,7 @@ from connectors.errors import Error, QueryError
 from connectors.types import BUILTIN, PgType
 from federation.canon.marked import Marked, fleeting, single
 from federation.canon.server import Canon
+from federation.canon.turn import Turn
 from federation.canon.wire import Backend, Command, Description, Rows, Wire, description, encode, query, text_rows
 from planner.statement import Statement
 
@@ -103,7 +104,8 @@ def _weight(statement: Statement) -> int:
 class Analyser:
     """Analyses statements on connections of its own; what is understood is kept, up to `kept` characters.
 
-    `reset` after each change of the shells. Two connections by default: analysis is CPU work of the canon's.
+    Who changes the shells begins a `turn` before, and ends it by `reset` once the catalog is theirs. Two connections by
+    default: analysis is CPU work of the canon's.
     """
 
     def __init__(self, canon: Canon, connections: int = 2, kept: int = KEPT) -> None:
@@ -115,6 +117,7 @@ class Analyser:
         self._names: dict[int, tuple[str, str]] = {}
         self._types: dict[int, PgType] = dict(_BY_OID)
         self._epoch = 0
+        self.turn = Turn()
 
     async def start(self) -> None:
         """Open the connections."""
@@ -130,11 +133,12 @@ class Analyser:
             self._idle.get_nowait().close()
 
     def reset(self) -> None:
-        """Forget everything: the shells, or who may read them, changed."""
+        """Forget everything: the shells, or who may read them, changed, and the catalog with them."""
         self._epoch += 1
         self._kept.clear()
         self._may.clear()
         self._names.clear()
+        self.turn.end()
 
     async def analyse(
         self,
@@ -156,7 +160,8 @@ class Analyser:
         statement = self._kept.get(key)
         if statement is None:
             epoch = self._epoch
-            statement = replace(await self._patiently(sql, state, declared), zone=state[ZONE])
+            made = await self.turn.outside(lambda: self._patiently(sql, state, declared))
+            statement = replace(made, zone=state[ZONE])
             if epoch == self._epoch and not statement.fleeting:
                 self._kept[key] = statement
         if user is not None:
@@ -168,15 +173,19 @@ class Analyser:
         unknown = [key for key in relations if (user, key) not in self._may]
         answers = {key: self._may.get((user, key), False) for key in relations}
         if unknown:
-            epoch = self._epoch
-            async with self._reader() as reader:
-                told = await reader.wire.run(*(_privilege(user, schema, name) for schema, name in unknown))
-            answers |= {key: result.get_value(0, 0) == b"t" for key, result in zip(unknown, told, strict=True)}
-            if epoch == self._epoch:
-                self._may |= {(user, key): answers[key] for key in unknown}
+            answers |= await self.turn.outside(lambda: self._permitted(user, unknown))
         for schema, name in relations:
             if not answers[schema, name]:
                 raise QueryError(f"permission denied for view {name}", sqlstate="42501", detail=f"{schema}.{name}")
+
+    async def _permitted(self, user: str, relations: Sequence[tuple[str, str]]) -> dict[tuple[str, str], bool]:
+        epoch = self._epoch
+        async with self._reader() as reader:
+            told = await reader.wire.run(*(_privilege(user, schema, name) for schema, name in relations))
+        answers = {key: result.get_value(0, 0) == b"t" for key, result in zip(relations, told, strict=True)}
+        if epoch == self._epoch:
+            self._may |= {(user, key): may for key, may in answers.items()}
+        return answers
 
     async def analyse_on(
         self,
@@ -195,6 +204,11 @@ class Analyser:
         the same names and columns. Not kept, as the tables may change. A failed transaction is the caller's to
         refuse first.
         """
+        return await self.turn.outside(lambda: self._analyse_on(backend, sql, in_transaction, declared, standard, form))
+
+    async def _analyse_on(
+        self, backend: Backend, sql: str, in_transaction: bool, declared: Sequence[int], standard: bool, form: Form
+    ) -> Statement:
         try:
             return await self._beside(backend, sql, in_transaction, declared, standard, form)
         except QueryError as error:
