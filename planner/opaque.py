@@ -62,6 +62,11 @@ def _renamed(text: str, relations: frozenset[Named]) -> Iterator[str]:
     cut = tokens(text)
     at = 0
     while at < len(cut):
+        if cut[at] == "*" and cut[at - 1] == "." and _own_type(cut, at + 1, relations):
+            # the type has no name outside the shells, and a row made of its columns would not be NULL where it is
+            yield "*::record"
+            at += 6
+            continue
         named = (_unquoted(cut[at]), _unquoted(cut[at + 2]) if at + 2 < len(cut) else "")
         if named in relations and cut[at + 1] == "." and _is_from(cut, at):
             label = _label(*named).replace('"', '""')
@@ -73,6 +78,13 @@ def _renamed(text: str, relations: frozenset[Named]) -> Iterator[str]:
         else:
             yield cut[at]
             at += 1
+
+
+def _own_type(cut: list[str], at: int, relations: frozenset[Named]) -> bool:
+    """Whether a cast to the type of a relation's rows stands there, which PostgreSQL prints after each whole row."""
+    if len(cut) < at + 5 or cut[at : at + 2] != [":", ":"] or cut[at + 3] != ".":
+        return False
+    return (_unquoted(cut[at + 2]), _unquoted(cut[at + 4])) in relations
 
 
 def _is_from(cut: list[str], at: int) -> bool:
