@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
+import sys
 import threading
 from collections.abc import Coroutine
 from concurrent.futures import Future
@@ -46,7 +48,15 @@ class Serving:
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """What the coroutine gives, run by the project's loop."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=self._patience)
+        asked = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return asked.result(timeout=self._patience)
+        except TimeoutError:
+            if not asked.done():  # what everybody is at, for who reads the test's report
+                faulthandler.dump_traceback(sys.__stderr__)
+                for task in asyncio.all_tasks(self._loop):
+                    task.print_stack()
+            raise
 
     def close(self) -> None:
         """Close the project and end the thread."""

@@ -12,7 +12,7 @@ from tests.dashboards.world import PASSWORDS, World, write
 from tests.servers import Missing, Server, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it does not outlive its tests
 def live() -> Iterator[Server]:
     """A PostgreSQL of our own, as tests stop it."""
     try:
@@ -22,7 +22,7 @@ def live() -> Iterator[Server]:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(str(reason))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # it does not outlive its tests
 def world(live: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The project of `world.py`, served."""
     folder: Path = tmp_path_factory.mktemp("world")
